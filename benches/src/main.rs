@@ -1,0 +1,3 @@
+//! `kymo-bench`: drives running stores with the same load.
+
+fn main() {}

@@ -1,0 +1,101 @@
+//! Decoded samples by column, and stale markers.
+
+use std::sync::Arc;
+
+use kymo_formats::histogram::{FloatHistogram, Histogram};
+
+/// Bits of the NaN that Prometheus writes when a series disappears.
+///
+/// One NaN among many: it is told apart by its bits, so every path through Kymo keeps NaN payloads.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// The stale marker as a value.
+#[must_use]
+pub const fn stale_nan() -> f64 {
+    f64::from_bits(STALE_NAN_BITS)
+}
+
+/// Whether `value` is the stale marker, bit for bit.
+#[must_use]
+pub const fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN_BITS
+}
+
+/// A native histogram in the form in which it was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HistogramValue {
+    /// Integer counts.
+    Integer(Histogram),
+    /// Float counts.
+    Float(FloatHistogram),
+}
+
+impl HistogramValue {
+    /// Sum of the observations; the stale marker when the sample is stale.
+    #[must_use]
+    pub const fn sum(&self) -> f64 {
+        match self {
+            Self::Integer(histogram) => histogram.sum,
+            Self::Float(histogram) => histogram.sum,
+        }
+    }
+
+    /// The float form, which queries work on.
+    #[must_use]
+    pub fn to_float(&self) -> FloatHistogram {
+        match self {
+            Self::Integer(histogram) => histogram.to_float(),
+            Self::Float(histogram) => histogram.clone(),
+        }
+    }
+}
+
+/// One native histogram of a series at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramSample {
+    /// Milliseconds since the Unix epoch.
+    pub ts: i64,
+    /// When the counts began, in milliseconds; 0 = unknown.
+    pub start_ts: i64,
+    /// The histogram, with the reset hint that storage derives (see `reference` in the format docs).
+    pub value: Arc<FloatHistogram>,
+}
+
+/// The samples of one series by column, ascending in time, each timestamp once.
+///
+/// Floats and histograms are columns of their own; a series that changes from one to the other has both,
+/// and no timestamp occurs in both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SampleColumns {
+    /// Times of the float samples, milliseconds.
+    pub ts: Vec<i64>,
+    /// Float values, as long as `ts`.
+    pub values: Vec<f64>,
+    /// Start timestamps of the float samples, milliseconds, 0 = unknown. Empty when none is known, else as
+    /// long as `ts`.
+    pub start_ts: Vec<i64>,
+    /// Native histograms.
+    pub histograms: Vec<HistogramSample>,
+}
+
+impl SampleColumns {
+    /// Empties all columns, keeping their memory.
+    pub fn clear(&mut self) {
+        self.ts.clear();
+        self.values.clear();
+        self.start_ts.clear();
+        self.histograms.clear();
+    }
+
+    /// Number of samples of both kinds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ts.len() + self.histograms.len()
+    }
+
+    /// Whether there is no sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ts.is_empty() && self.histograms.is_empty()
+    }
+}

@@ -1,0 +1,62 @@
+//! What execution reads from: an engine snapshot, or rows in memory in tests.
+
+use kymo_engine::{Labels, Matcher, SampleColumns};
+
+use crate::Error;
+
+/// What a selector needs.
+#[derive(Debug, Clone)]
+pub struct SelectRequest<'a> {
+    /// Conditions that a series must all satisfy.
+    pub matchers: &'a [Matcher],
+    /// First time needed, milliseconds, inclusive.
+    pub start: i64,
+    /// Last time needed, milliseconds, inclusive.
+    pub end: i64,
+    /// At most this many series are needed; 0 = all.
+    pub limit: usize,
+}
+
+/// A source of series. One query asks it once per selector.
+pub trait Source: Send + Sync {
+    /// The series that satisfy all matchers and may have samples in the range, sorted by labels, each label
+    /// set once.
+    ///
+    /// Resolves labels only: samples are read by [`SeriesReader::read`], from several threads at once. What
+    /// the readers return is fixed by this call: later writes do not show.
+    ///
+    /// # Errors
+    /// When storage cannot answer.
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error>;
+}
+
+/// The answer to a [`SelectRequest`].
+#[derive(Default)]
+pub struct Selection {
+    /// One reader per series, sorted by labels.
+    pub series: Vec<Box<dyn SeriesReader>>,
+    /// Facts that the user must know, such as a damaged block that was left out.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for Selection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Selection")
+            .field("series", &self.series.len())
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}
+
+/// One series of a [`Selection`].
+pub trait SeriesReader: Send + Sync {
+    /// Labels of the series.
+    fn labels(&self) -> &Labels;
+
+    /// Replaces the content of `columns` by the samples of the requested range, ascending in time, each
+    /// timestamp once, stale markers included. May contain samples outside of the range at both ends.
+    ///
+    /// # Errors
+    /// When storage cannot answer, or the samples are damaged.
+    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error>;
+}

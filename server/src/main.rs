@@ -1,0 +1,3 @@
+//! The `kymo` binary.
+
+fn main() {}
