@@ -4,9 +4,9 @@ mod env;
 mod error;
 mod model;
 
-#[cfg(any(test, feature = "test-util"))]
-pub use env::SimClock;
 pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
+#[cfg(any(test, feature = "test-util"))]
+pub use env::{FaultFs, MemFs, SimClock};
 pub use error::ErrorKind;
 pub use model::{
     HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
