@@ -82,24 +82,10 @@ impl<'a> Dictionary<'a> {
         self.len() == 0
     }
 
-    /// A cursor whose first [`Cursor::advance`] goes to the string `id`; past the end when there are fewer.
-    ///
-    /// # Errors
-    /// When the entries before it do not decode.
-    pub fn cursor(&self, id: u32) -> Result<Cursor<'a>, DecodeError> {
-        if id >= self.len() {
-            return Ok(Cursor {
-                next: self.len(),
-                count: self.len(),
-                rest: Reader::new(&[]),
-                value: Vec::new(),
-            });
-        }
-        let mut cursor = self.cursor_at_group(id / RESTART_INTERVAL)?;
-        for _ in 0..id % RESTART_INTERVAL {
-            cursor.advance()?;
-        }
-        Ok(cursor)
+    /// A cursor before the first string.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor<'a> {
+        Cursor { restarts: self.restarts, next: 0, rest: self.restarts.start(), value: Vec::new() }
     }
 
     /// The string `id`.
@@ -107,11 +93,9 @@ impl<'a> Dictionary<'a> {
     /// # Errors
     /// When there is none, or it does not decode.
     pub fn get(&self, id: u32) -> Result<Vec<u8>, DecodeError> {
-        let mut cursor = self.cursor(id)?;
-        match cursor.advance()? {
-            Some(_) => Ok(cursor.value),
-            None => Err(DecodeError::new("dictionary id", 0)),
-        }
+        let mut cursor = self.cursor();
+        cursor.get(id)?;
+        Ok(cursor.value)
     }
 
     /// The id of `value`, if it is in the dictionary.
@@ -159,28 +143,50 @@ impl<'a> Dictionary<'a> {
     }
 
     fn cursor_at_group(&self, group: u32) -> Result<Cursor<'a>, DecodeError> {
-        let rest = if self.is_empty() { Reader::new(&[]) } else { self.restarts.group(group, WHAT)? };
-        let next = group.saturating_mul(RESTART_INTERVAL);
-        Ok(Cursor { next, count: self.len(), rest, value: Vec::new() })
+        let mut cursor = self.cursor();
+        if group > 0 {
+            cursor.go_to_group(group)?;
+        }
+        Ok(cursor)
     }
 }
 
-/// Reads strings in order.
-#[derive(Debug)]
+/// Reads strings; cheapest when their ids ascend.
+#[derive(Debug, Clone)]
 pub struct Cursor<'a> {
+    restarts: Restarts<'a>,
+    /// The string whose entry `rest` starts with.
     next: u32,
-    count: u32,
     rest: Reader<'a>,
+    /// The string before that one.
     value: Vec<u8>,
 }
 
 impl Cursor<'_> {
+    /// The string `id`.
+    ///
+    /// # Errors
+    /// When there is none, or an entry on the way does not decode.
+    pub fn get(&mut self, id: u32) -> Result<&[u8], DecodeError> {
+        if id >= self.restarts.count() {
+            return Err(DecodeError::new("dictionary id", 0));
+        }
+        let group = id / RESTART_INTERVAL;
+        if self.next < group * RESTART_INTERVAL || self.next > id + 1 {
+            self.go_to_group(group)?;
+        }
+        while self.next <= id {
+            self.advance()?;
+        }
+        Ok(&self.value)
+    }
+
     /// Goes to the next string: its id, or `None` at the end.
     ///
     /// # Errors
     /// When the entry does not decode.
     pub fn advance(&mut self) -> Result<Option<u32>, DecodeError> {
-        if self.next >= self.count {
+        if self.next >= self.restarts.count() {
             return Ok(None);
         }
         let shared = match self.next.is_multiple_of(RESTART_INTERVAL) {
@@ -197,10 +203,17 @@ impl Cursor<'_> {
         Ok(Some(id))
     }
 
-    /// The current string; empty before the first [`Self::advance`].
+    /// The string that was read last; empty before the first.
     #[must_use]
     pub fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    /// Goes before the first string of `group`.
+    fn go_to_group(&mut self, group: u32) -> Result<(), DecodeError> {
+        self.rest = self.restarts.group(group, WHAT)?;
+        self.next = group.saturating_mul(RESTART_INTERVAL);
+        Ok(())
     }
 }
 
@@ -260,13 +273,16 @@ mod tests {
                 prop_assert_eq!(&dictionary.get(id).unwrap(), value);
                 prop_assert_eq!(dictionary.find(value), Ok(Some(id)));
             }
+            let mut cursor = dictionary.cursor();
             for probe in &probes {
                 let bound = u32::try_from(sorted.partition_point(|value| value < probe)).unwrap();
                 prop_assert_eq!(dictionary.lower_bound(probe), Ok(bound));
                 prop_assert_eq!(dictionary.find(probe).unwrap().is_some(), values.contains(probe));
-                let mut cursor = dictionary.cursor(bound).unwrap();
                 let mut rest = BTreeSet::new();
-                while cursor.advance().unwrap().is_some() {
+                if bound < dictionary.len() {
+                    rest.insert(cursor.get(bound).unwrap().to_vec());
+                }
+                while bound < dictionary.len() && cursor.advance().unwrap().is_some() {
                     rest.insert(cursor.value().to_vec());
                 }
                 prop_assert_eq!(rest, values.range(probe.clone()..).cloned().collect());

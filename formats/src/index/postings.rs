@@ -202,6 +202,19 @@ impl<'a> PostingsList<'a> {
         Ok(union.finish())
     }
 
+    /// Whether one of the ids is in `ids`.
+    ///
+    /// # Errors
+    /// When they do not decode.
+    pub fn intersects(&self, ids: &RoaringBitmap) -> Result<bool, DecodeError> {
+        if self.count > INLINE_MAX as u64 {
+            return Ok(!self.bitmap()?.is_disjoint(ids));
+        }
+        let mut own = Vec::new();
+        self.inline(&mut own)?;
+        Ok(own.iter().any(|id| ids.contains(*id)))
+    }
+
     fn inline(&self, out: &mut Vec<u32>) -> Result<(), DecodeError> {
         let mut reader = self.bytes.clone();
         let mut next = 0_u32;
@@ -317,6 +330,9 @@ mod tests {
                 };
                 let found = cursor.get(id).unwrap();
                 prop_assert!(found.to_bitmap().unwrap().iter().eq(list.iter().copied()));
+                let last = list.last().copied();
+                prop_assert_eq!(found.intersects(&last.into_iter().collect()), Ok(last.is_some()));
+                prop_assert_eq!(found.intersects(&RoaringBitmap::new()), Ok(false));
                 union.add(&found).unwrap();
                 expected.extend(list.iter().copied());
             }
