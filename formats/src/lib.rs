@@ -4,7 +4,12 @@
 //! [`DecodeError`] that names what was expected and where; none of them panics.
 #![deny(clippy::indexing_slicing)]
 
+pub mod checksum;
+pub mod cursor;
 mod error;
 pub mod histogram;
+#[cfg(test)]
+mod test_config;
+pub mod varint;
 
 pub use error::DecodeError;
