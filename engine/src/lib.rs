@@ -6,7 +6,9 @@ mod error;
 mod index;
 mod model;
 
-pub use block::{BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path};
+pub use block::{
+    BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
+};
 pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};

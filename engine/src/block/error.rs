@@ -20,7 +20,9 @@ pub enum BlockError {
         source: io::Error,
     },
     /// The bytes of the file are not what was written.
-    #[error("checksum mismatch in {path}, {what} at byte {offset}: expected {expected:08x}, found {found:08x}")]
+    #[error(
+        "checksum mismatch in {path}, {what} at byte {offset}: expected {expected:08x}, found {found:08x}"
+    )]
     Checksum {
         /// The block file.
         path: PathBuf,

@@ -39,3 +39,6 @@ pub struct BlockInfo {
 pub fn block_path(dir: &Path, id: u64) -> PathBuf {
     dir.join(format!("{id:016}.blk"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use std::{
     ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -65,7 +65,11 @@ impl BlockReader {
         let map = fs.map(path).map_err(BlockError::io("map", path))?;
         let header = Header::decode(&map).map_err(BlockError::corrupt(path))?;
         if header.block_id != id {
-            return Err(BlockError::WrongBlock { path: path.to_owned(), expected: id, found: header.block_id });
+            return Err(BlockError::WrongBlock {
+                path: path.to_owned(),
+                expected: id,
+                found: header.block_id,
+            });
         }
         let sections = section_table(&map).map_err(BlockError::corrupt(path))?;
         let info = BlockInfo {
@@ -84,8 +88,8 @@ impl BlockReader {
         };
         reader.chunk_data = reader.find(SectionKind::CHUNKS)?.range.clone();
         reader.pages = VerifiedPages::new(reader.chunk_data.len());
-        reader.info.summary = BlockSummary::decode(reader.section(SectionKind::META)?)
-            .map_err(BlockError::corrupt(path))?;
+        reader.info.summary =
+            BlockSummary::decode(reader.section(SectionKind::META)?).map_err(BlockError::corrupt(path))?;
         Ok(reader)
     }
 
@@ -130,7 +134,12 @@ impl BlockReader {
         if directory.len() != index.series_count() {
             return Err(self.corrupt()(DecodeError::new("chunk directory", 8)));
         }
-        Ok(BlockSeries { block: self, labels: index.labels(), chunks: directory.cursor(), len: directory.len() })
+        Ok(BlockSeries {
+            block: self,
+            labels: index.labels(),
+            chunks: directory.cursor(),
+            len: directory.len(),
+        })
     }
 
     /// The labels of the series `rank`. For more than one use [`Self::series`].
@@ -331,7 +340,3 @@ impl BlockSeries<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

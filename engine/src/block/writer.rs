@@ -75,7 +75,12 @@ impl BlockWriter {
             index: IndexBuilder::default(),
             chunks: ChunkDirectoryBuilder::default(),
             metrics: Vec::new(),
-            summary: BlockSummary { level: spec.level, min_ts: i64::MAX, end_ts: i64::MIN, ..Default::default() },
+            summary: BlockSummary {
+                level: spec.level,
+                min_ts: i64::MAX,
+                end_ts: i64::MIN,
+                ..Default::default()
+            },
             last: None,
             series_chunks: Vec::new(),
         })

@@ -121,3 +121,6 @@ pub trait LabelIndex {
 pub fn series_order(a: &Labels, b: &Labels) -> Ordering {
     a.metric_name().cmp(b.metric_name()).then_with(|| a.cmp(b))
 }
+
+#[cfg(test)]
+mod tests;

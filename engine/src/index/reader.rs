@@ -67,7 +67,12 @@ impl<'a> IndexReader<'a> {
 
     /// A cursor over the labels of the series.
     pub(crate) fn labels(&self) -> LabelsCursor<'a> {
-        LabelsCursor { index: *self, series: self.series.cursor(), labels: BTreeMap::new(), bytes: Vec::new() }
+        LabelsCursor {
+            index: *self,
+            series: self.series.cursor(),
+            labels: BTreeMap::new(),
+            bytes: Vec::new(),
+        }
     }
 
     fn label(&self, name: &[u8]) -> Result<Option<LabelReader<'a>>, DecodeError> {
@@ -268,7 +273,3 @@ impl LabelsCursor<'_> {
         Labels::from_canonical(&self.bytes).ok_or(DecodeError::new("series labels", 0))
     }
 }
-
-#[cfg(test)]
-#[path = "reader_tests.rs"]
-mod tests;

@@ -163,7 +163,3 @@ impl<'a> Step<'a> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "select_tests.rs"]
-mod tests;
