@@ -17,7 +17,7 @@ use crate::{
 
 type Series = (Labels, Vec<(ChunkMeta, Vec<u8>)>);
 
-const SPEC: BlockSpec = BlockSpec { id: 7, level: 1, space: 0 };
+const SPEC: BlockSpec = BlockSpec { id: 7, level: 1, sequence: 5, space: 0 };
 
 fn config(cases: u32) -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/engine/block.txt");
@@ -106,6 +106,7 @@ proptest! {
         let block = BlockReader::open(&*fs, &info.path, SPEC.id).unwrap();
         block.verify().unwrap();
         prop_assert_eq!(block.info(), &info);
+        prop_assert_eq!((info.summary.level, info.summary.sequence), (SPEC.level, SPEC.sequence));
         prop_assert_eq!(&read_all(&block).unwrap(), &kept);
         for (rank, (labels, _)) in (0_u32..).zip(&kept) {
             prop_assert_eq!(block.rank(labels).unwrap(), Some(rank));

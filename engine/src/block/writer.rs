@@ -39,6 +39,8 @@ pub struct BlockSpec {
     pub id: u64,
     /// Its level of compaction.
     pub level: u8,
+    /// See [`BlockSummary::sequence`]: its id, unless it is made from other blocks.
+    pub sequence: u64,
     /// Reserved for tenants; 0.
     pub space: u32,
 }
@@ -77,6 +79,7 @@ impl BlockWriter {
             metrics: Vec::new(),
             summary: BlockSummary {
                 level: spec.level,
+                sequence: spec.sequence,
                 min_ts: i64::MAX,
                 end_ts: i64::MIN,
                 ..Default::default()
@@ -217,7 +220,7 @@ impl Output {
             fs.remove(&path).map_err(BlockError::io("remove", &path))?;
         }
         let file = fs.open(&path, OpenMode::CreateNew).map_err(BlockError::io("create", &path))?;
-        Ok(Self { fs, file, path, buffer: Vec::with_capacity(BUFFER_BYTES), written: 0, published: false })
+        Ok(Self { fs, file, path, buffer: Vec::new(), written: 0, published: false })
     }
 
     const fn position(&self) -> u64 {

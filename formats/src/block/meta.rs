@@ -12,6 +12,10 @@ const WHAT: &str = "meta section";
 pub struct BlockSummary {
     /// Level of compaction: 0 = flushed from the head.
     pub level: u8,
+    /// Age of the oldest data in it: for a block flushed from the head its id, for one made by compaction the
+    /// least of its inputs' sequences. Of samples with the same time the one in the block with the lower
+    /// sequence (then the lower id) was written first, and counts.
+    pub sequence: u64,
     /// Earliest timestamp, milliseconds.
     pub min_ts: i64,
     /// One more than the latest timestamp: the range is half-open.
@@ -31,6 +35,7 @@ impl BlockSummary {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let mut writer = Writer::new(out);
         writer.u8(self.level);
+        writer.u64(self.sequence);
         writer.i64(self.min_ts);
         writer.i64(self.end_ts);
         writer.u32(self.series);
@@ -47,6 +52,7 @@ impl BlockSummary {
         let mut reader = Reader::new(bytes);
         let meta = Self {
             level: reader.u8(WHAT)?,
+            sequence: reader.u64(WHAT)?,
             min_ts: reader.i64(WHAT)?,
             end_ts: reader.i64(WHAT)?,
             series: reader.u32(WHAT)?,
@@ -67,6 +73,7 @@ mod tests {
     fn round_trips() {
         let meta = BlockSummary {
             level: 2,
+            sequence: 9,
             min_ts: i64::MIN,
             end_ts: i64::MAX,
             series: 3,
