@@ -11,5 +11,6 @@ pub mod histogram;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
+pub mod wal;
 
 pub use error::DecodeError;
