@@ -15,5 +15,6 @@ pub mod index;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
+pub mod wal;
 
 pub use error::DecodeError;
