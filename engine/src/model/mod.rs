@@ -2,12 +2,14 @@
 //!
 //! * `label` - label sets in canonical bytes
 //! * `matcher` - one condition on one label
+//! * `series` - the identity of a series
 //! * `time` - milliseconds as a type
 //! * `sample` - decoded samples by column, and stale markers
 
 mod label;
 mod matcher;
 mod sample;
+mod series;
 mod time;
 
 pub use {
@@ -15,5 +17,6 @@ pub use {
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
     sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
+    series::Fingerprint,
     time::Millis,
 };
