@@ -6,15 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use kymo_formats::wal::{
-    Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame, find_frame, lsn_at,
-    payload_checksum,
+use kymo_formats::{
+    DecodeError,
+    wal::{
+        Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame, find_frame,
+        lsn_at, payload_checksum,
+    },
 };
 
 use crate::{
     env::{File, Fs, OpenMode},
     error::Error,
-    head::Head,
+    head::{Head, LogFrame},
 };
 
 /// Bytes collected before they are written.
@@ -101,7 +104,7 @@ pub(crate) fn read(
     fs: &dyn Fs,
     dir: &Path,
     segment: u64,
-    mut restore: impl FnMut(&Frame<'_>) -> Result<(), kymo_formats::DecodeError>,
+    mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
 ) -> Result<u64, Error> {
     let path = path(dir, segment);
     let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
@@ -112,7 +115,8 @@ pub(crate) fn read(
         match Frame::decode(&bytes, segment, offset) {
             Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
             Ok(frame) => {
-                restore(&frame).map_err(Error::corrupt(&path))?;
+                let Frame { kind, shard, lsn, payload, .. } = frame;
+                restore(LogFrame { kind, shard, lsn, payload }).map_err(Error::corrupt(&path))?;
                 offset += frame.encoded_bytes();
             }
             Err(_) => {

@@ -72,10 +72,11 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
 }
 
 fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, Error> {
-    let spec = BlockSpec { id: inner.next_block_id(), level: 0, space: 0 };
+    let id = inner.next_block_id();
+    let spec = BlockSpec { id, level: 0, sequence: id, space: 0 };
     let mut writer = BlockWriter::create(Arc::clone(&inner.env.fs), &inner.block_dir, spec)?;
     inner.head.visit_window(window, |series| {
-        writer.add_series(&series.labels, series.chunks.iter().map(|(facts, bytes)| (facts.meta(), bytes)))
+        writer.add_series(&series.labels, series.chunks.iter().map(|(meta, bytes)| (*meta, bytes)))
     })?;
     Ok(writer.finish()?)
 }

@@ -1,11 +1,23 @@
 //! The embeddable storage engine of Kymo.
 
 mod block;
+mod checkpoint_file;
 mod compaction;
+mod config;
+mod engine;
 mod env;
 mod error;
+mod flush;
+mod head;
 mod index;
+mod limits;
+mod maintenance;
+mod manifest;
 mod model;
+mod read;
+mod recovery;
+mod retention;
+mod wal;
 
 pub use block::{
     BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,

@@ -8,7 +8,7 @@ use crate::{
     checkpoint_file,
     env::Fs,
     error::Error,
-    head::{Head, Replayer},
+    head::{Head, LogFrame, Replayer},
     manifest::Version,
     wal::Replay,
 };
@@ -24,6 +24,8 @@ pub struct RecoveryReport {
     pub torn_bytes: u64,
     /// Bytes of the log that were damaged and set aside.
     pub quarantined_bytes: u64,
+    /// Segments that should have been there and were not.
+    pub missing_segments: u64,
     /// Bytes of the checkpoint that were damaged and left out.
     pub checkpoint_damaged_bytes: u64,
     /// Frames of the log whose checksum is right and whose content is not: written by a broken release.
@@ -52,17 +54,25 @@ pub(crate) fn replay(
         }
     }
     let mut log = Replay::open(fs, wal_dir, start.segment)?;
-    while let Some(frame) = log.next_frame()? {
-        if let Err(error) = replayer.replay(frame.segment, &frame.frame) {
+    for frame in log.by_ref() {
+        let frame = frame?;
+        let entry = LogFrame {
+            kind: frame.kind,
+            shard: frame.shard,
+            lsn: frame.lsn.get(),
+            payload: frame.payload(),
+        };
+        if let Err(error) = replayer.replay(frame.lsn.segment(), entry) {
             report.undecodable_frames += 1;
-            warn!(segment = frame.segment, lsn = frame.frame.lsn, %error, "log frame does not decode");
+            warn!(lsn = %frame.lsn, %error, "log frame does not decode");
         }
     }
-    let log = log.finish();
+    let log = log.report();
     report.rows = replayer.rows();
     report.segments = log.segments;
     report.torn_bytes = log.truncated.iter().map(|tail| tail.bytes).sum();
     report.quarantined_bytes = log.quarantined.iter().map(|range| range.bytes).sum();
+    report.missing_segments = log.missing.iter().map(|range| range.end() - range.start() + 1).sum();
     info!(
         rows = report.rows,
         segments = report.segments,
@@ -70,7 +80,7 @@ pub(crate) fn replay(
         quarantined_bytes = report.quarantined_bytes,
         "log replayed"
     );
-    Ok((report, log.next_segment.max(start.segment)))
+    Ok((report, log.next_segment))
 }
 
 /// Removes block files that no version names, and what was being written when the process ended.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use kymo_formats::{
     DecodeError,
-    codec::{self, Encoding, xor::XorAppender},
+    codec::{self, ChunkSamples, Encoding, xor::XorAppender},
     histogram::{FloatHistogram, Histogram, HistogramValue},
     index::chunk_directory::ChunkMeta,
     wal::rows::{FloatRow, RowsEncoder},
@@ -341,16 +341,16 @@ impl Shard {
         bytes: &[u8],
     ) -> Result<(), DecodeError> {
         self.series[id].open_since = since;
-        if !matches!(encoding, Encoding::Xor | Encoding::XorStart) {
+        if encoding.is_histogram() {
             self.extras.entry(id).or_default().histograms = Some(OpenHistograms::resume(encoding, bytes)?);
             return Ok(());
         }
         let base = codec::base_chunk(encoding, bytes)?;
         let appender = XorAppender::resume(base)?;
-        if encoding == Encoding::XorStart {
-            let mut columns = codec::FloatColumns::default();
-            codec::decode_floats(encoding, bytes, &mut columns)?;
-            self.extras.entry(id).or_default().start_ts = columns.start_ts;
+        if encoding.has_start_ts() {
+            let mut samples = ChunkSamples::default();
+            codec::decode_chunk(encoding, bytes, &mut samples)?;
+            self.extras.entry(id).or_default().start_ts = samples.start_ts;
         }
         let slot = self
             .slab
@@ -376,7 +376,7 @@ impl Shard {
             None => (Encoding::Xor, series.appender.count()),
         };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Some(ChunkMeta { encoding: encoding.into(), count, min_ts: series.open_since, max_ts: series.newest_ts })
+        Some(ChunkMeta { encoding: encoding.as_u8(), count, min_ts: series.open_since, max_ts: series.newest_ts })
     }
 
     /// A copy of the open chunk of a series.
@@ -389,7 +389,7 @@ impl Shard {
         let series = &self.series[id];
         let chunk = &self.slab.get(series.slot)[..series.appender.byte_len()];
         let bytes = match extra {
-            Some(extra) if !extra.start_ts.is_empty() => codec::with_start_ts_decoding(chunk, &extra.start_ts).into(),
+            Some(extra) if !extra.start_ts.is_empty() => with_start_ts(chunk, &extra.start_ts).into(),
             _ => chunk.into(),
         };
         Some((meta, bytes))
@@ -431,4 +431,14 @@ fn note_start(extras: &mut std::collections::BTreeMap<u32, Extra>, id: u32, coun
         }
         _ => {}
     }
+}
+
+/// An open chunk with the start timestamps of its samples.
+fn with_start_ts(chunk: &[u8], start_ts: &[i64]) -> Vec<u8> {
+    let (mut ts, mut values) = (Vec::new(), Vec::new());
+    codec::xor::decode(chunk, &mut ts, &mut values).expect("an open chunk is whole after every append");
+    // The last sample's may still be missing: it is noted before the sample is appended.
+    let mut start_ts = start_ts.to_vec();
+    start_ts.resize(ts.len(), 0);
+    codec::with_start_ts(chunk, &ts, &start_ts)
 }

@@ -13,6 +13,7 @@ use super::{
     shard::Shard,
 };
 use crate::{
+    error::ErrorKind,
     model::{HistogramValue, Labels, is_stale},
     wal::{Lsn, Wal, WalError, WalPin},
 };
@@ -48,6 +49,32 @@ struct ShardRows {
     floats: Vec<FloatSample>,
     histograms: Vec<HistogramSample>,
     exemplars: Vec<(u32, Exemplar)>,
+}
+
+/// Why nothing of a batch is stored.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Memory is used up: writes are welcome again once data has moved to blocks.
+    #[error("memory budget of {budget_bytes} bytes used up")]
+    MemoryBudget {
+        /// The budget.
+        budget_bytes: u64,
+    },
+    /// The log takes no rows now, or none any more.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+}
+
+impl CommitError {
+    /// What the caller can do about it.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::MemoryBudget { .. } => ErrorKind::Unavailable,
+            Self::Wal(error) => error.kind(),
+        }
+    }
 }
 
 /// What a commit stored. Everything counted here is durable as far as `wal.sync` promises.
@@ -177,9 +204,9 @@ impl Batch<'_> {
     /// # Errors
     /// When nothing could be stored (no room on disk, memory used up), or when the log failed: then the rows may
     /// be stored or not, and the engine takes no more writes.
-    pub fn commit(mut self) -> Result<AppendOutcome, WalError> {
+    pub fn commit(mut self) -> Result<AppendOutcome, CommitError> {
         if self.head.pressure() >= Pressure::NoWrites {
-            return Err(WalError::Busy { what: "memory budget of the head" });
+            return Err(CommitError::MemoryBudget { budget_bytes: self.head.config.budget_bytes });
         }
         let mut outcome = AppendOutcome::default();
         if let Some(lsn) = self.append(&mut outcome)? {
@@ -193,8 +220,10 @@ impl Batch<'_> {
 
     /// Puts all rows into the log's buffer and the head.
     fn append(&mut self, outcome: &mut AppendOutcome) -> Result<Option<Lsn>, WalError> {
-        let frames = self.shards.len() * RowsEncoder::HEADERS_BYTES_MAX;
-        let pin = self.wal.enter(self.bytes_max + frames)?;
+        // One frame for each shard, and one for metadata.
+        let frames = self.shards.len() as u64 + 1;
+        let frame_bytes = Wal::frame_bytes(RowsEncoder::HEADERS_BYTES_MAX);
+        let pin = self.wal.enter(self.bytes_max as u64 + frames * frame_bytes)?;
         let mut last = None;
         let mut frame = Frame::default();
         for (index, rows) in std::mem::take(&mut self.shards).into_iter().enumerate() {

@@ -154,7 +154,7 @@ impl Shard {
             self.keep_sealed(id, ChunkMeta { encoding, count, min_ts, max_ts }, bytes);
         }
         if let Some(open) = open {
-            self.reopen(id, Encoding::try_from(open.encoding)?, open.min_ts, open.bytes)?;
+            self.reopen(id, encoding(open.encoding)?, open.min_ts, open.bytes)?;
         }
         let late = LateSamples::decode(saved.late)?;
         if late.len() > 0 {
@@ -173,6 +173,10 @@ impl Shard {
         self.newest_ts = self.newest_ts.max(saved.newest_ts);
         Ok(())
     }
+}
+
+fn encoding(byte: u8) -> Result<Encoding, DecodeError> {
+    Encoding::from_u8(byte).ok_or(DecodeError::new("checkpoint encoding", 0))
 }
 
 fn chunk(meta: ChunkMeta, bytes: &[u8]) -> CheckpointChunk<'_> {

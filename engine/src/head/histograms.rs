@@ -3,7 +3,7 @@
 use kymo_formats::{
     DecodeError,
     codec::{
-        self, Encoding,
+        self, ChunkSamples, Encoding,
         histogram::{Appended, FloatHistogramAppender, HistogramAppender},
     },
     histogram::HistogramValue,
@@ -124,7 +124,7 @@ impl OpenHistograms {
         if self.start_ts.is_empty() {
             return self.bytes().to_vec();
         }
-        codec::with_start_ts(self.bytes(), &self.start_ts, &self.ts)
+        codec::with_start_ts(self.bytes(), &self.ts, &self.start_ts)
     }
 
     /// Goes on with a chunk that was saved.
@@ -132,7 +132,8 @@ impl OpenHistograms {
     /// # Errors
     /// When it does not decode.
     pub(super) fn resume(encoding: Encoding, bytes: &[u8]) -> Result<Self, DecodeError> {
-        let decoded = codec::decode_histograms(encoding, bytes)?;
+        let mut decoded = ChunkSamples::default();
+        codec::decode_chunk(encoding, bytes, &mut decoded)?;
         let base = codec::base_chunk(encoding, bytes)?.to_vec();
         let (chunk, newest) = match encoding {
             Encoding::Histogram | Encoding::HistogramStart => {
@@ -146,8 +147,8 @@ impl OpenHistograms {
                 (Chunk::Float(chunk), newest)
             }
         };
-        let ts = decoded.iter().map(|sample| sample.ts).collect();
-        let mut start_ts: Vec<i64> = decoded.iter().map(|sample| sample.start_ts).collect();
+        let ts = decoded.histograms.iter().map(|sample| sample.ts).collect();
+        let mut start_ts: Vec<i64> = decoded.histograms.iter().map(|sample| sample.start_ts).collect();
         if start_ts.iter().all(|start| *start == 0) {
             start_ts.clear();
         }

@@ -55,7 +55,7 @@ use raw_table::RawTable;
 use shard::Shard;
 
 pub use {
-    batch::{AppendOutcome, Batch},
+    batch::{AppendOutcome, Batch, CommitError},
     config::HeadConfig,
     exemplars::Exemplar,
     metadata::Metadata,
@@ -67,7 +67,7 @@ pub(crate) use {
     exemplars::SeriesExemplar,
     late::LateSamples,
     read::{HeadChunk, HeadSeries},
-    replay::Replayer,
+    replay::{LogFrame, Replayer},
     take::{WindowRows, WindowSeries},
 };
 

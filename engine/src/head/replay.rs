@@ -6,7 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use kymo_formats::{
     DecodeError,
     wal::{
-        Frame, KIND_CHECKPOINT_SERIES, KIND_METADATA, KIND_ROWS,
+        KIND_CHECKPOINT_SERIES, KIND_METADATA, KIND_ROWS,
         metadata::MetadataRecord,
         rows::{FloatRow, RowsFrame},
     },
@@ -17,6 +17,17 @@ use super::{
     append::{FloatSample, HistogramSample},
 };
 use crate::model::Labels;
+
+/// A frame of a checkpoint or of the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogFrame<'a> {
+    pub(crate) kind: u8,
+    /// The shard that it was written for.
+    pub(crate) shard: u16,
+    /// Its place in the log; without meaning in a checkpoint.
+    pub(crate) lsn: u64,
+    pub(crate) payload: &'a [u8],
+}
 
 /// Takes frames in, first those of a checkpoint, then those of the log, each in its order.
 ///
@@ -59,7 +70,7 @@ impl<'a> Replayer<'a> {
     ///
     /// # Errors
     /// When the payload does not decode.
-    pub(crate) fn restore(&mut self, frame: &Frame<'_>) -> Result<(), DecodeError> {
+    pub(crate) fn restore(&mut self, frame: LogFrame<'_>) -> Result<(), DecodeError> {
         match frame.kind {
             KIND_CHECKPOINT_SERIES => {
                 let covered = &mut self.covered;
@@ -84,7 +95,7 @@ impl<'a> Replayer<'a> {
     ///
     /// # Errors
     /// When the payload does not decode. What came before the error is stored.
-    pub(crate) fn replay(&mut self, segment: u64, frame: &Frame<'_>) -> Result<(), DecodeError> {
+    pub(crate) fn replay(&mut self, segment: u64, frame: LogFrame<'_>) -> Result<(), DecodeError> {
         if segment != self.segment {
             self.segment = segment;
             self.shards.clear();
@@ -112,7 +123,7 @@ impl<'a> Replayer<'a> {
         Ok(())
     }
 
-    fn replay_rows(&mut self, frame: &Frame<'_>) -> Result<(), DecodeError> {
+    fn replay_rows(&mut self, frame: LogFrame<'_>) -> Result<(), DecodeError> {
         let rows = RowsFrame::parse(frame.payload)?;
         let definitions = self.shards.entry(frame.shard).or_default();
         definitions.learn(&rows, self.head)?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kymo_formats::{
     DecodeError,
-    codec::{DecodedChunk, decode_chunk},
-    histogram::{FloatHistogram, ResetHint},
+    codec::{ChunkSamples, Encoding, decode_chunk},
+    histogram::{FloatHistogram, HistogramValue, ResetHint},
 };
 
 use crate::{
@@ -139,9 +139,53 @@ fn merge_floats(all: &SampleColumns, columns: &mut SampleColumns) {
 
 /// Decodes a chunk behind what `columns` hold, without what is deleted.
 fn append(chunk: &Chunk<'_>, columns: &mut SampleColumns) -> Result<(), DecodeError> {
-    let mut decoded = DecodedChunk::default();
-    std::mem::swap(&mut decoded.ts, &mut columns.ts);
-    std::mem::swap(&mut decoded.values, &mut columns.values);
-    let _ = (&chunk.encoding, decode_chunk);
+    let encoding = Encoding::from_u8(chunk.encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
+    let (floats, histograms) = (columns.ts.len(), columns.histograms.len());
+    let mut samples = ChunkSamples {
+        ts: std::mem::take(&mut columns.ts),
+        values: std::mem::take(&mut columns.values),
+        start_ts: std::mem::take(&mut columns.start_ts),
+        histograms: Vec::new(),
+    };
+    let decoded = decode_chunk(encoding, chunk.bytes, &mut samples);
+    columns.ts = samples.ts;
+    columns.values = samples.values;
+    columns.start_ts = samples.start_ts;
+    columns.histograms.extend(samples.histograms.into_iter().map(|sample| HistogramSample {
+        ts: sample.ts,
+        start_ts: sample.start_ts,
+        value: Arc::new(match sample.value {
+            HistogramValue::Integer(histogram) => histogram.to_float(),
+            HistogramValue::Float(histogram) => histogram,
+        }),
+    }));
+    decoded?;
+    if !chunk.deleted.is_empty() {
+        remove_deleted(columns, floats, histograms, chunk.deleted);
+    }
     Ok(())
+}
+
+/// Removes samples in the ranges, both ends inclusive, from the floats and histograms from these indexes on.
+fn remove_deleted(columns: &mut SampleColumns, floats: usize, histograms: usize, deleted: &[(i64, i64)]) {
+    let is_deleted = |ts: i64| deleted.iter().any(|(from, to)| (*from..=*to).contains(&ts));
+    let mut kept = floats;
+    for i in floats..columns.ts.len() {
+        if !is_deleted(columns.ts[i]) {
+            columns.ts[kept] = columns.ts[i];
+            columns.values[kept] = columns.values[i];
+            if !columns.start_ts.is_empty() {
+                columns.start_ts[kept] = columns.start_ts[i];
+            }
+            kept += 1;
+        }
+    }
+    columns.ts.truncate(kept);
+    columns.values.truncate(kept);
+    columns.start_ts.truncate(kept);
+    let mut position = 0;
+    columns.histograms.retain(|sample| {
+        position += 1;
+        position <= histograms || !is_deleted(sample.ts)
+    });
 }

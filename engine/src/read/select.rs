@@ -72,7 +72,7 @@ impl Inner {
                 Err(error) if Arc::ptr_eq(&version, &self.manifest.current()) => return Err(error),
                 Err(_) => continue,
             };
-            readers.sort_by_key(|(meta, _)| meta.first_written());
+            readers.sort_by_key(|(_, reader)| (reader.info().summary.sequence, reader.info().id));
             return Ok(Blocks { readers, tombstones: version.tombstones().cloned().collect() });
         }
     }

@@ -84,8 +84,8 @@ impl SelectedSeries {
                 }
                 Part::Head { chunks, late } => {
                     for chunk in chunks {
-                        let facts = chunk.facts;
-                        merge.chunk(facts.encoding.into(), facts.min_ts, facts.max_ts, chunk.bytes(), &[]);
+                        let meta = chunk.meta;
+                        merge.chunk(meta.encoding, meta.min_ts, meta.max_ts, chunk.bytes(), &[]);
                     }
                     late.iter().for_each(|late| merge.late(late));
                 }
