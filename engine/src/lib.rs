@@ -2,6 +2,7 @@
 
 mod block;
 mod checkpoint_file;
+mod compact;
 mod compaction;
 mod config;
 mod engine;
@@ -17,6 +18,7 @@ mod model;
 mod read;
 mod recovery;
 mod retention;
+mod signals;
 mod wal;
 
 pub use block::{
@@ -26,7 +28,7 @@ pub use compaction::{Choice, DataTime, Level, Levels, PlanBlock, Urgency, plan};
 pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
-pub use error::ErrorKind;
+pub use error::{Error, ErrorKind};
 pub use index::{LabelIndex, label_names, label_values, select, series_order};
 pub use model::{
     HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,

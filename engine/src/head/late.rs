@@ -7,6 +7,8 @@ use kymo_formats::{
     wal::rows::{RowsEncoder, RowsFrame},
 };
 
+use crate::signals::metrics::{Sample, Value};
+
 /// A late float.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LateFloat {
@@ -133,5 +135,21 @@ impl LateSamples {
             late.insert_histogram(LateHistogram { ts: row.ts, start_ts: row.start_ts, value: row.value });
         }
         Ok(late)
+    }
+}
+
+impl LateSamples {
+    /// The samples in the form in which they are merged, floats first.
+    pub(super) fn into_samples(self) -> impl Iterator<Item = Sample> {
+        let floats = self.floats.into_iter().map(|late| Sample {
+            ts: late.ts,
+            start_ts: late.start_ts,
+            value: Value::Float(late.value),
+        });
+        floats.chain(self.histograms.into_iter().map(|late| Sample {
+            ts: late.ts,
+            start_ts: late.start_ts,
+            value: Value::Histogram(Box::new(late.value)),
+        }))
     }
 }

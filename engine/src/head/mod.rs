@@ -210,6 +210,11 @@ impl Head {
         self.pressure.store(pressure as u8, Ordering::Relaxed);
     }
 
+    /// Time of the newest sample, `i64::MIN` before the first.
+    pub(crate) fn newest_ts(&self) -> i64 {
+        self.shards.iter().map(|shard| shard.read().newest_ts).max().unwrap_or(i64::MIN)
+    }
+
     /// What the head holds, and what it costs.
     pub(crate) fn stats(&self) -> HeadStats {
         let mut stats = HeadStats {

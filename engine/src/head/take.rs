@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use kymo_formats::index::chunk_directory::ChunkMeta;
+use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
 use super::{
     Head, HeadConfig,
@@ -13,10 +13,12 @@ use super::{
     shard::Shard,
 };
 use crate::{
-    encode::{self, Samples},
     model::Labels,
+    signals::metrics::{ChunkTarget, SeriesChunks, decode_samples, merge_samples},
 };
 
+/// Samples of a chunk that is made of late samples and those around them.
+const CHUNK_SAMPLES: u32 = 120;
 /// Series handled before writers get their turn.
 const SERIES_PER_LOCK: usize = 1_024;
 
@@ -109,8 +111,8 @@ impl Head {
     /// Calls `visit` with each series of the window in the order of a block.
     ///
     /// # Errors
-    /// The first error of `visit`, which is not called again then.
-    pub(crate) fn visit_window<E>(
+    /// The first error of `visit`, which is not called again then, and a chunk that does not decode.
+    pub(crate) fn visit_window<E: From<DecodeError>>(
         &self,
         window: &WindowRows,
         mut visit: impl FnMut(WindowSeries) -> Result<(), E>,
@@ -124,7 +126,8 @@ impl Head {
             self.for_each(places, |shard, place| series.push((shard.labels_of(place.1), place)));
             series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             for (labels, (shard, id)) in series {
-                visit(WindowSeries { labels, chunks: window_chunks(&taken[shard], id, window.start, end) })?;
+                let chunks = window_chunks(&taken[shard], id, window.start, end)?;
+                visit(WindowSeries { labels, chunks })?;
             }
         }
         Ok(())
@@ -159,7 +162,15 @@ impl Head {
 
 /// Chunks of one series in one window. In-order chunks are passed on as they are; with late samples among
 /// them, everything is merged and encoded anew.
-fn window_chunks(taken: &[Arc<Generation>], id: u32, start: i64, end: i64) -> Vec<(ChunkMeta, Vec<u8>)> {
+///
+/// # Errors
+/// When a chunk does not decode.
+fn window_chunks(
+    taken: &[Arc<Generation>],
+    id: u32,
+    start: i64,
+    end: i64,
+) -> Result<Vec<(ChunkMeta, Vec<u8>)>, DecodeError> {
     let mut chunks = Vec::new();
     let mut late = Vec::new();
     for generation in taken {
@@ -169,12 +180,15 @@ fn window_chunks(taken: &[Arc<Generation>], id: u32, start: i64, end: i64) -> Ve
         late.extend(generation.late.get(&id).and_then(|late| late.in_range(start, end - 1)));
     }
     if late.is_empty() {
-        return chunks;
+        return Ok(chunks);
     }
-    let mut samples = Samples::default();
+    let mut samples = Vec::new();
     for (meta, bytes) in &chunks {
-        samples.add_chunk(meta.encoding, bytes)?;
+        decode_samples(meta.encoding, bytes, &mut samples)?;
     }
-    late.into_iter().for_each(|late| samples.add_late(late));
-    encode::chunks(samples)
+    late.into_iter().for_each(|late| samples.extend(late.into_samples()));
+    merge_samples(&mut samples);
+    let mut merged = SeriesChunks::new(ChunkTarget { samples: CHUNK_SAMPLES, window_ms: end - start });
+    merged.push_samples(samples.into_iter());
+    Ok(merged.finish().into_iter().map(|chunk| (chunk.meta, chunk.bytes.into_owned())).collect())
 }
