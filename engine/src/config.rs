@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{head::HeadConfig, wal::WalConfig};
 
 /// Settings of an engine. Every field has a default that suits a server with a 15 s scrape interval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// The write-ahead log.

@@ -205,7 +205,7 @@ impl Shard {
         }
         let open = self.extras.get(&sample.id).and_then(|extra| extra.histograms.as_ref());
         if sample.ts == series.newest_ts {
-            let newest = open.and_then(OpenHistograms::newest);
+            let newest = open.map(OpenHistograms::newest);
             let repeated = newest.is_some_and(|newest| same_histogram(newest, &sample.value));
             return place_of(if repeated { Novelty::Repeated } else { Novelty::Conflicting });
         }
@@ -216,7 +216,7 @@ impl Shard {
     /// A stale marker ends a histogram series as a histogram, so that its chunks are of one kind.
     fn stale_histogram(&self, sample: FloatSample) -> HistogramSample {
         let open = self.extras.get(&sample.id).and_then(|extra| extra.histograms.as_ref());
-        let value = match open.and_then(OpenHistograms::newest) {
+        let value = match open.map(OpenHistograms::newest) {
             Some(HistogramValue::Float(_)) => {
                 HistogramValue::Float(FloatHistogram { sum: stale_nan(), ..FloatHistogram::default() })
             }

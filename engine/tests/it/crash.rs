@@ -1,0 +1,1 @@
+//! A crash at every sync point of a workload: what was acknowledged is there, and nothing that was not sent.
