@@ -36,7 +36,11 @@ fn config() -> Config {
 }
 
 fn labels(series: u8) -> Labels {
-    Labels::from_pairs([("__name__", "up"), ("job", if series.is_multiple_of(2) { "even" } else { "odd" }), ("n", &series.to_string())])
+    Labels::from_pairs([
+        ("__name__", "up"),
+        ("job", if series.is_multiple_of(2) { "even" } else { "odd" }),
+        ("n", &series.to_string()),
+    ])
 }
 
 fn integer_histogram(count: u64) -> Histogram {
@@ -85,7 +89,9 @@ fn block_model() -> impl Strategy<Value = BlockModel> {
 fn chunks(samples: &Samples) -> Vec<(ChunkMeta, Vec<u8>)> {
     let mut chunks = Vec::new();
     let samples: Vec<_> = samples.values().cloned().collect();
-    for run in samples.chunk_by(|a, b| super::super::samples::Kind::of(&a.value) == super::super::samples::Kind::of(&b.value)) {
+    for run in samples.chunk_by(|a, b| {
+        super::super::samples::Kind::of(&a.value) == super::super::samples::Kind::of(&b.value)
+    }) {
         encode_chunks(run, |meta, bytes| chunks.push((meta, bytes)));
     }
     chunks
@@ -118,7 +124,11 @@ impl Store {
         writer.finish().unwrap()
     }
 
-    fn compact(&mut self, inputs: &[(u64, Vec<Deletion>)], chunk_samples: u32) -> Result<Compacted, CompactionError> {
+    fn compact(
+        &mut self,
+        inputs: &[(u64, Vec<Deletion>)],
+        chunk_samples: u32,
+    ) -> Result<Compacted, CompactionError> {
         let choice = Choice {
             inputs: inputs.iter().map(|(id, _)| *id).collect(),
             level: 1,
@@ -128,7 +138,10 @@ impl Store {
         };
         let inputs: Vec<_> = inputs
             .iter()
-            .map(|(id, deletions)| MergeInput { reader: self.cache.get(*id).unwrap(), deletions: deletions.clone() })
+            .map(|(id, deletions)| MergeInput {
+                reader: self.cache.get(*id).unwrap(),
+                deletions: deletions.clone(),
+            })
             .collect();
         compact(&self.env, &choice, &inputs, || {
             self.next_id += 1;
@@ -178,8 +191,12 @@ fn comparable(samples: &Samples) -> Vec<(i64, i64, String)> {
             let value = match &sample.value {
                 Value::Float(value) => format!("{:016x}", value.to_bits()),
                 Value::Histogram(histogram) => match &**histogram {
-                    HistogramValue::Integer(h) => format!("{:?}", Histogram { reset_hint: ResetHint::Unknown, ..h.clone() }),
-                    HistogramValue::Float(h) => format!("{:?}", FloatHistogram { reset_hint: ResetHint::Unknown, ..h.clone() }),
+                    HistogramValue::Integer(h) => {
+                        format!("{:?}", Histogram { reset_hint: ResetHint::Unknown, ..h.clone() })
+                    }
+                    HistogramValue::Float(h) => {
+                        format!("{:?}", FloatHistogram { reset_hint: ResetHint::Unknown, ..h.clone() })
+                    }
                 },
             };
             (sample.ts, sample.start_ts, value)
@@ -199,7 +216,11 @@ fn naive(inputs: &[(BlockModel, Vec<Deletion>)]) -> BTreeMap<Labels, Samples> {
                         && deletion.matchers.iter().all(|m| m.matches(labels.get(m.name())))
                 };
                 if !deletions.iter().any(deleted) {
-                    merged.entry(labels.clone()).or_default().entry(sample.ts).or_insert_with(|| sample.clone());
+                    merged
+                        .entry(labels.clone())
+                        .or_default()
+                        .entry(sample.ts)
+                        .or_insert_with(|| sample.clone());
                 }
             }
         }
@@ -295,7 +316,8 @@ fn large_chunks_are_copied() {
     let meta = ChunkMeta { encoding: Encoding::Xor.as_u8(), count: 100, min_ts: 0, max_ts: 99 };
     writer.add_series(&labels(0), [(meta, b"not a chunk")]).unwrap();
     writer.finish().unwrap();
-    assert_eq!(only_series(&store, &store_compact(&mut store, 3, 120).unwrap()).len(), 1);
+    let compacted = store_compact(&mut store, 3, 120).unwrap();
+    assert_eq!(only_series(&store, &compacted).len(), 1);
     assert!(store_compact(&mut store, 3, 480).is_err());
 }
 
@@ -305,7 +327,7 @@ fn store_compact(store: &mut Store, id: u64, chunk_samples: u32) -> Result<Compa
 
 #[test]
 fn a_reset_that_a_sender_announced_survives() {
-    let histogram = |ts, reset_hint| {
+    let histogram = |ts: i64, reset_hint| {
         let value = Histogram { reset_hint, ..integer_histogram(ts.unsigned_abs()) };
         (ts, Sample { ts, start_ts: 0, value: Value::Histogram(Box::new(HistogramValue::Integer(value))) })
     };
