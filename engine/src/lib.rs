@@ -24,7 +24,10 @@ mod wal;
 pub use block::{
     BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
 };
-pub use compaction::{Choice, DataTime, Level, Levels, PlanBlock, Urgency, plan};
+pub use compaction::{
+    Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
+    PlanBlock, Urgency, compact, plan,
+};
 pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
