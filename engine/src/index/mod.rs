@@ -9,7 +9,10 @@
 //! * `reader` - those sections as a [`LabelIndex`]
 //! * `cache` - results of matchers that are costly to evaluate
 
+mod builder;
+mod cache;
 mod hints;
+mod reader;
 mod select;
 
 use std::{cmp::Ordering, sync::Arc};
@@ -19,6 +22,11 @@ use roaring::RoaringBitmap;
 use crate::model::{Labels, Matcher};
 
 pub use select::{label_names, label_values, select};
+pub(crate) use {
+    builder::IndexBuilder,
+    cache::MatcherCache,
+    reader::{IndexBytes, IndexReader, LabelsCursor},
+};
 
 /// An inverted index over series with dense `u32` ids.
 ///
@@ -113,3 +121,6 @@ pub trait LabelIndex {
 pub fn series_order(a: &Labels, b: &Labels) -> Ordering {
     a.metric_name().cmp(b.metric_name()).then_with(|| a.cmp(b))
 }
+
+#[cfg(test)]
+mod tests;

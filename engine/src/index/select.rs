@@ -17,7 +17,7 @@ use crate::model::{MatchOp, Matcher};
 
 /// Testing one candidate costs about as much as looking at this many values of a dictionary: its labels are
 /// looked up one by one, the dictionary is read in order.
-const CANDIDATE_COST: u64 = 8;
+pub(super) const CANDIDATE_COST: u64 = 8;
 
 /// Series that satisfy all `matchers`. Without matchers: all series.
 ///
@@ -163,7 +163,3 @@ impl<'a> Step<'a> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "select_tests.rs"]
-mod tests;
