@@ -7,7 +7,7 @@ mod source;
 
 pub use {
     error::{Error, ErrorKind},
-    lang::{Span, promql},
+    lang::{DurationError, Span, format_duration, parse_duration, promql},
     result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
     source::{SelectRequest, Selection, SeriesReader, Source},
 };
