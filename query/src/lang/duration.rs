@@ -129,7 +129,11 @@ mod tests {
             ("300y", "duration out of range"),
             ("99999999999999999999s", "not a valid duration string: \"99999999999999999999s\""),
         ] {
-            assert_eq!(parse_duration(text).map_err(|error| error.to_string()), Err(error.to_owned()), "{text}");
+            assert_eq!(
+                parse_duration(text).map_err(|error| error.to_string()),
+                Err(error.to_owned()),
+                "{text}"
+            );
         }
     }
 }

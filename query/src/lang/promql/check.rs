@@ -54,8 +54,7 @@ impl Checker<'_> {
 
     fn aggregate(&mut self, node: &mut Aggregate) {
         self.expect_type(&mut node.expr, ValueType::Vector, "aggregation expression");
-        let wanted =
-            if node.op == AggregateOp::CountValues { ValueType::String } else { ValueType::Scalar };
+        let wanted = if node.op == AggregateOp::CountValues { ValueType::String } else { ValueType::Scalar };
         if let Some(param) = &mut node.param {
             self.expect_type(param, wanted, "aggregation parameter");
         }
@@ -100,7 +99,11 @@ impl Checker<'_> {
             let message = format!("set operator \"{}\" not allowed in binary scalar expression", node.op);
             self.error(node.span(), message);
         }
-        if lhs == ValueType::Scalar && rhs == ValueType::Scalar { ValueType::Scalar } else { ValueType::Vector }
+        if lhs == ValueType::Scalar && rhs == ValueType::Scalar {
+            ValueType::Scalar
+        } else {
+            ValueType::Vector
+        }
     }
 
     /// Rules whose violations are reported at the operator.
@@ -138,9 +141,8 @@ impl Checker<'_> {
     /// The text between the operands, without white space around it. Its end is one byte short, and counts
     /// from the byte before the right operand: upstream's range, which the interface shows.
     fn operator_span(&self, node: &Binary) -> Span {
-        let is_space_at = |at: u32| {
-            self.text.as_bytes().get(at as usize).is_some_and(|&byte| is_space(char::from(byte)))
-        };
+        let is_space_at =
+            |at: u32| self.text.as_bytes().get(at as usize).is_some_and(|&byte| is_space(char::from(byte)));
         let mut span = Span::new(node.lhs.span().end, node.rhs.span().start.saturating_sub(1));
         while is_space_at(span.start) {
             span.start += 1;
@@ -202,8 +204,7 @@ impl Checker<'_> {
     }
 
     fn arity(&mut self, node: &Call) {
-        let (got, listed, variadic) =
-            (node.args.len(), node.function.args.len(), node.function.variadic);
+        let (got, listed, variadic) = (node.args.len(), node.function.args.len(), node.function.variadic);
         let name = node.function.name;
         if variadic == 0 {
             if got != listed {
@@ -229,8 +230,10 @@ impl Checker<'_> {
         let Some(filter) = node.args.get_mut(1) else { return };
         let got = filter.value_type();
         if got != ValueType::Vector {
-            let message =
-                format!("expected type instant vector in call to function \"info\", got {}", got.documented());
+            let message = format!(
+                "expected type instant vector in call to function \"info\", got {}",
+                got.documented()
+            );
             self.error(span, message);
         }
         let span = filter.span();

@@ -3,8 +3,8 @@
 use kymo_engine::Matcher;
 
 use super::{
-    AtModifier, Binary, Call, DurationExpr, DurationKind, DurationSpec, Expr, NumberLiteral, Subquery, UnaryOp,
-    VectorMatching, VectorSelector,
+    AtModifier, Binary, Call, DurationExpr, DurationKind, DurationSpec, Expr, NumberLiteral, Subquery,
+    UnaryOp, VectorMatching, VectorSelector,
     number::{format_float, format_float_general},
 };
 

@@ -7,8 +7,8 @@
 //! * selectors whose histograms need no buckets are marked.
 
 use super::{
-    Aggregate, AtModifier, Binary, BinaryOp, Call, DurationExpr, DurationKind, DurationOp, DurationSpec, Expr,
-    NumberLiteral, StepInvariant, Subquery, UnaryOp, VectorSelector, number::to_integer,
+    Aggregate, AtModifier, Binary, BinaryOp, Call, DurationExpr, DurationKind, DurationOp, DurationSpec,
+    Expr, NumberLiteral, StepInvariant, Subquery, UnaryOp, VectorSelector, number::to_integer,
 };
 use crate::{Error, ErrorKind, lang::Span};
 

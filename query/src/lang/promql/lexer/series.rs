@@ -33,7 +33,9 @@ impl Lexer<'_> {
                 self.back();
                 return Mode::KeywordOrIdentifier;
             }
-            _ => return self.fail(format!("unexpected character in series sequence: {}", quote_char(Some(c)))),
+            _ => {
+                return self.fail(format!("unexpected character in series sequence: {}", quote_char(Some(c))));
+            }
         }
         Mode::Values
     }

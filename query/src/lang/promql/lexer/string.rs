@@ -1,7 +1,7 @@
 //! Quoted strings. Escapes are checked here and resolved by the parser.
 
 use super::{Lexer, Mode};
-use crate::lang::{promql::token::TokenKind, is_printable};
+use crate::lang::{is_printable, promql::token::TokenKind};
 
 impl Lexer<'_> {
     pub(super) fn string(&mut self) -> Mode {

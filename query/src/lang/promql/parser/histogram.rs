@@ -24,10 +24,7 @@ pub(super) struct HistogramLiteral {
 
 impl HistogramLiteral {
     pub(super) fn into_value(self) -> SequenceValue {
-        SequenceValue::Histogram {
-            histogram: Arc::new(self.histogram),
-            has_reset_hint: self.has_reset_hint,
-        }
+        SequenceValue::Histogram { histogram: Arc::new(self.histogram), has_reset_hint: self.has_reset_hint }
     }
 }
 

@@ -33,8 +33,7 @@ impl Parser<'_> {
                 TokenKind::Keyword(Keyword::Offset) => {
                     self.bump();
                     let offset = self.offset_duration();
-                    let offset =
-                        self.in_context(offset, "offset", "number, duration, step(), or range()")?;
+                    let offset = self.in_context(offset, "offset", "number, duration, step(), or range()")?;
                     self.set_offset(&mut tree.expr, offset);
                 }
                 TokenKind::At => {

@@ -10,11 +10,8 @@ impl Parser<'_> {
     pub(super) fn range_or_subquery(&mut self, tree: Tree) -> Parsed<Tree> {
         let open = self.bump();
         let range = self.positive_duration();
-        let range = self.in_context(
-            range,
-            "subquery or range selector",
-            "number, duration, step(), or range()",
-        )?;
+        let range =
+            self.in_context(range, "subquery or range selector", "number, duration, step(), or range()")?;
         match self.peek_kind() {
             TokenKind::RightBracket => {
                 let close = self.bump();

@@ -37,7 +37,8 @@ pub struct SeriesDescription {
 }
 
 /// Adds the second histogram to the first, or for [`UnaryOp::Minus`] subtracts it.
-type Combine<'c> = &'c mut dyn FnMut(&FloatHistogram, UnaryOp, &FloatHistogram) -> Result<FloatHistogram, String>;
+type Combine<'c> =
+    &'c mut dyn FnMut(&FloatHistogram, UnaryOp, &FloatHistogram) -> Result<FloatHistogram, String>;
 
 /// Parses a series description. `combine` computes `{{...}}+{{...}}x3`: arithmetic on histograms is not the
 /// parser's business.
