@@ -62,8 +62,9 @@ pub use {
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
     model::{
-        ExpandError, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher,
-        MatcherError, Millis, Regex, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan,
+        Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher,
+        MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable,
+        is_stale, quote, quote_char, stale_nan,
     },
     read::{EncodedChunk, SelectedSeries, Selection},
     recovery::RecoveryReport,
