@@ -61,6 +61,8 @@ pub(crate) struct Findings {
     pub(crate) expected: u64,
     /// Acknowledged samples that the store does not have.
     pub(crate) missing: u64,
+    /// Those of the missing ones whose value is not a number; some stores drop them on purpose.
+    pub(crate) missing_nan: u64,
     /// Samples with another value than was sent, acknowledged or not.
     pub(crate) different: u64,
     /// Samples at times at which none was sent.
@@ -184,6 +186,7 @@ impl Findings {
             match found {
                 None if acked => {
                     self.missing += 1;
+                    self.missing_nan += u64::from(value.is_nan());
                     self.example(|| format!("missing: {key} at {ts}"));
                 }
                 Some(bits)
@@ -212,6 +215,7 @@ impl Findings {
         let mut table = Table::new(["verify", "samples"]);
         table.row(["acknowledged", &grouped(self.expected)]);
         table.row(["missing", &grouped(self.missing)]);
+        table.row(["missing, not a number", &grouped(self.missing_nan)]);
         table.row(["with another value", &grouped(self.different)]);
         table.row(["never sent", &grouped(self.unexpected)]);
         table
@@ -222,6 +226,7 @@ impl Findings {
         json!({
             "expected": self.expected,
             "missing": self.missing,
+            "missing_nan": self.missing_nan,
             "different": self.different,
             "unexpected": self.unexpected,
             "examples": self.examples,

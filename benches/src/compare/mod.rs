@@ -229,9 +229,12 @@ fn document(figures: &[Figures]) -> String {
     row("25 dashboard queries, sum of medians, ms", &|f| format!("{:.1}", f.query_total_ms));
     row("queries without an answer", &|f| f.queries["empty"].to_string());
     row("restart after kill -9, ms", &|f| f.restart_ms.map_or("-".to_owned(), |ms| format!("{ms:.0}")));
-    row("acknowledged samples missing then", &|f| {
-        f.verified.as_ref().map_or("-".to_owned(), |found| found["missing"].to_string())
-    });
+    let mut verified = |title: &str, key: &str| {
+        row(title, &|f| f.verified.as_ref().map_or("-".to_owned(), |found| found[key].to_string()));
+    };
+    verified("acknowledged samples missing then", "missing");
+    verified("of these not a number", "missing_nan");
+    verified("samples with another value", "different");
     row("requests not acknowledged", &|f| {
         let refused: u64 = f.outcome.refused.values().map(|(count, _)| count).sum();
         if f.outcome.gave_up.is_empty() { refused.to_string() } else { format!("{refused}, gave up") }

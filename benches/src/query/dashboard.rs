@@ -29,7 +29,10 @@ pub(super) const QUERIES: [(&str, &str); 25] = [
     ),
     ("memory parts", "{__name__=~\"node_memory_(Active|Inactive|Dirty|Slab|Mapped|Shmem)_bytes\",$node}"),
     ("page faults", "rate(node_vmstat_pgfault{$node}[$window])"),
-    ("pages in and out", "rate({__name__=~\"node_vmstat_pgpg(in|out)\",$node}[$window])"),
+    (
+        "pages in and out",
+        "rate(node_vmstat_pgpgin{$node}[$window]) + rate(node_vmstat_pgpgout{$node}[$window])",
+    ),
     ("network received bits", "rate(node_network_receive_bytes_total{device!=\"lo\",$node}[$window]) * 8"),
     ("network sent bits", "rate(node_network_transmit_bytes_total{device!=\"lo\",$node}[$window]) * 8"),
     (
@@ -57,8 +60,15 @@ pub(super) const QUERIES: [(&str, &str); 25] = [
          / node_filesystem_size_bytes{fstype!=\"tmpfs\",$node}",
     ),
     ("file system full in a day", "predict_linear(node_filesystem_avail_bytes{$node}[10m], 86400)"),
-    ("pressure", "rate({__name__=~\"node_pressure_(cpu|io|memory)_waiting_seconds_total\",$node}[$window])"),
+    (
+        "pressure",
+        "label_replace(rate(node_pressure_cpu_waiting_seconds_total{$node}[$window]), \"of\", \"cpu\", \"\", \"\") \
+         or label_replace(rate(node_pressure_io_waiting_seconds_total{$node}[$window]), \"of\", \"io\", \"\", \"\")",
+    ),
     ("context switches", "rate(node_context_switches_total{$node}[$window])"),
-    ("tcp segments", "rate({__name__=~\"node_netstat_Tcp_(In|Out)Segs\",$node}[$window])"),
+    (
+        "tcp segments",
+        "rate(node_netstat_Tcp_InSegs{$node}[$window]) + rate(node_netstat_Tcp_OutSegs{$node}[$window])",
+    ),
     ("slowest collectors", "topk(5, avg_over_time(node_scrape_collector_duration_seconds{$node}[5m]))"),
 ];
