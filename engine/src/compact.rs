@@ -45,13 +45,12 @@ impl Inner {
     fn compact_once(&self, urgency: Urgency) -> Result<bool, Error> {
         let _alone = self.compacting.lock();
         let version = self.manifest.current();
-        let newest_ts = version.blocks().map(|block| block.max_ts - 1).max().unwrap_or(i64::MIN);
+        let newest_ts = version.blocks().iter().map(|block| block.range.end - 1).max().unwrap_or(i64::MIN);
         let time = compaction::DataTime {
             newest_ts: newest_ts.max(self.head.newest_ts()),
             now: self.env.clock.now().0,
         };
-        let blocks = version.blocks().map(|block| self.plan_block(&version, block));
-        let blocks = blocks.collect::<Result<Vec<_>, Error>>()?;
+        let blocks: Vec<_> = version.blocks().iter().map(|block| plan_block(&version, block)).collect();
         let Some(choice) = compaction::plan(&blocks, &self.levels(), time, urgency) else { return Ok(false) };
         let compacted = self.carry_out(&version, &choice);
         let counter = match &compacted {
@@ -62,36 +61,24 @@ impl Inner {
         compacted.map(|()| true)
     }
 
-    fn plan_block(&self, version: &Version, block: &BlockMeta) -> Result<PlanBlock, Error> {
-        let reader = self.blocks.get(block.id)?;
-        Ok(PlanBlock {
-            id: block.id,
-            sequence: reader.info().summary.sequence,
-            level: block.level,
-            range: block.min_ts..block.max_ts,
-            bytes: block.bytes,
-            deletions: version.tombstones().any(|tombstone| touches(tombstone, block)),
-        })
-    }
-
     fn carry_out(&self, version: &Version, choice: &Choice) -> Result<(), Error> {
         let mut inputs = Vec::with_capacity(choice.inputs.len());
         for id in &choice.inputs {
-            let deletions = version.tombstones().filter(|tombstone| tombstone.applies_to(*id));
+            let deletions = version.tombstones().iter().filter(|tombstone| tombstone.id > *id);
             let deletions = deletions.map(|tombstone| Deletion {
                 matchers: tombstone.matchers.clone(),
-                range: tombstone.min_ts..tombstone.max_ts.saturating_add(1),
+                range: tombstone.range.clone(),
             });
             inputs.push(MergeInput { reader: self.blocks.get(*id)?, deletions: deletions.collect() });
         }
         let env = CompactionEnv { fs: Arc::clone(&self.env.fs), dir: self.block_dir.clone(), space: 0 };
-        let done = compaction::compact(&env, choice, &inputs, || self.next_block_id());
+        let done = compaction::compact(&env, choice, &inputs, || self.manifest.allocate_id());
         let done = done.inspect_err(|error: &CompactionError| {
             warn!(inputs = choice.inputs.len(), level = choice.level, %error, "compaction failed");
         })?;
-        let created_ms = self.env.clock.now().0;
+        let created = self.env.clock.now();
         let mut edits: Vec<Edit> = done.removed.iter().map(|id| Edit::RemoveBlock(*id)).collect();
-        edits.extend(done.added.iter().map(|block| Edit::AddBlock(block_meta(block, created_ms))));
+        edits.extend(done.added.iter().map(|block| Edit::AddBlock(block_meta(block, created, &done.removed))));
         self.manifest.apply(edits)?;
         info!(
             inputs = done.removed.len(),
@@ -109,9 +96,9 @@ impl Inner {
     fn drop_spent_tombstones(&self) -> Result<(), Error> {
         let _alone = self.compacting.lock();
         let version = self.manifest.current();
-        let spent = |tombstone: &&Tombstone| !version.blocks().any(|block| touches(tombstone, block));
+        let spent = |tombstone: &&Arc<Tombstone>| !version.blocks().iter().any(|block| touches(tombstone, block));
         let edits: Vec<Edit> =
-            version.tombstones().filter(spent).map(|tombstone| Edit::RemoveTombstone(tombstone.id)).collect();
+            version.tombstones().iter().filter(spent).map(|tombstone| Edit::RemoveTombstone(tombstone.id)).collect();
         if !edits.is_empty() {
             self.manifest.apply(edits)?;
         }
@@ -119,7 +106,20 @@ impl Inner {
     }
 }
 
+fn plan_block(version: &Version, block: &BlockMeta) -> PlanBlock {
+    PlanBlock {
+        id: block.id,
+        sequence: block.sequence,
+        level: block.level,
+        range: block.range.clone(),
+        bytes: block.bytes,
+        deletions: version.tombstones().iter().any(|tombstone| touches(tombstone, block)),
+    }
+}
+
 /// Whether a deletion may concern samples of a block.
 fn touches(tombstone: &Tombstone, block: &BlockMeta) -> bool {
-    tombstone.applies_to(block.id) && tombstone.min_ts < block.max_ts && tombstone.max_ts >= block.min_ts
+    tombstone.id > block.id
+        && tombstone.range.start < block.range.end
+        && tombstone.range.end > block.range.start
 }

@@ -51,6 +51,12 @@ impl Default for RetentionConfig {
 }
 
 impl EngineConfig {
+    /// The default settings, but nothing is ever dropped for its age. For data that is not of today.
+    #[must_use]
+    pub fn keep_everything() -> Self {
+        Self { retention: RetentionConfig { age_ms: 0, bytes_max: 0 }, ..Self::default() }
+    }
+
     /// Checks the values.
     ///
     /// # Errors

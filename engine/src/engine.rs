@@ -55,7 +55,6 @@ pub(crate) struct Inner {
     pub(crate) flushing: Mutex<()>,
     /// Held by whoever compacts, deletes or drops blocks.
     pub(crate) compacting: Mutex<()>,
-    next_block_id: AtomicU64,
     pub(crate) last_flush: Mutex<LastFlush>,
     pub(crate) counters: Counters,
     recovery: RecoveryReport,
@@ -80,7 +79,7 @@ pub struct EngineStats {
     /// The log.
     pub wal: WalStats,
     /// The live blocks, oldest first.
-    pub blocks: Vec<BlockMeta>,
+    pub blocks: Vec<Arc<BlockMeta>>,
     /// What the last start found.
     pub recovery: RecoveryReport,
     /// Flushes since the start.
@@ -136,7 +135,7 @@ impl Engine {
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let (recovery, segment) = recovery::replay(fs, &wal_dir, &version, &head)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
-        info!(dir = %dir.display(), blocks = version.blocks().count(), series = head.stats().series, "store opened");
+        info!(dir = %dir.display(), blocks = version.blocks().len(), series = head.stats().series, "store opened");
         let newest_ts = head.stats().newest_ts;
         let inner = Inner {
             env: env.clone(),
@@ -144,7 +143,6 @@ impl Engine {
             head,
             wal,
             blocks: BlockCache::new(Arc::clone(fs), block_dir.clone()),
-            next_block_id: AtomicU64::new(version.next_block_id()),
             manifest,
             block_dir,
             wal_dir,
@@ -269,7 +267,7 @@ impl Engine {
         EngineStats {
             head: inner.head.stats(),
             wal: inner.wal.stats(),
-            blocks: inner.manifest.current().blocks().cloned().collect(),
+            blocks: inner.manifest.current().blocks().to_vec(),
             recovery: inner.recovery.clone(),
             flushes_total: count(&inner.counters.flushes),
             flush_failures_total: count(&inner.counters.flush_failures),
@@ -300,10 +298,6 @@ impl Inner {
             0 => i64::MIN,
             age => now_ms.saturating_sub(age),
         }
-    }
-
-    pub(crate) fn next_block_id(&self) -> u64 {
-        self.next_block_id.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn flush(&self, open: OpenChunks) -> Result<FlushReport, Error> {

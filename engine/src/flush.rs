@@ -13,7 +13,8 @@ use crate::{
     engine::Inner,
     error::Error,
     head::WindowRows,
-    manifest::{BlockMeta, Edit},
+    manifest::{BlockMeta, Edit, WalStart},
+    model::Millis,
 };
 
 /// What a flush does with chunks that still take samples.
@@ -54,9 +55,10 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
     }
     let checkpoint_bytes = checkpoint_file::write(&inner.env.fs, &inner.wal_dir, segment, &inner.head)?;
 
-    let created_ms = inner.env.clock.now().0;
-    let mut edits: Vec<Edit> = written.iter().map(|block| Edit::AddBlock(block_meta(block, created_ms))).collect();
-    edits.push(Edit::WalStart { segment, checkpoint: segment });
+    let created = inner.env.clock.now();
+    let mut edits: Vec<Edit> =
+        written.iter().map(|block| Edit::AddBlock(block_meta(block, created, &[]))).collect();
+    edits.push(Edit::WalStart(WalStart { segment, checkpoint: Some(segment) }));
     inner.manifest.apply(edits)?;
 
     inner.head.forget_taken();
@@ -72,7 +74,7 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
 }
 
 fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, Error> {
-    let id = inner.next_block_id();
+    let id = inner.manifest.allocate_id();
     let spec = BlockSpec { id, level: 0, sequence: id, space: 0 };
     let mut writer = BlockWriter::create(Arc::clone(&inner.env.fs), &inner.block_dir, spec)?;
     inner.head.visit_window(window, |series| {
@@ -82,17 +84,18 @@ fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, 
     Ok(writer.finish()?)
 }
 
-/// A written block as the manifest lists it.
-pub(crate) fn block_meta(block: &BlockInfo, created_ms: i64) -> BlockMeta {
-    BlockMeta {
+/// A written block as the manifest lists it, made from the blocks `sources`.
+pub(crate) fn block_meta(block: &BlockInfo, created: Millis, sources: &[u64]) -> Arc<BlockMeta> {
+    Arc::new(BlockMeta {
         id: block.id,
+        sequence: block.summary.sequence,
         level: block.summary.level,
-        min_ts: block.summary.min_ts,
-        max_ts: block.summary.end_ts,
+        space: 0,
+        range: block.summary.min_ts..block.summary.end_ts,
+        created,
         series: u64::from(block.summary.series),
         samples: block.summary.samples,
         bytes: block.file_bytes,
-        created_ms,
-        ..BlockMeta::default()
-    }
+        sources: sources.to_vec(),
+    })
 }

@@ -66,7 +66,7 @@ pub use {
         MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable,
         is_stale, quote, quote_char, stale_nan,
     },
-    read::{EncodedChunk, SelectedSeries, Selection},
+    read::{SelectedSeries, Selection},
     recovery::RecoveryReport,
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,

@@ -45,11 +45,11 @@ pub(crate) fn replay(
     let mut report = RecoveryReport::default();
     let mut replayer = Replayer::new(head);
     let start = version.wal_start();
-    if start.checkpoint != 0 {
+    if let Some(checkpoint) = start.checkpoint {
         report.checkpoint_damaged_bytes =
-            checkpoint_file::read(&**fs, wal_dir, start.checkpoint, |frame| replayer.restore(frame))?;
+            checkpoint_file::read(&**fs, wal_dir, checkpoint, |frame| replayer.restore(frame))?;
         if report.checkpoint_damaged_bytes > 0 {
-            let path = checkpoint_file::path(wal_dir, start.checkpoint);
+            let path = checkpoint_file::path(wal_dir, checkpoint);
             warn!(path = %path.display(), bytes = report.checkpoint_damaged_bytes, "checkpoint damaged");
         }
     }
@@ -94,7 +94,7 @@ pub(crate) fn remove_rubbish(
     version: &Version,
 ) -> Result<(), Error> {
     let live: BTreeSet<String> =
-        version.blocks().map(|block| file_name(&crate::block::block_path(block_dir, block.id))).collect();
+        version.blocks().iter().map(|block| file_name(&crate::block::block_path(block_dir, block.id))).collect();
     for entry in fs.list(block_dir).map_err(Error::io("list", block_dir))? {
         if !entry.is_dir && !live.contains(&entry.name) {
             info!(file = %entry.name, "removing a file that is no live block");
@@ -103,7 +103,7 @@ pub(crate) fn remove_rubbish(
     }
     let checkpoint = version.wal_start().checkpoint;
     for entry in fs.list(wal_dir).map_err(Error::io("list", wal_dir))? {
-        let old = checkpoint_file::segment_of(&entry.name).is_some_and(|segment| segment != checkpoint);
+        let old = checkpoint_file::segment_of(&entry.name).is_some_and(|segment| Some(segment) != checkpoint);
         if old || entry.name.ends_with(".tmp") {
             remove(fs, &wal_dir.join(&entry.name))?;
         }

@@ -1,6 +1,6 @@
 //! Dropping what is too old or too much: the manifest first, the files after.
 
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
 
 use tracing::{info, warn};
 
@@ -14,14 +14,14 @@ use crate::{
 
 /// The blocks that have to go: those whose newest sample is before `oldest_ts`, and the oldest ones as long as
 /// all together have more than `bytes_max` bytes (0 = any number).
-fn expired(blocks: &[BlockMeta], oldest_ts: i64, bytes_max: u64) -> Vec<u64> {
-    let mut by_age: Vec<&BlockMeta> = blocks.iter().collect();
-    by_age.sort_by_key(|block| block.max_ts);
+fn expired(blocks: &[Arc<BlockMeta>], oldest_ts: i64, bytes_max: u64) -> Vec<u64> {
+    let mut by_age: Vec<&Arc<BlockMeta>> = blocks.iter().collect();
+    by_age.sort_by_key(|block| block.range.end);
     let mut bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
     let mut gone = Vec::new();
     for block in by_age {
-        // `max_ts` is one past the newest sample.
-        if block.max_ts <= oldest_ts || (bytes_max != 0 && bytes > bytes_max) {
+        // The range's end is one past the newest sample.
+        if block.range.end <= oldest_ts || (bytes_max != 0 && bytes > bytes_max) {
             bytes -= block.bytes;
             gone.push(block.id);
         }
@@ -38,8 +38,7 @@ impl Inner {
         let _alone = self.compacting.lock();
         let now_ms = self.env.clock.now().0;
         let version = self.manifest.current();
-        let blocks: Vec<BlockMeta> = version.blocks().cloned().collect();
-        let gone = expired(&blocks, self.oldest_ts(now_ms), self.config.retention.bytes_max);
+        let gone = expired(version.blocks(), self.oldest_ts(now_ms), self.config.retention.bytes_max);
         if gone.is_empty() {
             return Ok(());
         }
@@ -53,7 +52,7 @@ impl Inner {
     /// Removes the files of blocks that no version names any more. Whoever reads one keeps it mapped; a file
     /// that cannot be removed now is removed at the next start.
     pub(crate) fn remove_block_files(&self, ids: &[u64]) {
-        let live = self.manifest.current().blocks().map(|block| block.id).collect();
+        let live = self.manifest.current().blocks().iter().map(|block| block.id).collect();
         self.blocks.retain(&live);
         for id in ids {
             let path = block_path(&self.block_dir, *id);
@@ -69,8 +68,14 @@ impl Inner {
         // exist now, and what is written later, at whatever time, is not deleted.
         self.flush(crate::flush::OpenChunks::Seal)?;
         let _alone = self.compacting.lock();
-        let tombstone = Tombstone::new(self.next_block_id(), matchers, start, end, self.env.clock.now().0);
-        self.manifest.apply(vec![Edit::AddTombstone(tombstone)])?;
+        let tombstone = Tombstone {
+            id: self.manifest.allocate_id(),
+            space: 0,
+            range: start..end.saturating_add(1),
+            created: self.env.clock.now(),
+            matchers: matchers.to_vec(),
+        };
+        self.manifest.apply(vec![Edit::AddTombstone(Arc::new(tombstone))])?;
         Ok(())
     }
 }
@@ -78,9 +83,21 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Millis;
 
-    fn block(id: u64, max_ts: i64, bytes: u64) -> BlockMeta {
-        BlockMeta { id, min_ts: max_ts - 10, max_ts, bytes, ..BlockMeta::default() }
+    fn block(id: u64, end: i64, bytes: u64) -> Arc<BlockMeta> {
+        Arc::new(BlockMeta {
+            id,
+            sequence: id,
+            level: 1,
+            space: 0,
+            range: end - 10..end,
+            created: Millis(0),
+            series: 1,
+            samples: 1,
+            bytes,
+            sources: Vec::new(),
+        })
     }
 
     #[test]

@@ -13,10 +13,10 @@ mod error;
 pub mod histogram;
 pub mod index;
 pub mod manifest;
-pub mod manifest;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
 pub mod wal;
+pub mod wire;
 
 pub use error::DecodeError;

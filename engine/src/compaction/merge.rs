@@ -14,15 +14,12 @@ use std::{
 
 use kymo_formats::index::chunk_directory::ChunkEntry;
 
-use super::{
-    chunks::{MergedChunk, SeriesChunks},
-    error::CompactionError,
-    samples::{Sample, decode_chunk},
-};
+use super::error::CompactionError;
 use crate::{
     block::{BlockError, BlockReader, BlockSeries},
     index::series_order,
     model::{Labels, Matcher},
+    signals::metrics::{ChunkTarget, MergedChunk, Sample, SeriesChunks, decode_samples, merge_samples},
 };
 
 /// Samples to leave out: those of the series that satisfy all matchers, in `range`.
@@ -47,15 +44,6 @@ pub struct MergeInput {
     pub reader: Arc<BlockReader>,
     /// What to leave out of it.
     pub deletions: Vec<Deletion>,
-}
-
-/// How the chunks of the result are to be.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ChunkTarget {
-    /// Samples per chunk to aim at.
-    pub(super) samples: u32,
-    /// No chunk reaches over a multiple of this.
-    pub(super) window_ms: i64,
 }
 
 /// Merges `inputs`, oldest data first, and gives each series in order to `write`, its chunks ascending in time
@@ -210,7 +198,7 @@ impl<'a> SeriesMerger<'a> {
         for (_, piece) in cluster {
             let from = self.samples.len();
             let reader = &self.inputs[piece.input].reader;
-            decode_chunk(piece.chunk.meta.encoding, self.bytes(piece)?, &mut self.samples)
+            decode_samples(piece.chunk.meta.encoding, self.bytes(piece)?, &mut self.samples)
                 .map_err(BlockError::corrupt(&reader.info().path))
                 .map_err(failed(reader))?;
             if !piece.deleted.is_empty() {
@@ -222,10 +210,7 @@ impl<'a> SeriesMerger<'a> {
             }
         }
         if cluster.len() > 1 {
-            // What is known of counter resets is about the sample before in the same chunk.
-            self.samples.iter_mut().for_each(Sample::forget_reset);
-            self.samples.sort_by_key(|sample| sample.ts);
-            self.samples.dedup_by_key(|sample| sample.ts);
+            merge_samples(&mut self.samples);
         }
         Ok(())
     }

@@ -3,17 +3,13 @@
 //! * `levels` - the table of levels: windows, chunk sizes, when a window closes
 //! * `plan` - which blocks to merge next: pure, blocks in and a choice out
 //! * `merge` - series of several blocks in order, each with its samples merged
-//! * `chunks` - samples to chunks of a level's size
-//! * `samples` - samples out of chunks and into chunks
 //! * `run` - carries out a choice: reads the inputs, writes the outputs
 
-mod chunks;
 mod error;
 mod levels;
 mod merge;
 mod plan;
 mod run;
-mod samples;
 
 pub use error::CompactionError;
 pub use levels::{Level, Levels};

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     error::CompactionError,
-    merge::{ChunkTarget, MergeInput, merge},
+    merge::{MergeInput, merge},
     plan::Choice,
 };
 use crate::{
     block::{BlockInfo, BlockSpec, BlockWriter},
     env::Fs,
+    signals::metrics::ChunkTarget,
 };
 
 /// Where the outputs of a compaction go.

@@ -67,9 +67,9 @@ impl Inner {
 /// Whether the block's index alone tells which series have samples in the range: the whole block is in it, and
 /// nothing in the block is deleted.
 fn is_exact(blocks: &Blocks, meta: &BlockMeta, start: i64, end: i64) -> bool {
-    start <= meta.min_ts
-        && meta.max_ts <= end.saturating_add(1)
-        && !blocks.tombstones.iter().any(|tombstone| tombstone.applies_to(meta.id))
+    start <= meta.range.start
+        && meta.range.end <= end.saturating_add(1)
+        && !blocks.version.tombstones().iter().any(|tombstone| tombstone.id > meta.id)
 }
 
 /// The series of a block with chunks in the range that are not deleted as a whole.
@@ -91,7 +91,7 @@ fn alive(
             continue;
         }
         let labels = series.labels(rank)?;
-        let deleted = deleted_ranges(&blocks.tombstones, meta, &labels);
+        let deleted = deleted_ranges(blocks.version.tombstones(), meta, &labels);
         let left = chunks.iter().any(|chunk| {
             !is_covered(&deleted, chunk.meta.min_ts.max(start), chunk.meta.max_ts.min(end))
         });

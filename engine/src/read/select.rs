@@ -8,7 +8,7 @@ use crate::{
     engine::Inner,
     error::Error,
     head::HeadSeries,
-    manifest::{BlockMeta, Tombstone},
+    manifest::{BlockMeta, Tombstone, Version},
     model::{Labels, Matcher},
 };
 
@@ -24,8 +24,8 @@ pub struct Selection {
 /// The blocks of a version that may hold samples of a range, in the order in which they count: of two samples
 /// with one timestamp the earlier block's counts.
 pub(super) struct Blocks {
-    pub(super) readers: Vec<(BlockMeta, Arc<BlockReader>)>,
-    pub(super) tombstones: Vec<Tombstone>,
+    pub(super) readers: Vec<(Arc<BlockMeta>, Arc<BlockReader>)>,
+    pub(super) version: Arc<Version>,
 }
 
 impl Inner {
@@ -39,7 +39,7 @@ impl Inner {
         let blocks = self.blocks_in(start, end)?;
         let mut found: Vec<(Labels, Part)> = Vec::new();
         for (meta, reader) in &blocks.readers {
-            collect_block(meta, reader, &blocks.tombstones, matchers, start, end, &mut found)?;
+            collect_block(meta, reader, blocks.version.tombstones(), matchers, start, end, &mut found)?;
         }
         for HeadSeries { labels, chunks, late } in head {
             found.push((labels, Part::Head { chunks, late }));
@@ -59,21 +59,17 @@ impl Inner {
     pub(super) fn blocks_in(&self, start: i64, end: i64) -> Result<Blocks, Error> {
         loop {
             let version = self.manifest.current();
-            let metas: Vec<BlockMeta> = version
-                .blocks()
-                .filter(|block| block.min_ts <= end && block.max_ts > start)
-                .cloned()
-                .collect();
-            let opened: Result<Vec<_>, _> =
-                metas.into_iter().map(|meta| Ok((meta.clone(), self.blocks.get(meta.id)?))).collect();
-            let mut readers: Vec<(BlockMeta, Arc<BlockReader>)> = match opened {
+            let metas = version.blocks_in(start..end.saturating_add(1)).cloned();
+            let opened: Result<Vec<_>, Error> =
+                metas.map(|meta| Ok((Arc::clone(&meta), self.blocks.get(meta.id)?))).collect();
+            let mut readers = match opened {
                 Ok(readers) => readers,
-                // A compaction replaced it between the two looks.
                 Err(error) if Arc::ptr_eq(&version, &self.manifest.current()) => return Err(error),
+                // A compaction replaced it between the two looks.
                 Err(_) => continue,
             };
-            readers.sort_by_key(|(_, reader)| (reader.info().summary.sequence, reader.info().id));
-            return Ok(Blocks { readers, tombstones: version.tombstones().cloned().collect() });
+            readers.sort_by_key(|(meta, _)| (meta.sequence, meta.id));
+            return Ok(Blocks { readers, version });
         }
     }
 }
@@ -81,7 +77,7 @@ impl Inner {
 fn collect_block(
     meta: &BlockMeta,
     reader: &Arc<BlockReader>,
-    tombstones: &[Tombstone],
+    tombstones: &[Arc<Tombstone>],
     matchers: &[Matcher],
     start: i64,
     end: i64,
@@ -100,7 +96,7 @@ fn collect_block(
         }
         let labels = series.labels(rank)?;
         let deleted = deleted_ranges(tombstones, meta, &labels);
-        if !is_covered(&deleted, start.max(meta.min_ts), end.min(meta.max_ts - 1)) {
+        if !is_covered(&deleted, start.max(meta.range.start), end.min(meta.range.end - 1)) {
             found.push((labels, Part::Block { reader: Arc::clone(reader), chunks, deleted }));
         }
     }
@@ -108,9 +104,13 @@ fn collect_block(
 }
 
 /// Ranges of time, both ends inclusive, in which samples of the series in this block are deleted.
-pub(super) fn deleted_ranges(tombstones: &[Tombstone], block: &BlockMeta, labels: &Labels) -> Vec<(i64, i64)> {
-    let apply = |tombstone: &&Tombstone| tombstone.applies_to(block.id) && tombstone.matches(labels);
-    tombstones.iter().filter(apply).map(|tombstone| (tombstone.min_ts, tombstone.max_ts)).collect()
+pub(super) fn deleted_ranges(tombstones: &[Arc<Tombstone>], block: &BlockMeta, labels: &Labels) -> Vec<(i64, i64)> {
+    let concerns = |tombstone: &&Arc<Tombstone>| {
+        let matches = |matcher: &Matcher| matcher.matches(labels.get(matcher.name()));
+        tombstone.id > block.id && tombstone.matchers.iter().all(matches)
+    };
+    let ranges = tombstones.iter().filter(concerns).map(|tombstone| &tombstone.range);
+    ranges.map(|range| (range.start, range.end - 1)).collect()
 }
 
 /// Whether one of the ranges covers everything between `start` and `end`.

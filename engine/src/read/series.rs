@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymo_formats::{codec::Encoding, index::chunk_directory::ChunkEntry};
+use kymo_formats::index::chunk_directory::ChunkEntry;
 
 use super::merge::Merge;
 use crate::{
@@ -35,19 +35,6 @@ pub(super) enum Part {
         chunks: Vec<HeadChunk>,
         late: Vec<LateSamples>,
     },
-}
-
-/// A chunk as it is stored, for protocols that carry chunks.
-#[derive(Debug, Clone)]
-pub struct EncodedChunk {
-    /// How the bytes are to be read.
-    pub encoding: Encoding,
-    /// Time of the first sample, milliseconds.
-    pub min_ts: i64,
-    /// Time of the last sample, milliseconds.
-    pub max_ts: i64,
-    /// The chunk.
-    pub bytes: Vec<u8>,
 }
 
 impl SelectedSeries {

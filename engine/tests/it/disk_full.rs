@@ -11,7 +11,7 @@ fn writes_are_refused_while_the_disk_is_full() {
     let fs = Arc::new(FaultFs::default());
     let engine = open(&env(Arc::clone(&fs) as Arc<dyn Fs>), config());
     append(&engine, &labels(0), 1, 1.0);
-    fs.set_space(Some(0));
+    fs.set_capacity(Some(0));
     let mut ts = 2;
     let error = loop {
         let mut batch = engine.batch();
@@ -29,7 +29,7 @@ fn writes_are_refused_while_the_disk_is_full() {
     assert_eq!(content(&engine)[&labels(0)].len(), stored);
     assert!(engine.flush().is_err());
     assert_eq!(content(&engine)[&labels(0)].len(), stored);
-    fs.set_space(None);
+    fs.set_capacity(None);
     append(&engine, &labels(0), ts, 2.0);
     engine.flush().unwrap();
     assert_eq!(content(&engine)[&labels(0)].len(), stored + 1);

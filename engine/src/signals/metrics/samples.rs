@@ -13,30 +13,30 @@ use kymo_formats::{
 
 /// One sample. Histograms are behind a pointer: most samples are floats.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Milliseconds since the Unix epoch.
-    pub(super) ts: i64,
+    pub(crate) ts: i64,
     /// When the count began, in milliseconds; 0 = unknown.
-    pub(super) start_ts: i64,
-    pub(super) value: Value,
+    pub(crate) start_ts: i64,
+    pub(crate) value: Value,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Float(f64),
     Histogram(Box<HistogramValue>),
 }
 
 /// What a chunk can hold only one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Float,
     Histogram,
     FloatHistogram,
 }
 
 impl Kind {
-    pub(super) fn of(value: &Value) -> Self {
+    pub(crate) fn of(value: &Value) -> Self {
         match value {
             Value::Float(_) => Self::Float,
             Value::Histogram(histogram) => match **histogram {
@@ -49,7 +49,7 @@ impl Kind {
 
 impl Sample {
     /// Forgets how a histogram relates to the one before it: another has come in between.
-    pub(super) fn forget_reset(&mut self) {
+    pub(crate) fn forget_reset(&mut self) {
         if let Value::Histogram(histogram) = &mut self.value {
             let hint = reset_hint(histogram);
             if *hint != ResetHint::Gauge {
@@ -66,8 +66,17 @@ const fn reset_hint(histogram: &mut HistogramValue) -> &mut ResetHint {
     }
 }
 
+/// Brings samples of several places in order of time. Of equal times the first one counts, so what counts more
+/// comes first.
+pub(crate) fn merge_samples(samples: &mut Vec<Sample>) {
+    // What is known of counter resets is about the sample before in the same chunk.
+    samples.iter_mut().for_each(Sample::forget_reset);
+    samples.sort_by_key(|sample| sample.ts);
+    samples.dedup_by_key(|sample| sample.ts);
+}
+
 /// Appends the samples of a chunk to `out`.
-pub(super) fn decode_chunk(encoding: u8, bytes: &[u8], out: &mut Vec<Sample>) -> Result<(), DecodeError> {
+pub(crate) fn decode_samples(encoding: u8, bytes: &[u8], out: &mut Vec<Sample>) -> Result<(), DecodeError> {
     let encoding = Encoding::from_u8(encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
     let mut columns = ChunkSamples::default();
     decode_columns(encoding, bytes, &mut columns)?;
@@ -100,7 +109,7 @@ fn reset_header(encoding: Encoding, bytes: &[u8]) -> Result<ResetHeader, DecodeE
 
 /// Makes chunks of `samples`, all of one kind and in order of time: one for floats, for histograms as many as
 /// their bucket layouts and resets ask for.
-pub(super) fn encode_chunks(samples: &[Sample], mut push: impl FnMut(ChunkMeta, Vec<u8>)) {
+pub(crate) fn encode_chunks(samples: &[Sample], mut push: impl FnMut(ChunkMeta, Vec<u8>)) {
     let Some(first) = samples.first() else { return };
     match Kind::of(&first.value) {
         Kind::Float => {

@@ -4,24 +4,30 @@ use std::borrow::Cow;
 
 use kymo_formats::index::chunk_directory::ChunkMeta;
 
-use super::{
-    merge::ChunkTarget,
-    samples::{Kind, Sample, encode_chunks},
-};
+use super::samples::{Kind, Sample, encode_chunks};
 
 /// Samples that are collected at most before chunks are made of them, in chunks: bounds the memory that one
 /// very dense series takes.
 const PENDING_CHUNKS_MAX: usize = 64;
 
+/// How chunks are to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChunkTarget {
+    /// Samples per chunk to aim at.
+    pub(crate) samples: u32,
+    /// No chunk reaches over a multiple of this.
+    pub(crate) window_ms: i64,
+}
+
 /// A chunk of the result of a merge.
 #[derive(Debug)]
-pub(super) struct MergedChunk<'a> {
-    pub(super) meta: ChunkMeta,
-    pub(super) bytes: Cow<'a, [u8]>,
+pub(crate) struct MergedChunk<'a> {
+    pub(crate) meta: ChunkMeta,
+    pub(crate) bytes: Cow<'a, [u8]>,
 }
 
 /// Makes the chunks of one series, in order of time.
-pub(super) struct SeriesChunks<'a> {
+pub(crate) struct SeriesChunks<'a> {
     target: ChunkTarget,
     /// Samples of one kind within one window that are not in a chunk yet.
     pending: Vec<Sample>,
@@ -29,23 +35,23 @@ pub(super) struct SeriesChunks<'a> {
 }
 
 impl<'a> SeriesChunks<'a> {
-    pub(super) const fn new(target: ChunkTarget) -> Self {
+    pub(crate) const fn new(target: ChunkTarget) -> Self {
         Self { target, pending: Vec::new(), chunks: Vec::new() }
     }
 
     /// Whether a chunk needs not be decoded: it is large enough, and lies within one window.
-    pub(super) const fn takes_whole(&self, meta: &ChunkMeta) -> bool {
+    pub(crate) const fn takes_whole(&self, meta: &ChunkMeta) -> bool {
         meta.count >= self.target.samples / 4 * 3 && self.window(meta.min_ts) == self.window(meta.max_ts)
     }
 
     /// Appends a chunk as it is.
-    pub(super) fn push_chunk(&mut self, meta: ChunkMeta, bytes: &'a [u8]) {
+    pub(crate) fn push_chunk(&mut self, meta: ChunkMeta, bytes: &'a [u8]) {
         self.flush();
         self.chunks.push(MergedChunk { meta, bytes: Cow::Borrowed(bytes) });
     }
 
     /// Appends samples, in order of time.
-    pub(super) fn push_samples(&mut self, samples: impl Iterator<Item = Sample>) {
+    pub(crate) fn push_samples(&mut self, samples: impl Iterator<Item = Sample>) {
         for sample in samples {
             if !self.pending.last().is_none_or(|last| self.continues(last, &sample)) {
                 self.flush();
@@ -55,7 +61,7 @@ impl<'a> SeriesChunks<'a> {
     }
 
     /// The chunks.
-    pub(super) fn finish(mut self) -> Vec<MergedChunk<'a>> {
+    pub(crate) fn finish(mut self) -> Vec<MergedChunk<'a>> {
         self.flush();
         self.chunks
     }
