@@ -137,6 +137,15 @@ pub fn base_chunk(encoding: Encoding, chunk: &[u8]) -> Result<&[u8], DecodeError
     split(encoding, chunk).map(|(base, _)| base)
 }
 
+/// Number of samples that `chunk` claims to hold.
+///
+/// # Errors
+/// When `chunk` is cut off.
+pub fn sample_count(encoding: Encoding, chunk: &[u8]) -> Result<u16, DecodeError> {
+    // All base chunks begin with it.
+    base_chunk(encoding, chunk).and_then(xor::count)
+}
+
 /// The chunk of [`Encoding::with_start_ts`] with the samples of `base` at `ts` and their start timestamps.
 ///
 /// # Panics
@@ -260,6 +269,7 @@ mod tests {
         for (encoding, base) in chunks {
             let chunk = with_start_ts(&base, &[9], &[5]);
             assert_eq!(base_chunk(encoding, &chunk), Ok(&base[..]));
+            assert_eq!(sample_count(encoding, &chunk), Ok(1));
             decode_chunk(encoding, &chunk, &mut out).unwrap();
             decode_chunk(encoding.base(), &base, &mut out).unwrap();
         }

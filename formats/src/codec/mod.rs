@@ -12,4 +12,6 @@ mod varbit;
 pub mod xor;
 mod xor_value;
 
-pub use chunk::{ChunkHistogram, ChunkSamples, Encoding, base_chunk, decode_chunk, with_start_ts};
+pub use chunk::{
+    ChunkHistogram, ChunkSamples, Encoding, base_chunk, decode_chunk, sample_count, with_start_ts,
+};

@@ -1,9 +1,10 @@
 //! The column of start timestamps: when the count of each sample began, in milliseconds, 0 = unknown.
 //!
 //! Start timestamps hardly vary: a counter has one for its life, a sender that reports deltas starts each sample
-//! where the one before ended, and many have none. So the column is a list of runs. Each is a varint
-//! `samples << 2 | kind`; for [`Kind::Same`] a zig-zag varint follows: the start timestamp less the last known
-//! one, or, for the first, less the timestamp of the run's first sample.
+//! where the one before ended, and many have none. So the column is a list of runs, each a varint
+//! `samples << 2 | kind` with the kinds 0 (unknown), 1 (the same for all) and 2 (each the timestamp before).
+//! Behind kind 1 follows a zig-zag varint: the start timestamp less the last known one, or, for the first, less
+//! the timestamp of the run's first sample.
 
 use crate::DecodeError;
 use crate::cursor::{Reader, Writer};

@@ -155,6 +155,15 @@ impl HistogramValue {
             Self::Float(histogram) => histogram.clone(),
         }
     }
+
+    /// As [`HistogramValue::to_float`], without a copy of what is float already.
+    #[must_use]
+    pub fn into_float(self) -> FloatHistogram {
+        match self {
+            Self::Integer(histogram) => histogram.to_float(),
+            Self::Float(histogram) => histogram,
+        }
+    }
 }
 
 impl Histogram {
