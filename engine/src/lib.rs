@@ -5,6 +5,7 @@ mod compaction;
 mod env;
 mod error;
 mod index;
+mod manifest;
 mod model;
 mod wal;
 
@@ -17,6 +18,9 @@ pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs
 pub use env::{FaultFs, MemFs, SimClock};
 pub use error::ErrorKind;
 pub use index::{LabelIndex, label_names, label_values, select, series_order};
+pub use manifest::{
+    BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
+};
 pub use model::{
     HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
     STALE_NAN_BITS, SampleColumns, is_stale, stale_nan,

@@ -13,7 +13,6 @@ mod error;
 pub mod histogram;
 pub mod index;
 pub mod manifest;
-pub mod manifest;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
