@@ -5,7 +5,9 @@ mod compaction;
 mod env;
 mod error;
 mod index;
+mod manifest;
 mod model;
+mod wal;
 
 pub use block::{
     BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
@@ -19,7 +21,14 @@ pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs
 pub use env::{FaultFs, MemFs, SimClock};
 pub use error::ErrorKind;
 pub use index::{LabelIndex, label_names, label_values, select, series_order};
+pub use manifest::{
+    BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
+};
 pub use model::{
     HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
     STALE_NAN_BITS, SampleColumns, is_stale, stale_nan,
+};
+pub use wal::{
+    Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
+    WalConfig, WalError, WalPin, WalStats, WalSync,
 };

@@ -12,8 +12,10 @@ pub mod cursor;
 mod error;
 pub mod histogram;
 pub mod index;
+pub mod manifest;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
+pub mod wal;
 
 pub use error::DecodeError;
