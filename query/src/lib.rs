@@ -1,14 +1,15 @@
 //! The query languages of Kymo and their execution.
 
 mod error;
-#[expect(dead_code, reason = "the executor that uses it is being built")]
 mod exec;
+mod lang;
 mod result;
 mod source;
 
 pub use {
     error::{Error, ErrorKind},
-    exec::EvalOptions,
+    exec::{EngineOptions, EvalOptions, Interrupt, InterruptCheck, QueryEngine, QueryOptions},
+    lang::{Span, promql},
     result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
     source::{SelectRequest, Selection, SeriesReader, Source},
 };
