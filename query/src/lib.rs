@@ -2,6 +2,9 @@
 
 mod error;
 mod exec;
+mod functions;
+// The one public module: `add` and `buckets` would say too little as names of the crate.
+pub mod histogram;
 mod lang;
 mod result;
 mod source;
