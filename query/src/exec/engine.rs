@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, MatrixSeries, Point, QueryResult, QueryStats, Source, Value, VectorSample,
-    lang::promql::{self, Expr, ParserOptions, ValueType},
+    lang::promql::{Expr, ParserOptions, QueryRange, ValueType, lower, parse},
 };
 
 /// How queries are parsed and evaluated. The defaults are upstream's.
@@ -124,8 +124,8 @@ impl QueryEngine {
 
     /// Parses and prepares a query for these times.
     fn prepare(&self, query: &str, start: i64, end: i64, step: i64) -> Result<Expr, Error> {
-        let _ = (query, start, end, step, &self.options.parser);
-        Err(promql_todo())
+        let expr = parse(query, &self.options.parser)?;
+        lower(expr, &QueryRange { start, end, step })
     }
 
     fn run(
@@ -161,10 +161,6 @@ impl QueryEngine {
         };
         Ok(QueryResult { value, warnings, infos, stats })
     }
-}
-
-fn promql_todo() -> Error {
-    internal("the parser is not there yet")
 }
 
 fn finish_instant(value: Evaluated, expr: &Expr, ts: i64) -> Result<Value, Error> {
