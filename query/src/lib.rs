@@ -1,12 +1,19 @@
 //! The query languages of Kymo and their execution.
 
 mod error;
+mod exec;
+mod functions;
+// The one public module: `add` and `buckets` would say too little as names of the crate.
+pub mod histogram;
 mod lang;
 mod result;
 mod source;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use {
     error::{Error, ErrorKind},
+    exec::{EngineOptions, EvalOptions, Interrupt, InterruptCheck, QueryEngine, QueryOptions},
     lang::{DurationError, Span, format_duration, parse_duration, promql},
     result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
     source::{SelectRequest, Selection, SeriesReader, Source},
