@@ -10,7 +10,7 @@ pub const fn is_custom(schema: i32) -> bool {
 
 /// Whether `schema` has exponential buckets.
 #[must_use]
-pub const fn is_exponential(schema: i32) -> bool {
+pub(super) const fn is_exponential(schema: i32) -> bool {
     schema >= EXPONENTIAL_SCHEMA_MIN && schema <= EXPONENTIAL_SCHEMA_MAX
 }
 
