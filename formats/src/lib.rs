@@ -6,5 +6,6 @@
 
 mod error;
 pub mod histogram;
+pub mod wire;
 
 pub use error::DecodeError;
