@@ -1,0 +1,274 @@
+//! Selectors: which series to read, in parallel and in a fixed order, and instant selection.
+
+use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
+use rayon::prelude::*;
+
+use super::{
+    Column, Evaluator, Notes, Series,
+    column::histogram_weight,
+    context::{Consume, execution},
+};
+use crate::{
+    Error, SelectRequest, SeriesReader,
+    lang::promql::{AtModifier, DurationSpec, VectorSelector},
+};
+
+/// Series that are evaluated at once. What consumes them sees the series in the order of their labels,
+/// whatever the number of threads, and at most this many are held decoded.
+const WAVE: usize = 256;
+
+/// Waves smaller than this are not worth waking other threads for.
+const PARALLEL_MIN: usize = 8;
+
+/// When a selector looks, in relation to the step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    /// Milliseconds into the past.
+    pub(crate) offset: i64,
+    /// The time that stands for every step's.
+    pub(crate) at: Option<i64>,
+}
+
+impl Timing {
+    /// The timing that `offset` and `at` ask for.
+    pub(crate) fn new(offset: &DurationSpec, at: Option<AtModifier>) -> Self {
+        Self { offset: offset.millis(), at: at.and_then(AtModifier::timestamp) }
+    }
+
+    /// Where a selector looks at the step of time `time`.
+    pub(crate) fn reference(self, time: i64) -> i64 {
+        self.at.unwrap_or(time) - self.offset
+    }
+}
+
+/// How far around its time a selector looks, milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// Samples at or before this distance are out of reach.
+    pub(crate) before: i64,
+    /// Samples up to this distance are in reach.
+    pub(crate) after: i64,
+}
+
+/// What came of one series.
+pub(crate) struct Outcome {
+    /// The series, if it has samples.
+    pub(crate) series: Option<Series>,
+    /// Annotations.
+    pub(crate) notes: Notes,
+    /// Samples looked at, once per step.
+    pub(crate) queryable: u64,
+    /// Samples read.
+    pub(crate) read: u64,
+}
+
+impl Evaluator<'_> {
+    /// The readers of the series that a selector asks for.
+    pub(crate) fn select(
+        &self,
+        selector: &VectorSelector,
+        timing: Timing,
+        reach: Reach,
+        notes: &mut Notes,
+    ) -> Result<Vec<Box<dyn SeriesReader>>, Error> {
+        let request = SelectRequest {
+            matchers: &selector.matchers,
+            start: timing.reference(self.grid.start).saturating_sub(reach.before).saturating_add(1),
+            end: timing.reference(self.grid.end()).saturating_add(reach.after),
+            limit: 0,
+        };
+        self.select_request(&request, notes)
+    }
+
+    /// The readers that answer `request`.
+    pub(crate) fn select_request(
+        &self,
+        request: &SelectRequest<'_>,
+        notes: &mut Notes,
+    ) -> Result<Vec<Box<dyn SeriesReader>>, Error> {
+        let selection = self
+            .shared
+            .source
+            .select(request)
+            .map_err(|error| Error::new(error.kind(), format!("expanding series: {error}")))?;
+        selection.warnings.into_iter().for_each(|warning| notes.add_storage_warning(warning));
+        Ok(selection.series)
+    }
+
+    /// Reads all series and makes of each what `evaluate` makes of its samples, wave by wave.
+    pub(crate) fn for_each_series(
+        &self,
+        readers: &[Box<dyn SeriesReader>],
+        evaluate: &(dyn Fn(&Labels, &mut SampleColumns) -> Result<Outcome, Error> + Sync),
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
+        let one = |columns: &mut SampleColumns, reader: &Box<dyn SeriesReader>| {
+            reader.read(columns)?;
+            evaluate(reader.labels(), columns)
+        };
+        for wave in readers.chunks(WAVE) {
+            self.shared.check_interrupt()?;
+            let outcomes = in_order(wave, one);
+            self.take_outcomes(outcomes, notes, consume)?;
+        }
+        Ok(())
+    }
+
+    /// Makes of each item what `evaluate` makes of it, wave by wave.
+    pub(crate) fn for_each_item<T: Sync>(
+        &self,
+        items: &[T],
+        evaluate: &(dyn Fn(&T) -> Result<Outcome, Error> + Sync),
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
+        for wave in items.chunks(WAVE) {
+            self.shared.check_interrupt()?;
+            let outcomes = in_order(wave, |(), item| evaluate(item));
+            self.take_outcomes(outcomes, notes, consume)?;
+        }
+        Ok(())
+    }
+
+    fn take_outcomes(
+        &self,
+        outcomes: Vec<Result<Outcome, Error>>,
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
+        let mut series = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            let outcome = outcome?;
+            notes.merge(outcome.notes);
+            self.counters.add(outcome.queryable, outcome.read);
+            series.extend(outcome.series);
+        }
+        consume(series, notes)
+    }
+
+    /// An instant selector, wave by wave.
+    pub(crate) fn scan_instant(
+        &self,
+        selector: &VectorSelector,
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
+        let timing = Timing::new(&selector.offset, selector.at);
+        let reach = Reach { before: self.shared.lookback, after: 0 };
+        let readers = self.select(selector, timing, reach, notes)?;
+        let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
+            let mut column = Column::default();
+            let mut weight = 0;
+            let mut held = 0;
+            self.for_each_instant(columns, timing, |step, found| match found {
+                Found::Float(idx) => {
+                    weight += 1;
+                    held += 1;
+                    column.push_float(step, columns.values[idx]);
+                }
+                Found::Histogram(sample) => {
+                    weight += histogram_weight(&sample.value) as u64;
+                    held += histogram_weight(&sample.value);
+                    column.push_histogram(step, std::sync::Arc::clone(&sample.value));
+                }
+            });
+            self.shared.budget.charge(held)?;
+            let series = (weight > 0).then(|| Series { labels: labels.clone(), drop_name: false, column });
+            Ok(Outcome { series, notes: Notes::default(), queryable: weight, read: weight })
+        };
+        self.for_each_series(&readers, &evaluate, notes, consume)
+    }
+
+    /// Calls `visit` for each step at which an instant selector finds a sample: the newest that is not older
+    /// than the lookback, unless it is a stale marker.
+    pub(crate) fn for_each_instant<'c>(
+        &self,
+        columns: &'c SampleColumns,
+        timing: Timing,
+        mut visit: impl FnMut(usize, Found<'c>),
+    ) {
+        let (mut floats, mut histograms) = (0, 0);
+        for (step, time) in self.grid.times().enumerate() {
+            let end = timing.reference(time);
+            floats += count_until(&columns.ts[floats..], end, |ts| *ts);
+            histograms += count_until(&columns.histograms[histograms..], end, |sample| sample.ts);
+            let float = floats.checked_sub(1).map(|idx| (columns.ts[idx], idx));
+            let histogram = histograms.checked_sub(1).map(|idx| &columns.histograms[idx]);
+            let oldest = end.saturating_sub(self.shared.lookback);
+            let found = match (float, histogram) {
+                (Some((ts, _)), Some(sample)) if sample.ts > ts => histogram_found(sample, oldest),
+                (Some((ts, idx)), _) => {
+                    (ts > oldest && !is_stale(columns.values[idx])).then_some(Found::Float(idx))
+                }
+                (None, Some(sample)) => histogram_found(sample, oldest),
+                (None, None) => None,
+            };
+            if let Some(found) = found {
+                visit(step, found);
+            }
+        }
+    }
+}
+
+/// The sample that an instant selector finds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Found<'c> {
+    /// The float of this index.
+    Float(usize),
+    /// A histogram.
+    Histogram(&'c HistogramSample),
+}
+
+fn histogram_found(sample: &HistogramSample, oldest: i64) -> Option<Found<'_>> {
+    (sample.ts > oldest && !is_stale(sample.value.sum)).then_some(Found::Histogram(sample))
+}
+
+/// How many of `items`, ascending in time, are not after `end`.
+///
+/// Steps usually move by few samples, so the search starts small.
+pub(crate) fn count_until<T>(items: &[T], end: i64, time: impl Fn(&T) -> i64) -> usize {
+    let mut width = 1;
+    while width <= items.len() && time(&items[width - 1]) <= end {
+        width *= 2;
+    }
+    let from = width / 2;
+    let to = width.min(items.len());
+    if from >= to {
+        return to;
+    }
+    from + items[from..to].partition_point(|item| time(item) <= end)
+}
+
+/// Fails for what the executor cannot do with a series.
+pub(crate) fn unsupported(what: &str) -> Error {
+    execution(what.to_owned())
+}
+
+/// `evaluate` of all items in order, on several threads when that pays.
+fn in_order<T: Sync, S: Default + Send>(
+    items: &[T],
+    evaluate: impl Fn(&mut S, &T) -> Result<Outcome, Error> + Sync + Send,
+) -> Vec<Result<Outcome, Error>> {
+    if items.len() < PARALLEL_MIN {
+        let mut scratch = S::default();
+        return items.iter().map(|item| evaluate(&mut scratch, item)).collect();
+    }
+    items.par_iter().map_init(S::default, |scratch, item| evaluate(scratch, item)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_counts_all_not_after_the_end() {
+        for len in 0..20_i64 {
+            let times: Vec<i64> = (0..len).collect();
+            for end in -1..21 {
+                let expected = times.iter().filter(|ts| **ts <= end).count();
+                assert_eq!(count_until(&times, end, |ts| *ts), expected, "{len} {end}");
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Laws of the algebra, and upstream answers.
