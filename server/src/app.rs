@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use crate::{
     config::{Config, ConfigError},
     http::Gate,
-    promql::PromQl,
     store::Store,
     telemetry::Telemetry,
 };
@@ -25,7 +24,6 @@ pub(crate) struct App {
     store: OnceLock<Arc<dyn Store>>,
     stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
-    pub(crate) promql: PromQl,
     pub(crate) telemetry: Telemetry,
     pub(crate) queries: Gate,
     pub(crate) reads: Gate,
@@ -95,7 +93,6 @@ impl App {
         let clock = Arc::new(SystemClock::new());
         let start_ms = clock.now().0;
         Self {
-            promql: PromQl::new(),
             telemetry: Telemetry::default(),
             queries: Gate::new(config.query.concurrency_max, config.query.waiting_max),
             reads: Gate::new(config.remote_read.concurrency_max, config.query.waiting_max),
@@ -110,6 +107,11 @@ impl App {
             stopping: watch::Sender::new(false),
             clock,
         }
+    }
+
+    /// The file that the configuration was read from.
+    pub(crate) fn config_file(&self) -> Option<&std::path::Path> {
+        self.sources.file.as_deref()
     }
 
     /// The configuration that holds now.

@@ -5,19 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use kymo_engine::Clock;
+use kymo_engine::{Clock, Matcher};
 use kymo_query::{
-    Error, ErrorKind, QueryResult, Source,
-    promql::{Expr, ParserOptions},
+    EngineOptions, Error, Interrupt, QueryEngine, QueryOptions, QueryResult, Source,
+    promql::{self, Expr, ParseErrors},
 };
-
-use crate::store::Matchers;
-
-/// Parses and evaluates PromQL.
-#[derive(Debug)]
-pub(crate) struct PromQl {
-    options: ParserOptions,
-}
 
 /// What to evaluate, and when.
 #[derive(Debug)]
@@ -31,19 +23,10 @@ pub(crate) struct Evaluation<'a> {
 }
 
 /// Evaluation times, milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Times {
     Instant(i64),
     Range { start: i64, end: i64, step: i64 },
-}
-
-/// Why a query has no answer.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The expression is wrong.
-    Parse(Error),
-    /// The expression is right, but cannot be evaluated.
-    Evaluation(Error),
 }
 
 /// Tells a query to end.
@@ -59,10 +42,35 @@ impl Interruption {
     pub(crate) fn new(canceled: Arc<AtomicBool>, deadline_nanos: u64, clock: Arc<dyn Clock>) -> Self {
         Self { canceled, deadline_nanos, clock }
     }
+
+    fn check(&self) -> Option<Interrupt> {
+        if self.canceled.load(Ordering::Relaxed) {
+            return Some(Interrupt::Canceled);
+        }
+        (self.clock.monotonic_nanos() > self.deadline_nanos).then_some(Interrupt::Timeout)
+    }
 }
 
-impl PromQl {
-    pub(crate) fn new() -> Self {
-        Self { options: ParserOptions::default() }
+impl Evaluation<'_> {
+    /// The answer of `source`. An error of the kind `Invalid` means that the expression is wrong.
+    pub(crate) fn run(&self, source: &dyn Source, interruption: &Interruption) -> Result<QueryResult, Error> {
+        let options = EngineOptions { samples_max: self.samples_max, ..EngineOptions::default() };
+        let engine = QueryEngine::new(options);
+        let interrupt = || interruption.check();
+        let options = QueryOptions { lookback_ms: Some(self.lookback_ms), interrupt: Some(&interrupt) };
+        match self.times {
+            Times::Instant(ts) => engine.instant(source, self.expr, ts, &options),
+            Times::Range { start, end, step } => engine.range(source, self.expr, start, end, step, &options),
+        }
     }
+}
+
+/// The expression in `text`.
+pub(crate) fn parse(text: &str) -> Result<Expr, ParseErrors> {
+    promql::parse(text, &EngineOptions::default().parser)
+}
+
+/// The conditions of the series selector in `text`.
+pub(crate) fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseErrors> {
+    promql::parse_selector(text)
 }

@@ -30,7 +30,7 @@ pub(crate) async fn delete_series(
     let range = params.range()?;
     let mut sets = Vec::new();
     for selector in params.all("match[]") {
-        sets.push(app.promql.matchers(selector).map_err(|error| ApiError::parameter("match[]", error))?);
+        sets.push(promql::parse_selector(selector).map_err(|error| ApiError::parameter("match[]", error))?);
     }
     work::blocking(move || sets.iter().try_for_each(|matchers| store.delete_series(matchers, range))).await?;
     Ok(Answer::none())

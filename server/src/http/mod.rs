@@ -1,7 +1,7 @@
 //! HTTP: one file per protocol, and what they share.
 //!
 //! * `prometheus` - the Prometheus API
-//! * `remote_write`, `remote_read`, `federate` - how other Prometheus servers write and read
+//! * `remote_write`, `remote_read`, `federate` - how other Prometheus servers write and read; `chunks` is for reading
 //! * `admin`, `health`, `ui` - operation
 //! * `router`, `middleware` - who answers what, and what holds for all
 //! * `error` - errors and their status codes
@@ -11,6 +11,7 @@
 
 mod admin;
 mod answer;
+mod chunks;
 mod error;
 mod federate;
 mod gate;
@@ -29,7 +30,6 @@ mod work;
 
 pub(crate) use {
     gate::Gate,
-    number::{push_exposition, push_seconds, push_value},
     params::TimeRange,
     router::router,
     time::{parse_duration, parse_time},

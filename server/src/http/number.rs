@@ -21,22 +21,6 @@ pub(crate) fn push_plain(out: &mut String, value: f64) {
     }
 }
 
-/// Appends a value as the text exposition format has it: Go's shortest `%g`.
-pub(crate) fn push_exposition(out: &mut String, value: f64) {
-    let magnitude = value.abs();
-    if !value.is_finite() || magnitude == 0.0 {
-        return push_plain(out, value);
-    }
-    // The decimal exponent of the shortest representation, not of the value: 999999.9999999999 has 5.
-    let digits = format!("{value:e}");
-    let exponent = digits.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
-    if (-4..6).contains(&exponent) {
-        push_plain(out, value);
-    } else {
-        push_scientific(out, value);
-    }
-}
-
 /// Appends a time in milliseconds as seconds: the fraction has three digits, or is left out when it is zero.
 pub(crate) fn push_seconds(out: &mut String, ts: i64) {
     let sign = if ts < 0 { "-" } else { "" };
@@ -119,22 +103,6 @@ mod tests {
     fn scalars_never_have_an_exponent() {
         assert_eq!(with(push_plain, 1e21), "1000000000000000000000");
         assert_eq!(with(push_plain, 1e-7), "0.0000001");
-    }
-
-    #[test]
-    fn exposition_values_follow_percent_g() {
-        let cases = [
-            (1_000_000.0, "1e+06"),
-            (123_456.0, "123456"),
-            (123_456_789.0, "1.23456789e+08"),
-            (1_234_567.5, "1.2345675e+06"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (1.5, "1.5"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(with(push_exposition, value), text, "{value}");
-        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) async fn rules(
     params: Params,
 ) -> Result<Answer, ApiError> {
     for selector in params.all("match[]") {
-        app.promql.matchers(selector).map_err(|error| ApiError::bad_data(error.to_string()))?;
+        promql::parse_selector(selector).map_err(|error| ApiError::bad_data(error.to_string()))?;
     }
     let kind = params.get("type").to_lowercase();
     if !matches!(kind.as_str(), "" | "alert" | "record") {
@@ -61,7 +61,7 @@ pub(crate) async fn targets_metadata(
     }
     let selector = params.get("match_target");
     if !selector.is_empty() {
-        app.promql.matchers(selector).map_err(|error| ApiError::parameter("match_target", error))?;
+        promql::parse_selector(selector).map_err(|error| ApiError::parameter("match_target", error))?;
     }
     Answer::of(&json!([]))
 }

@@ -1,8 +1,5 @@
 //! Exemplars of the series that an expression selects.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use kymo_engine::Labels;
 
 use super::{
@@ -12,13 +9,12 @@ use super::{
     },
 };
 use crate::{
-    app::App,
-    store::{Exemplar, Store},
+    promql,
+    store::Exemplar,
 };
 
 /// `/query_exemplars`
 pub(crate) async fn query(
-    State(app): State<Arc<App>>,
     Ready(store): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
@@ -26,8 +22,8 @@ pub(crate) async fn query(
     if range.end < range.start {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
-    let selectors =
-        app.promql.selectors(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    let expr = promql::parse(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    let selectors: Vec<_> = expr.selectors().iter().map(|selector| selector.matchers.clone()).collect();
     if selectors.is_empty() {
         return Ok(Answer::none());
     }

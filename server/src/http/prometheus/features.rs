@@ -2,11 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use kymo_query::promql::{AggregateOp, BinaryOp, FUNCTIONS, ParserOptions};
+use kymo_query::promql::{FUNCTIONS, ParserOptions};
 
 use super::super::{answer::Answer, error::ApiError, json, middleware::Ready};
 
 type Features = BTreeMap<&'static str, BTreeMap<&'static str, bool>>;
+
+/// Operators of matchers, of arithmetic and sets, and aggregations, that are no experiments.
+const OPERATORS: [&str; 32] = [
+    "!=", "!~", "%", "*", "+", "-", "/", "<", "<=", "==", "=~", ">", ">=", "@", "^", "and", "atan2", "avg", "bottomk",
+    "count", "count_values", "group", "max", "min", "or", "quantile", "stddev", "stdvar", "sum", "topk", "unless",
+    "=",
+];
 
 /// `/features`
 pub(crate) async fn features(_: Ready) -> Result<Answer, ApiError> {
@@ -73,11 +80,11 @@ fn all() -> Features {
     for function in &FUNCTIONS {
         set("promql_functions", &[(function.name, !function.experimental || options.experimental_functions)]);
     }
-    for op in BinaryOp::ALL {
-        set("promql_operators", &[(op.as_str(), true)]);
+    for op in OPERATORS {
+        set("promql_operators", &[(op, true)]);
     }
-    for op in AggregateOp::ALL {
-        set("promql_operators", &[(op.as_str(), !op.is_experimental() || options.experimental_functions)]);
+    for op in ["limitk", "limit_ratio"] {
+        set("promql_operators", &[(op, options.experimental_functions)]);
     }
     features
 }

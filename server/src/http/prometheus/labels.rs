@@ -85,7 +85,7 @@ async fn list(
 pub(super) fn matcher_sets(app: &App, params: &Params) -> Result<Vec<Matchers>, String> {
     let mut sets = Vec::new();
     for selector in params.all("match[]") {
-        let matchers = app.promql.matchers(selector).map_err(|error| error.to_string())?;
+        let matchers = promql::parse_selector(selector).map_err(|error| error.to_string())?;
         if matchers.iter().all(kymo_engine::Matcher::matches_empty) {
             return Err("match[] must contain at least one non-empty matcher".to_owned());
         }

@@ -1,11 +1,10 @@
 //! The Prometheus API, `/api/v1/...`.
 //!
-//! * `query` - instant and range queries; `encode`, `ast` - values and syntax trees as JSON
+//! * `query` - instant and range queries; `encode`, `histogram` - values as JSON
 //! * `labels`, `metadata`, `exemplars`, `language` - what editors and dashboards ask beside queries
 //! * `status`, `features` - about the server
 //! * `discovery` - what a server that neither scrapes nor alerts has to say about scraping and alerting
 
-mod ast;
 pub(super) mod discovery;
 mod encode;
 mod histogram;

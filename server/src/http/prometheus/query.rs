@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     super::{
         answer::{Answer, TRUNCATED},
-        error::{ApiError, ErrorType},
+        error::ApiError,
         middleware::Ready,
         params::Params,
         time, work,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     app::App,
-    promql::{Evaluation, Failure, Interruption, Times},
+    promql::{Evaluation, Interruption, Times},
     store::Store,
 };
 
@@ -131,10 +131,7 @@ async fn evaluate(
             lookback_ms: common.lookback_ms,
             samples_max: common.samples_max,
         };
-        let result = shared
-            .promql
-            .evaluate(&evaluation, source.as_ref(), &interruption)
-            .map_err(api_error)?;
+        let result = evaluation.run(source.as_ref(), &interruption).map_err(api_error)?;
         Ok(answer(&shared, result, &common, begin, queued))
     })
     .await;
@@ -145,14 +142,11 @@ async fn evaluate(
     answered
 }
 
-/// What does not parse is a wrong parameter; what cannot be evaluated is not.
-fn api_error(failure: Failure) -> ApiError {
-    match failure {
-        Failure::Parse(error) => ApiError::parameter("query", error),
-        Failure::Evaluation(error) => match error.kind() {
-            kymo_query::ErrorKind::Invalid => ApiError::new(ErrorType::Execution, error.to_string()),
-            _ => error.into(),
-        },
+/// An expression that is wrong in itself is a wrong parameter.
+fn api_error(error: kymo_query::Error) -> ApiError {
+    match error.kind() {
+        kymo_query::ErrorKind::Invalid => ApiError::parameter("query", error),
+        _ => error.into(),
     }
 }
 
