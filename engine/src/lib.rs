@@ -10,5 +10,5 @@ pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs
 pub use error::ErrorKind;
 pub use model::{
     HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
-    STALE_NAN_BITS, SampleColumns, is_stale, stale_nan,
+    STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
 };

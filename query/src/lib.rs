@@ -8,11 +8,13 @@ pub mod histogram;
 mod lang;
 mod result;
 mod source;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use {
     error::{Error, ErrorKind},
     exec::{EngineOptions, EvalOptions, Interrupt, InterruptCheck, QueryEngine, QueryOptions},
-    lang::{Span, promql},
+    lang::{DurationError, Span, format_duration, parse_duration, promql},
     result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
     source::{SelectRequest, Selection, SeriesReader, Source},
 };

@@ -2,17 +2,20 @@
 //!
 //! * `label` - label sets in canonical bytes
 //! * `matcher` - one condition on one label
+//! * `quote` - text as upstream quotes it
 //! * `time` - milliseconds as a type
 //! * `sample` - decoded samples by column, and stale markers
 
 mod label;
 mod matcher;
+mod quote;
 mod sample;
 mod time;
 
 pub use {
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
+    quote::{is_printable, quote, quote_char},
     sample::{HistogramSample, HistogramValue, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
     time::Millis,
 };

@@ -10,7 +10,6 @@ use super::{
     kernel::{Argument, Call, Extension, Function, WindowFunction},
     matrix::SubqueryInput,
     scan::Timing,
-    series::without_metadata,
     window::{WindowCall, extension},
 };
 use crate::{

@@ -98,6 +98,27 @@ impl Column {
         }
     }
 
+    /// Adds a sample at any step that has none yet; cheap when steps ascend.
+    pub(crate) fn insert(&mut self, step: usize, sample: Sample) {
+        match sample {
+            Sample::Float(value) if self.values.is_empty() || step >= self.first + self.values.len() => {
+                self.push_float(step, value);
+            }
+            Sample::Float(value) => {
+                if step < self.first {
+                    let missing = self.first - step;
+                    self.values.splice(0..0, std::iter::repeat_n(f64::from_bits(ABSENT_BITS), missing));
+                    self.first = step;
+                }
+                self.values[step - self.first] = boxed(value);
+            }
+            Sample::Histogram(histogram) => {
+                let place = self.histograms.partition_point(|(other, _)| *other < step);
+                self.histograms.insert(place, (step, histogram));
+            }
+        }
+    }
+
     /// The float at `step`, if there is one.
     #[inline]
     pub(crate) fn float(&self, step: usize) -> Option<f64> {
@@ -170,6 +191,16 @@ impl Column {
     /// Forgets the histograms.
     pub(crate) fn clear_histograms(&mut self) {
         self.histograms.clear();
+    }
+
+    /// The first and last step that may have a sample; `None` when no step has one.
+    pub(crate) fn extent(&self) -> Option<(usize, usize)> {
+        let floats = self.values.len().checked_sub(1).map(|last| (self.first, self.first + last));
+        let histograms = self.histograms.first().zip(self.histograms.last()).map(|(a, b)| (a.0, b.0));
+        match (floats, histograms) {
+            (Some(floats), Some(histograms)) => Some((floats.0.min(histograms.0), floats.1.max(histograms.1))),
+            (floats, histograms) => floats.or(histograms),
+        }
     }
 
     /// Number of samples of both kinds.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kymo_engine::{HistogramSample, Labels, SampleColumns};
-use kymo_formats::histogram::{FloatHistogram, ResetHint, CUSTOM_BUCKETS_SCHEMA};
+use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
 use super::{
     Column, Evaluator, HistogramOperation, Note, Notes, Series,
@@ -101,7 +101,7 @@ impl Neighbours<'_> {
             return Some(Arc::new(value));
         };
         let mixed = || Note::MixedExponentialCustom { metric: metric.to_vec() };
-        let is_custom = |sample: &HistogramSample| sample.value.schema == CUSTOM_BUCKETS_SCHEMA;
+        let is_custom = |sample: &HistogramSample| histogram::is_custom(sample.value.schema);
         if is_custom(before) != is_custom(after) {
             note(mixed());
             return None;
@@ -132,14 +132,14 @@ fn interpolate_histogram(
         before.value.reset_hint == ResetHint::Gauge && after.value.reset_hint == ResetHint::Gauge;
     let mut result = (*after.value).clone();
     if !gauges && histogram::detect_reset(&after.value, &before.value) {
-        histogram::mul(&mut result, share);
+        histogram::multiply(&mut result, share);
         return Some(result);
     }
     let outcome = histogram::sub(&mut result, &before.value).ok()?;
     if outcome.bounds_reconciled {
         note(Note::MismatchedCustomBuckets { operation: HistogramOperation::Subtraction });
     }
-    histogram::mul(&mut result, share);
+    histogram::multiply(&mut result, share);
     let outcome = histogram::add(&mut result, &before.value).ok()?;
     if outcome.bounds_reconciled {
         note(Note::MismatchedCustomBuckets { operation: HistogramOperation::Addition });

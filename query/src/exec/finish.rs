@@ -27,17 +27,6 @@ impl Evaluator<'_> {
         merge(series, Overlap::Forbidden)
     }
 
-    /// The result of an operator that works series by series: without delayed name removal a label set may
-    /// occur once.
-    pub(crate) fn finish_series(&self, mut series: Vec<Series>) -> Result<Vec<Series>, Error> {
-        series.retain(|series| !series.column.is_empty());
-        self.drop_names(&mut series);
-        if !self.options().delayed_name_removal && has_same_labels(&series) {
-            return Err(same_labelset());
-        }
-        Ok(series)
-    }
-
     /// Removes names at once, unless that is left to the end of the query.
     pub(crate) fn drop_names(&self, series: &mut [Series]) {
         if !self.options().delayed_name_removal {
@@ -57,6 +46,11 @@ pub(crate) fn drop_flagged_names(series: &mut [Series]) {
 /// Merges series of equal labels; they must not have samples of one kind at the same step.
 pub(crate) fn merge_same_labels(series: Vec<Series>) -> Result<Vec<Series>, Error> {
     if has_same_labels(&series) { merge(series, Overlap::OfKinds) } else { Ok(series) }
+}
+
+/// Merges series of equal labels; they must not have any samples at the same step.
+pub(crate) fn merge_distinct(series: Vec<Series>) -> Result<Vec<Series>, Error> {
+    if has_same_labels(&series) { merge(series, Overlap::Forbidden) } else { Ok(series) }
 }
 
 /// Whether a label set occurs twice.

@@ -8,6 +8,7 @@ use kymo_formats::histogram::{FloatHistogram, ResetHint};
 use super::{
     Evaluator, Grid, Notes, Series,
     column::histogram_weight,
+    finish::{drop_flagged_names, merge_same_labels},
     context::execution,
     kernel::Extension,
     scan::{Reach, Timing, count_until},
@@ -58,8 +59,11 @@ impl Evaluator<'_> {
     /// A subquery that is not the argument of a function.
     pub(crate) fn eval_bare_subquery(&self, subquery: &Subquery, notes: &mut Notes) -> Result<Vec<MatrixSeries>, Error> {
         let child = self.subquery_evaluator(subquery);
-        let series = child.eval_vector(&subquery.expr, notes)?;
+        let mut series = child.eval_vector(&subquery.expr, notes)?;
         self.counters.add(child.counters.queryable(), child.counters.read());
+        // A bare subquery is the query's result, so this is the end that delayed name removal waits for.
+        drop_flagged_names(&mut series);
+        let series = merge_same_labels(series)?;
         Ok(series.into_iter().map(|series| to_matrix(&series, child.grid)).collect())
     }
 

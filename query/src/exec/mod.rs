@@ -1,26 +1,58 @@
 //! Evaluation of PromQL, column by column: every operator works on whole series over all steps.
 //!
+//! * `engine` - runs queries: from text to result
+//! * `context`, `budget` - what an evaluation carries with it, and what it may hold
 //! * `grid` - the times at which a query is evaluated
 //! * `column`, `series` - values of one series per step, and with its labels
+//! * `eval` - from an expression to its value; the other files are its operators:
+//!   `scan` (selectors), `window` (functions over range vectors), `matrix` (range vectors as results,
+//!   subqueries), `extended` (`anchored`, `smoothed`), `aggregate`, `binary`, `call` (functions), of which
+//!   `absent`, `info`, `labels` and `timestamp` need more than values
+//! * `finish` - names dropped and equal label sets brought together after an operator
+//! * `grouping`, `hash` - groups of series by labels
+//! * `kernel` - what a function is to the executor
 //! * `options` - what can be switched
 //! * `notes`, `note` - annotations: warnings and infos for the user
-//! * `kernel` - what a function is to the executor
 //! * `format` - numbers and strings as Go prints them, for texts that must equal upstream's
 
+mod absent;
+mod aggregate;
+mod binary;
+mod budget;
+mod call;
 mod column;
+mod context;
+mod engine;
+mod eval;
+mod extended;
+mod finish;
 pub(crate) mod format;
 mod grid;
+mod grouping;
+mod hash;
+mod info;
 pub(crate) mod kernel;
+mod labels;
+mod matrix;
 mod note;
 mod notes;
 mod options;
+mod scan;
 mod series;
+mod timestamp;
+mod window;
 
 pub(crate) use {
+    budget::{Budget, Counters},
     column::{Column, Sample, SampleRef},
+    context::Evaluator,
     grid::Grid,
     note::{HistogramOperation, Note},
     notes::Notes,
     series::Series,
 };
-pub use options::EvalOptions;
+pub use {
+    context::{Interrupt, InterruptCheck},
+    engine::{EngineOptions, QueryEngine, QueryOptions},
+    options::EvalOptions,
+};

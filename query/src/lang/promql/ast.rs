@@ -379,6 +379,21 @@ impl Expr {
         }
     }
 
+    /// Start of the span; follows one path, where [`Self::span`] of nested operators would walk the tree.
+    fn start(&self) -> u32 {
+        match self {
+            Self::Binary(node) => node.lhs.start(),
+            _ => self.span().start,
+        }
+    }
+
+    fn end(&self) -> u32 {
+        match self {
+            Self::Binary(node) => node.rhs.end(),
+            _ => self.span().end,
+        }
+    }
+
     /// The expression without parentheses around it.
     #[must_use]
     pub fn unparenthesized(&self) -> &Self {
@@ -439,6 +454,6 @@ impl Binary {
     /// From the left operand to the right one.
     #[must_use]
     pub fn span(&self) -> Span {
-        self.lhs.span().to(self.rhs.span())
+        Span::new(self.lhs.start(), self.rhs.end())
     }
 }

@@ -1,13 +1,30 @@
-//! PromQL as of Prometheus 3.14.
+//! PromQL as of Prometheus 3.14: text to syntax tree, and back.
 //!
 //! * `options` - switches for parts of the language
 //! * `value_type`, `operator`, `functions` - vocabulary
+//! * `token`, `lexer` - text to tokens
+//! * `number`, `unquote` - values of literals
 //! * `ast` - the syntax tree
+//! * `parser`, `error` - tokens to tree, or to upstream's error texts
+//! * `check` - types
+//! * `lower` - what is settled before evaluation
+//! * `printer`, `pretty`, `json` - tree to text
 
 mod ast;
+mod check;
+mod error;
 mod functions;
+mod json;
+mod lexer;
+mod lower;
+mod number;
 mod operator;
 mod options;
+mod parser;
+mod pretty;
+mod printer;
+mod token;
+mod unquote;
 mod value_type;
 
 /// Height of the highest expression that parses; deeper ones end in an error.
@@ -22,8 +39,16 @@ pub use {
         DurationSpec, Expr, FillValues, MatrixSelector, NumberLiteral, Paren, StepInvariant, StringLiteral,
         Subquery, Unary, VectorMatching, VectorSelector,
     },
+    error::{ParseError, ParseErrors},
     functions::{FUNCTIONS, FunctionSignature, function},
+    json::to_json,
+    lower::{QueryRange, lower},
+    number::format_float,
     operator::{AggregateOp, BinaryOp, UnaryOp},
     options::ParserOptions,
+    parser::{
+        SequenceValue, SeriesDescription, parse, parse_metric, parse_selector, parse_series_description,
+    },
+    pretty::pretty,
     value_type::ValueType,
 };

@@ -1,0 +1,100 @@
+//! `count_values`.
+
+use kymo_engine::{Labels, LabelsBuilder};
+
+use super::super::{
+    Column, Evaluator, Notes, SampleRef, Series,
+    context::{execution, internal},
+    format::{format_f, quote},
+    grouping::Grouping,
+    hash::Map,
+    labels::is_label_name,
+};
+use crate::{
+    Error,
+    histogram::HistogramText,
+    lang::promql::{Aggregate, Expr},
+};
+
+impl Evaluator<'_> {
+    /// How many elements of a group have each value; the value becomes a label.
+    pub(super) fn aggregate_count_values(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+        let Some(Expr::String(label)) = aggregate.param.as_ref().map(Expr::unparenthesized) else {
+            return Err(internal("count_values without a label name"));
+        };
+        let label = &*label.value;
+        if !is_label_name(label) {
+            return Err(execution(format!("invalid label name {}", quote(label))));
+        }
+        let mut names: Vec<&[u8]> = aggregate.grouping.iter().map(String::as_bytes).collect();
+        if !aggregate.without {
+            names.push(label);
+        }
+        let mut counts = Counts {
+            label,
+            grouping: Grouping::new(&names, aggregate.without),
+            steps: self.grid.steps,
+            places: Map::default(),
+            groups: Vec::new(),
+        };
+        let series = self.eval_vector(&aggregate.expr, notes)?;
+        for series in &series {
+            counts.add(series);
+        }
+        self.shared.budget.charge(counts.groups.len() * self.grid.steps)?;
+        Ok(counts.finish())
+    }
+}
+
+/// Counts per group, value and step.
+struct Counts<'l> {
+    label: &'l [u8],
+    grouping: Grouping,
+    steps: usize,
+    places: Map<Labels, usize>,
+    groups: Vec<(Labels, Vec<f64>)>,
+}
+
+impl Counts<'_> {
+    fn add(&mut self, series: &Series) {
+        let mut last: Option<(u64, usize)> = None;
+        for (step, sample) in series.column.iter() {
+            // Values often stay the same from step to step.
+            let bits = match sample {
+                SampleRef::Float(value) => Some(value.to_bits()),
+                SampleRef::Histogram(_) => None,
+            };
+            let place = match (last, bits) {
+                (Some((last, place)), Some(bits)) if last == bits => place,
+                _ => self.place(&series.labels, sample),
+            };
+            last = bits.map(|bits| (bits, place));
+            self.groups[place].1[step] += 1.0;
+        }
+    }
+
+    fn place(&mut self, labels: &Labels, sample: SampleRef<'_>) -> usize {
+        let text = match sample {
+            SampleRef::Float(value) => format_f(value),
+            SampleRef::Histogram(histogram) => HistogramText(histogram).to_string(),
+        };
+        let labels = LabelsBuilder::from_labels(labels).set(self.label, text.as_bytes()).build();
+        let labels = self.grouping.labels(&labels);
+        let next = self.groups.len();
+        let place = *self.places.entry(labels.clone()).or_insert(next);
+        if place == next {
+            self.groups.push((labels, vec![0.0; self.steps]));
+        }
+        place
+    }
+
+    fn finish(self) -> Vec<Series> {
+        let series = |(labels, counts): (Labels, Vec<f64>)| {
+            let mut column = Column::default();
+            let present = counts.iter().enumerate().filter(|(_, count)| **count > 0.0);
+            present.for_each(|(step, count)| column.push_float(step, *count));
+            Series { labels, drop_name: false, column }
+        };
+        self.groups.into_iter().map(series).collect()
+    }
+}

@@ -1,0 +1,1 @@
+//! Kernels over whole series against those over single windows, and facts from upstream.

@@ -1,0 +1,66 @@
+//! Runs acceptance scripts: Prometheus's own, where they are at hand, and the project's.
+
+use std::path::{Path, PathBuf};
+
+use kymo_query::{
+    EngineOptions, QueryEngine,
+    testing::{MemoryStorage, Report, acceptance_options, run_script},
+};
+
+/// Cases in Prometheus's scripts.
+const CASES: usize = 2_214;
+
+/// Cases that pass. May only go up.
+const PASSED_MIN: usize = 0;
+
+/// Scripts of a directory, sorted.
+fn scripts(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
+    paths.sort();
+    paths
+}
+
+#[expect(clippy::disallowed_methods, reason = "scripts lie outside of any engine")]
+fn run(path: &Path, options: EngineOptions) -> Result<Report, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    run_script(&text, &QueryEngine::new(options), &mut || Box::new(MemoryStorage::default()))
+}
+
+#[test]
+fn prometheus_acceptance_scripts() {
+    let Some(directory) = std::env::var_os("KYMO_PROMQLTEST_DIR") else {
+        println!("skipped: KYMO_PROMQLTEST_DIR does not name the directory of Prometheus's scripts");
+        return;
+    };
+    let (mut cases, mut passed) = (0, 0);
+    for path in scripts(Path::new(&directory)) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match run(&path, acceptance_options()) {
+            Err(error) => println!("{name}: {error}"),
+            Ok(report) => {
+                cases += report.cases;
+                passed += report.passed();
+                for failure in report.failures {
+                    println!("{name}:{}: {}\n    {}", failure.line, failure.query, failure.reason);
+                }
+            }
+        }
+    }
+    println!("passed {passed} of {CASES}");
+    assert!(cases > 0, "no case in {}", Path::new(&directory).display());
+    assert!(passed >= PASSED_MIN, "passed {passed}, fewer than before");
+}
+
+#[test]
+fn own_scripts() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/promql");
+    let mut cases = 0;
+    for path in scripts(&directory) {
+        let report = run(&path, EngineOptions::default()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(report.failures, [], "{}", path.display());
+        cases += report.cases;
+    }
+    assert!(cases > 0, "no case in {}", directory.display());
+}
