@@ -189,7 +189,7 @@ pub struct Mapping(Bytes);
 #[derive(Clone)]
 enum Bytes {
     Mapped(Arc<memmap2::Mmap>),
-    Owned(Arc<[u8]>),
+    Owned(Arc<Vec<u8>>),
 }
 
 impl Mapping {
@@ -201,7 +201,7 @@ impl Mapping {
 
 impl From<Vec<u8>> for Mapping {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Bytes::Owned(bytes.into()))
+        Self(Bytes::Owned(Arc::new(bytes)))
     }
 }
 

@@ -5,18 +5,25 @@
 //!
 //! * `fs` - the traits [`Fs`] and [`File`], with their promises on durability and order
 //! * `os_fs` - the machine's file system
+//! * `mem_fs`, `fault_fs` - doubles: what a crash leaves behind, and faults on demand (`test-util`)
 //! * `clock`, `rng`, `spawn` - time, randomness, threads
 
 mod clock;
+#[cfg(any(test, feature = "test-util"))]
+mod fault_fs;
 mod fs;
+#[cfg(any(test, feature = "test-util"))]
+mod mem_fs;
 mod os_fs;
 mod rng;
 mod spawn;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 #[cfg(any(test, feature = "test-util"))]
-pub use clock::SimClock;
+pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};
 pub use {
     clock::{Clock, SystemClock},
     fs::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode},

@@ -13,9 +13,10 @@ mod sample;
 mod time;
 
 pub use {
+    kymo_formats::histogram::HistogramValue,
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
     quote::{is_printable, quote, quote_char},
-    sample::{HistogramSample, HistogramValue, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
+    sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
     time::Millis,
 };
