@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
+    promql,
     store::{Store, StoreError},
 };
 

@@ -15,10 +15,7 @@ use kymo_formats::{
 use kymo_query::{SelectRequest, Source};
 
 use super::{error::PlainError, middleware::Ready, params::Params};
-use crate::{
-    app::App,
-    store::{Matchers, Store},
-};
+use crate::{app::App, promql, store::Matchers};
 
 /// `/federate`
 pub(crate) async fn federate(

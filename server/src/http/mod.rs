@@ -30,6 +30,7 @@ mod work;
 
 pub(crate) use {
     gate::Gate,
+    number::push_seconds,
     params::TimeRange,
     router::router,
     time::{parse_duration, parse_time},

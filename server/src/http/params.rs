@@ -27,7 +27,7 @@ pub(crate) struct Params {
 impl Params {
     /// First value of `name`; empty when there is none, which upstream does not tell apart.
     pub(crate) fn get(&self, name: &str) -> &str {
-        self.all(name).next().unwrap_or("")
+        self.pairs.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
     /// All values of `name`.

@@ -10,14 +10,14 @@ use std::{
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderName, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use kymo_engine::{Label, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
 use kymo_formats::wire::{
     remote_read::{
-        Chunk, ChunkEncoding, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
+        Chunk, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
     },
     remote_write::{HistogramSample, NativeHistogram, Sample},
 };
@@ -156,7 +156,7 @@ impl Read {
         for (i, query) in self.queries.iter().enumerate() {
             let query_index = i64::try_from(i).unwrap_or(i64::MAX);
             self.each_series(source, query, |labels, columns| {
-                let mut send = |encoder: &mut ChunkedFrameEncoder| {
+                let send = |encoder: &mut ChunkedFrameEncoder| {
                     let mut frame = Vec::new();
                     encoder.finish(&mut frame, query_index, labels.iter().map(|label| (label.name, label.value)));
                     sender.blocking_send(Ok(frame.into())).map_err(|_| PlainError::unavailable("the reader left"))

@@ -20,7 +20,7 @@ pub(crate) use {
     collect::{Family, collect},
     logging::init_logging,
     metrics::Telemetry,
-    process::hostname,
+    process::{hostname, usage},
     self_store::run as run_self_store,
     text::exposition,
 };

@@ -1,8 +1,5 @@
 //! Scraping, rules and alerts: Kymo has none of them, and says so in upstream's shapes, for Grafana asks.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use serde_json::json;
 
 use super::super::{
@@ -11,11 +8,10 @@ use super::super::{
     middleware::Ready,
     params::{Params, atoi},
 };
-use crate::app::App;
+use crate::promql;
 
 /// `/rules`
 pub(crate) async fn rules(
-    State(app): State<Arc<App>>,
     _: Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
@@ -51,7 +47,6 @@ pub(crate) async fn targets(_: Ready, params: Params) -> Result<Answer, ApiError
 
 /// `/targets/metadata`
 pub(crate) async fn targets_metadata(
-    State(app): State<Arc<App>>,
     _: Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {

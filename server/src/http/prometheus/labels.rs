@@ -1,8 +1,8 @@
 //! Series, label names and label values.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use kymo_engine::Labels;
 
 use super::super::{
@@ -14,13 +14,12 @@ use super::super::{
     work,
 };
 use crate::{
-    app::App,
-    store::{Matchers, Store, StoreError},
+    promql,
+    store::{Matchers, StoreError},
 };
 
 /// `/series`
 pub(crate) async fn series(
-    State(app): State<Arc<App>>,
     Ready(store): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
@@ -29,7 +28,7 @@ pub(crate) async fn series(
     }
     let limit = params.limit()?;
     let range = params.range()?;
-    let sets = matcher_sets(&app, &params).map_err(|error| ApiError::parameter("match[]", error))?;
+    let sets = matcher_sets(&params).map_err(|error| ApiError::parameter("match[]", error))?;
     work::blocking(move || {
         let mut series = union(sets.iter().map(|set| store.series(set, range, ask_for(limit))))?;
         let warning = truncate(&mut series, limit);
@@ -40,16 +39,14 @@ pub(crate) async fn series(
 
 /// `/labels`
 pub(crate) async fn names(
-    State(app): State<Arc<App>>,
     Ready(store): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
-    list(&app, &params, move |matchers, range| store.label_names(matchers, range)).await
+    list(&params, move |matchers, range| store.label_names(matchers, range)).await
 }
 
 /// `/label/{name}/values`
 pub(crate) async fn values(
-    State(app): State<Arc<App>>,
     Ready(store): Ready,
     Path(name): Path<String>,
     params: Params,
@@ -58,18 +55,17 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    list(&app, &params, move |matchers, range| store.label_values(name.as_bytes(), matchers, range)).await
+    list(&params, move |matchers, range| store.label_values(name.as_bytes(), matchers, range)).await
 }
 
 /// The sorted union of what `look_up` finds for each set of matchers.
 async fn list(
-    app: &App,
     params: &Params,
     look_up: impl Fn(&Matchers, TimeRange) -> Result<Vec<Vec<u8>>, StoreError> + Send + 'static,
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let range = params.range()?;
-    let mut sets = matcher_sets(app, params).map_err(ApiError::bad_data)?;
+    let mut sets = matcher_sets(params).map_err(ApiError::bad_data)?;
     if sets.is_empty() {
         sets.push(Matchers::new());
     }
@@ -82,7 +78,7 @@ async fn list(
 }
 
 /// The sets of matchers in `match[]`, each of which must exclude something.
-pub(super) fn matcher_sets(app: &App, params: &Params) -> Result<Vec<Matchers>, String> {
+fn matcher_sets(params: &Params) -> Result<Vec<Matchers>, String> {
     let mut sets = Vec::new();
     for selector in params.all("match[]") {
         let matchers = promql::parse_selector(selector).map_err(|error| error.to_string())?;

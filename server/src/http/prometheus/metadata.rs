@@ -1,7 +1,6 @@
 //! What is known about metric families.
 
-use axum::extract::State;
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use super::super::{
     answer::Answer,
@@ -10,11 +9,9 @@ use super::super::{
     params::{Params, atoi},
     work,
 };
-use crate::{app::App, store::Store};
 
 /// `/metadata`
 pub(crate) async fn metadata(
-    State(_): State<Arc<App>>,
     Ready(store): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {

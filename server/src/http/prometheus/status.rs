@@ -15,7 +15,6 @@ use super::super::{
 };
 use crate::{
     app::{App, State as AppState},
-    store::Store,
     telemetry,
 };
 
@@ -166,7 +165,7 @@ pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(store): Ready) -> Re
             "wal_bytes": stats.wal_bytes,
             "wal_segments": stats.wal_segments,
             "levels": levels,
-            "resident_bytes": telemetry::resident_bytes(),
+            "resident_bytes": telemetry::usage().map(|usage| usage.resident_bytes),
             "open_to_network": app.open_to_network,
         }))
     })
