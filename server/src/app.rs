@@ -2,10 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
-use kymo_engine::{Clock, SystemClock};
+use kymo_engine::{Clock, Engine, SystemClock};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -13,7 +13,6 @@ use tracing::{info, warn};
 use crate::{
     config::{Config, ConfigError},
     http::Gate,
-    store::Store,
     telemetry::Telemetry,
 };
 
@@ -21,7 +20,7 @@ use crate::{
 pub(crate) struct App {
     config: RwLock<Arc<Config>>,
     sources: ConfigSources,
-    store: OnceLock<Arc<dyn Store>>,
+    engine: RwLock<Option<Arc<Engine>>>,
     stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     pub(crate) telemetry: Telemetry,
@@ -56,7 +55,7 @@ pub(crate) struct Reload {
 /// Whether requests are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The store is being opened.
+    /// The engine is being opened.
     Starting,
     Ready,
     Stopping,
@@ -88,7 +87,7 @@ impl ConfigSources {
 }
 
 impl App {
-    /// A server without a store yet. `listen` is the address that it really has.
+    /// A server without an engine yet. `listen` is the address that it really has.
     pub(crate) fn new(config: Config, sources: ConfigSources, listen: std::net::SocketAddr) -> Self {
         let clock = Arc::new(SystemClock::new());
         let start_ms = clock.now().0;
@@ -103,7 +102,7 @@ impl App {
             open_to_network: !listen.ip().is_loopback(),
             config: RwLock::new(Arc::new(config)),
             sources,
-            store: OnceLock::new(),
+            engine: RwLock::new(None),
             stopping: watch::Sender::new(false),
             clock,
         }
@@ -128,27 +127,35 @@ impl App {
         *self.reload.write() = Reload { at_ms: self.now_ms(), succeeded: loaded.is_ok() };
         let config = loaded?;
         let old = std::mem::replace(&mut *self.config.write(), Arc::new(config.clone()));
-        if old.server.listen != config.server.listen || old.storage != config.storage {
+        if old.server.listen != config.server.listen
+            || old.storage != config.storage
+            || old.engine() != config.engine()
+        {
             warn!("some changed settings take effect after a restart");
         }
         info!("configuration reloaded");
         Ok(())
     }
 
-    /// Storage, once it is open.
-    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
-        self.store.get().map(Arc::clone)
+    /// The engine, while it is open.
+    pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.read().as_ref().map(Arc::clone)
     }
 
     /// Begins to answer requests.
-    pub(crate) fn set_store(&self, store: Arc<dyn Store>) {
-        drop(self.store.set(store));
+    pub(crate) fn set_engine(&self, engine: Engine) {
+        *self.engine.write() = Some(Arc::new(engine));
+    }
+
+    /// Takes the engine away, to close it.
+    pub(crate) fn take_engine(&self) -> Option<Arc<Engine>> {
+        self.engine.write().take()
     }
 
     pub(crate) fn state(&self) -> State {
         if *self.stopping.borrow() {
             State::Stopping
-        } else if self.store.get().is_some() {
+        } else if self.engine.read().is_some() {
             State::Ready
         } else {
             State::Starting

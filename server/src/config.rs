@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, WalConfig};
 use serde::{Deserialize, Serialize};
 
 /// Address that Kymo listens on when nothing else is said; the port spells KYMO on a phone pad.
@@ -30,6 +31,12 @@ pub(crate) enum ConfigError {
         /// What is wrong, and where.
         message: String,
     },
+    /// A value of the engine's part is out of range.
+    #[error("configuration field {problem}")]
+    Engine {
+        /// The field, and what it must be.
+        problem: String,
+    },
     /// A value is out of range.
     #[error("configuration field {field}: {reason}")]
     Invalid {
@@ -46,8 +53,16 @@ pub(crate) enum ConfigError {
 pub(crate) struct Config {
     /// The HTTP server.
     pub(crate) server: ServerConfig,
-    /// Where and how data is stored.
+    /// Where data is stored.
     pub(crate) storage: StorageConfig,
+    /// The write-ahead log. Changes need a restart.
+    pub(crate) wal: WalConfig,
+    /// The part of the store that is in memory. Changes need a restart.
+    pub(crate) head: HeadConfig,
+    /// When data moves from memory to blocks. Changes need a restart.
+    pub(crate) flush: FlushConfig,
+    /// How long data is kept. Changes need a restart.
+    pub(crate) retention: RetentionConfig,
     /// PromQL queries.
     pub(crate) query: QueryConfig,
     /// Receiving remote write.
@@ -85,7 +100,7 @@ impl Default for ServerConfig {
     }
 }
 
-/// Where and how data is stored.
+/// Where data is stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StorageConfig {
@@ -208,6 +223,16 @@ impl Config {
         Ok(config)
     }
 
+    /// The engine's part.
+    pub(crate) fn engine(&self) -> EngineConfig {
+        EngineConfig {
+            wal: self.wal.clone(),
+            head: self.head.clone(),
+            flush: self.flush.clone(),
+            retention: self.retention.clone(),
+        }
+    }
+
     /// The configuration as YAML, every field spelled out.
     pub(crate) fn to_yaml(&self) -> String {
         serde_saphyr::to_string(self).unwrap_or_else(|error| format!("# {error}\n"))
@@ -235,6 +260,7 @@ impl Config {
                 return Err(ConfigError::Invalid { field, reason: "must be greater than 0".to_owned() });
             }
         }
+        self.engine().validate().map_err(|problem| ConfigError::Engine { problem })?;
         if self.query.lookback_ms > i64::MAX as u64 {
             return Err(ConfigError::Invalid { field: "query.lookback_ms", reason: "is out of range".to_owned() });
         }

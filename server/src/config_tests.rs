@@ -48,7 +48,14 @@ fn document() -> String {
          error. `kill -HUP` or `POST /-/reload` reads the file again; keys marked \"Change needs a restart\" keep \
          their value until then. Generated from the source: run `UPDATE=1 cargo test -p kymo-server config`.\n",
     );
-    let sections = structs(include_str!("config.rs"));
+    let mut sections = structs(include_str!("config.rs"));
+    for source in [
+        include_str!("../../engine/src/config.rs"),
+        include_str!("../../engine/src/wal/config.rs"),
+        include_str!("../../engine/src/head/config.rs"),
+    ] {
+        sections.extend(structs(source));
+    }
     for field in &sections["Config"] {
         let name = &field.name;
         write!(text, "\n## {name}\n{}\n", field.doc).unwrap();
@@ -76,13 +83,13 @@ struct Field {
 }
 
 /// Fields of the structs in `source`, with their comments.
-fn structs(source: &str) -> std::collections::BTreeMap<String, Vec<Field>> {
-    let mut structs = std::collections::BTreeMap::new();
+fn structs(source: &str) -> BTreeMap<String, Vec<Field>> {
+    let mut structs = BTreeMap::new();
     let (mut name, mut doc) = (String::new(), Vec::new());
     for line in source.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("/// ") {
             doc.push(comment.to_owned());
-        } else if let Some(rest) = line.strip_prefix("pub(crate) struct ") {
+        } else if let Some(rest) = public(line).and_then(|line| line.strip_prefix("struct ")) {
             name = rest.trim_end_matches(" {").to_owned();
             structs.insert(name.clone(), Vec::new());
             doc.clear();
@@ -98,7 +105,11 @@ fn structs(source: &str) -> std::collections::BTreeMap<String, Vec<Field>> {
 }
 
 fn field_of(line: &str) -> Option<(&str, &str)> {
-    line.strip_prefix("pub(crate) ")?.strip_suffix(',')?.split_once(": ")
+    public(line)?.strip_suffix(',')?.split_once(": ")
+}
+
+fn public(line: &str) -> Option<&str> {
+    line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub "))
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `kymo serve`: opens the store, answers requests, and ends in order.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
+use kymo_engine::Engine;
 use tokio::net::TcpListener;
 use tracing::{error, info, warn};
 
@@ -10,7 +11,6 @@ use crate::{
     cli::ServeArgs,
     config::{Config, ConfigError},
     http, shutdown,
-    store::{MemoryStore, Store, StoreError},
     telemetry,
 };
 
@@ -26,9 +26,9 @@ enum ServeError {
     #[error("accept connections")]
     Accept { source: std::io::Error },
     #[error("open the store in {path}")]
-    Open { path: std::path::PathBuf, source: StoreError },
+    Open { path: PathBuf, source: kymo_engine::Error },
     #[error("close the store")]
-    Close { source: StoreError },
+    Close { source: kymo_engine::Error },
     #[error("a task ended by a bug")]
     Bug,
 }
@@ -92,27 +92,41 @@ async fn serve(config: Config, sources: ConfigSources) -> Result<(), ServeError>
         Ok(Err(_)) => return Err(ServeError::Bug),
         Err(_) => warn!("some requests did not end in time"),
     }
-    close(opened?).await
+    opened?;
+    close(&app, drain_timeout).await
 }
 
-async fn open(app: &App, data_dir: std::path::PathBuf) -> Result<Arc<dyn Store>, ServeError> {
+async fn open(app: &App, data_dir: PathBuf) -> Result<(), ServeError> {
     let begin = app.monotonic_nanos();
+    let config = app.config().engine();
     let path = data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || open_store(&path)).await.map_err(|_| ServeError::Bug)?;
-    let store = opened.map_err(|source| ServeError::Open { path: data_dir, source })?;
-    app.set_store(Arc::clone(&store));
+    let opened = tokio::task::spawn_blocking(move || Engine::open_with(path, config)).await;
+    let engine =
+        opened.map_err(|_| ServeError::Bug)?.map_err(|source| ServeError::Open { path: data_dir, source })?;
+    let series = engine.stats().head.series;
+    app.set_engine(engine);
     let elapsed_ms = app.monotonic_nanos().saturating_sub(begin) / 1_000_000;
-    info!(series = store.stats().series, elapsed_ms, "store open");
-    Ok(store)
-}
-
-fn open_store(_: &std::path::Path) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(MemoryStore::default()))
-}
-
-async fn close(store: Arc<dyn Store>) -> Result<(), ServeError> {
-    let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|_| ServeError::Bug)?;
-    closed.map_err(|source| ServeError::Close { source })?;
-    info!("store closed");
+    info!(series, elapsed_ms, "store open");
     Ok(())
+}
+
+async fn close(app: &App, patience: Duration) -> Result<(), ServeError> {
+    let Some(mut shared) = app.take_engine() else { return Ok(()) };
+    // Work on blocking threads may outlive its request by a moment.
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    let deadline = app.monotonic_nanos().saturating_add(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+    let engine = loop {
+        match Arc::try_unwrap(shared) {
+            Ok(engine) => break engine,
+            Err(_) if app.monotonic_nanos() > deadline => {
+                // Nothing that was acknowledged is lost: the next start replays the WAL.
+                warn!("requests still run; the store is left as it is");
+                return Ok(());
+            }
+            Err(still_shared) => shared = still_shared,
+        }
+        ticks.tick().await;
+    };
+    let closed = tokio::task::spawn_blocking(move || engine.close()).await.map_err(|_| ServeError::Bug)?;
+    closed.map_err(|source| ServeError::Close { source })
 }

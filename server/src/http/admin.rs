@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
+use kymo_engine::{Engine, Error};
 use tracing::{error, info};
 
 use super::{
@@ -15,13 +16,12 @@ use super::{
 use crate::{
     app::App,
     promql,
-    store::{Store, StoreError},
 };
 
 /// `/api/v1/admin/tsdb/delete_series`
 pub(crate) async fn delete_series(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     require_admin_api(&app)?;
@@ -33,28 +33,28 @@ pub(crate) async fn delete_series(
     for selector in params.all("match[]") {
         sets.push(promql::parse_selector(selector).map_err(|error| ApiError::parameter("match[]", error))?);
     }
-    work::blocking(move || sets.iter().try_for_each(|matchers| store.delete_series(matchers, range))).await?;
+    work::blocking(move || sets.iter().try_for_each(|matchers| engine.delete_series(matchers, range.start, range.end))).await?;
     Ok(Answer::none())
 }
 
 /// `/api/v1/admin/tsdb/clean_tombstones`
 pub(crate) async fn clean_tombstones(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
 ) -> Result<Answer, ApiError> {
     require_admin_api(&app)?;
-    work::blocking(move || store.clean_tombstones()).await?;
+    work::blocking(move || engine.compact()).await?;
     Ok(Answer::none())
 }
 
 /// `/-/flush`: answers when the head is in blocks.
 pub(crate) async fn flush(app: State<Arc<App>>, ready: Ready) -> Result<String, PlainError> {
-    timed(app, ready, "flush", |store| store.flush()).await
+    timed(app, ready, "flush", |engine| engine.flush().map(drop)).await
 }
 
 /// `/-/compact`: answers when no level has anything left to compact.
 pub(crate) async fn compact(app: State<Arc<App>>, ready: Ready) -> Result<String, PlainError> {
-    timed(app, ready, "compaction", |store| store.compact()).await
+    timed(app, ready, "compaction", |engine| engine.compact()).await
 }
 
 /// `/-/reload`: reads the configuration again.
@@ -67,12 +67,12 @@ pub(crate) async fn reload(State(app): State<Arc<App>>) -> Result<(), PlainError
 
 async fn timed(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     what: &'static str,
-    run: impl FnOnce(&dyn Store) -> Result<(), StoreError> + Send + 'static,
+    run: impl FnOnce(&Engine) -> Result<(), Error> + Send + 'static,
 ) -> Result<String, PlainError> {
     let begin = app.monotonic_nanos();
-    let done = tokio::task::spawn_blocking(move || run(store.as_ref())).await;
+    let done = tokio::task::spawn_blocking(move || run(&engine)).await;
     let elapsed_ms = app.monotonic_nanos().saturating_sub(begin) / 1_000_000;
     match done {
         Ok(Ok(())) => {

@@ -5,7 +5,11 @@
 
 use kymo_engine::SampleColumns;
 use kymo_formats::{
-    codec::xor,
+    codec::{
+        histogram::{Appended, Appender},
+        xor,
+    },
+    histogram::FloatHistogram,
     wire::remote_read::ChunkEncoding,
 };
 
@@ -26,6 +30,7 @@ pub(super) struct EncodedChunk {
 /// All samples of `columns`, by time.
 pub(super) fn encode(columns: &SampleColumns) -> Vec<EncodedChunk> {
     let mut chunks = floats(columns);
+    chunks.extend(histograms(columns));
     chunks.sort_by_key(|chunk| chunk.min_ts);
     chunks
 }
@@ -47,6 +52,37 @@ fn floats(columns: &SampleColumns) -> Vec<EncodedChunk> {
     chunks
 }
 
+/// Queries see histograms in their float form, and so does who reads here.
+fn histograms(columns: &SampleColumns) -> Vec<EncodedChunk> {
+    let mut chunks = Vec::new();
+    let mut rest = &columns.histograms[..];
+    while let Some(first) = rest.first() {
+        let len = run_len(rest.iter().map(|sample| sample.ts), first.ts);
+        let (run, tail) = rest.split_at(len);
+        rest = tail;
+        let mut min_ts = first.ts;
+        let mut appender = Appender::new(first.ts, &*first.value);
+        for sample in &run[1..] {
+            // A change of the buckets' layout or a reset begins a chunk, too.
+            if let Appended::Cut(next) = appender.append(sample.ts, &*sample.value) {
+                push_histogram_chunk(&mut chunks, min_ts, std::mem::replace(&mut appender, *next));
+                min_ts = sample.ts;
+            }
+        }
+        push_histogram_chunk(&mut chunks, min_ts, appender);
+    }
+    chunks
+}
+
+fn push_histogram_chunk(chunks: &mut Vec<EncodedChunk>, min_ts: i64, appender: Appender<FloatHistogram>) {
+    chunks.push(EncodedChunk {
+        min_ts,
+        max_ts: appender.last_ts(),
+        encoding: ChunkEncoding::FloatHistogram,
+        bytes: appender.into_bytes(),
+    });
+}
+
 /// How many of the next samples go into one chunk; `first` is the time of the first of them.
 fn run_len(times: impl Iterator<Item = i64>, first: i64) -> usize {
     let window = first.div_euclid(SPAN_MS);
@@ -55,6 +91,10 @@ fn run_len(times: impl Iterator<Item = i64>, first: i64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use kymo_engine::HistogramSample;
+
     use super::*;
 
     #[test]
@@ -82,4 +122,12 @@ mod tests {
         assert_eq!(encode(&SampleColumns::default()), []);
     }
 
+    #[test]
+    fn floats_and_histograms_come_in_order_of_time() {
+        let value = Arc::new(FloatHistogram { count: 1.0, zero_count: 1.0, ..FloatHistogram::default() });
+        let histograms = vec![HistogramSample { ts: -5, start_ts: 0, value }];
+        let columns = SampleColumns { ts: vec![7], values: vec![1.0], histograms, ..SampleColumns::default() };
+        let found: Vec<_> = encode(&columns).iter().map(|chunk| (chunk.encoding, chunk.min_ts)).collect();
+        assert_eq!(found, [(ChunkEncoding::FloatHistogram, -5), (ChunkEncoding::Xor, 7)]);
+    }
 }

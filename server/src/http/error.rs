@@ -6,7 +6,7 @@ use axum::{
 };
 
 use super::json::{self, Html};
-use crate::store::StoreError;
+use crate::ingest::{DecodeFailure, IngestError};
 
 /// `errorType` of the API's error envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +73,6 @@ impl ApiError {
         Self::bad_data(format!("invalid parameter \"{name}\": {reason}"))
     }
 
-    pub(crate) const fn kind(&self) -> ErrorType {
-        self.kind
-    }
 }
 
 impl IntoResponse for ApiError {
@@ -102,8 +99,8 @@ impl From<kymo_query::Error> for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
+impl From<kymo_engine::Error> for ApiError {
+    fn from(error: kymo_engine::Error) -> Self {
         use kymo_engine::ErrorKind;
         let kind = match error.kind() {
             ErrorKind::Invalid => ErrorType::BadData,
@@ -162,11 +159,35 @@ impl IntoResponse for PlainError {
     }
 }
 
-impl From<StoreError> for PlainError {
-    fn from(error: StoreError) -> Self {
+impl From<kymo_engine::Error> for PlainError {
+    fn from(error: kymo_engine::Error) -> Self {
+        Self::of_engine(error.kind(), error.to_string())
+    }
+}
+
+impl From<IngestError> for PlainError {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Decode(error) => Self::bad_request(error.to_string()),
+            IngestError::Commit(error) => Self::of_engine(error.kind(), error.to_string()),
+        }
+    }
+}
+
+impl From<DecodeFailure> for PlainError {
+    fn from(failure: DecodeFailure) -> Self {
+        let status = match failure {
+            DecodeFailure::Corrupt { .. } => StatusCode::BAD_REQUEST,
+            DecodeFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        };
+        Self::new(status, failure.to_string())
+    }
+}
+
+impl PlainError {
+    fn of_engine(kind: kymo_engine::ErrorKind, message: String) -> Self {
         use kymo_engine::ErrorKind;
-        let message = error.to_string();
-        match error.kind() {
+        match kind {
             ErrorKind::Invalid => Self::bad_request(message),
             ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND, message),
             ErrorKind::Limit => Self::new(StatusCode::TOO_MANY_REQUESTS, message),

@@ -15,12 +15,16 @@ use kymo_formats::{
 use kymo_query::{SelectRequest, Source};
 
 use super::{error::PlainError, middleware::Ready, params::Params};
-use crate::{app::App, promql, store::Matchers};
+use crate::{
+    app::App,
+    promql,
+    store::{EngineSource, Matchers},
+};
 
 /// `/federate`
 pub(crate) async fn federate(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Response, PlainError> {
     let sets = params
@@ -32,7 +36,7 @@ pub(crate) async fn federate(
     let end = app.now_ms();
     let start = end.saturating_sub(i64::try_from(config.query.lookback_ms).unwrap_or(i64::MAX));
     let work = move || {
-        let newest = newest_samples(store.source()?.as_ref(), &sets, start, end)?;
+        let newest = newest_samples(&EngineSource(engine), &sets, start, end)?;
         Ok::<_, PlainError>(page(&newest, &config.external_labels))
     };
     let page = tokio::task::spawn_blocking(work).await.map_err(|_| {

@@ -29,7 +29,7 @@ pub(crate) async fn ready(ready: Result<Ready, NotReady>) -> Response {
 
 /// `/metrics`: our own metrics in the text format.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let families = telemetry::collect(&app.telemetry, app.store().as_deref(), app.start_ms);
+    let families = telemetry::collect(&app.telemetry, app.engine().as_deref(), app.start_ms);
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (content_type, telemetry::exposition(&families))
 }

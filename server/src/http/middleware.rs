@@ -8,15 +8,13 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use kymo_engine::Engine;
 use tracing::{debug, error};
 
-use crate::{
-    app::{App, State as AppState},
-    store::Store,
-};
+use crate::app::{App, State as AppState};
 
 /// The open store; a handler that takes it is not called before there is one.
-pub(crate) struct Ready(pub(crate) Arc<dyn Store>);
+pub(crate) struct Ready(pub(crate) Arc<Engine>);
 
 /// Answer to everything while there is no store.
 #[derive(Debug)]
@@ -33,9 +31,9 @@ impl FromRequestParts<Arc<App>> for Ready {
 }
 
 /// The store, if requests are answered.
-pub(crate) fn ready(app: &App) -> Result<Arc<dyn Store>, NotReady> {
+pub(crate) fn ready(app: &App) -> Result<Arc<Engine>, NotReady> {
     let stopping = app.state() == AppState::Stopping;
-    app.store().filter(|_| !stopping).ok_or(NotReady { stopping })
+    app.engine().filter(|_| !stopping).ok_or(NotReady { stopping })
 }
 
 impl IntoResponse for NotReady {

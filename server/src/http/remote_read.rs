@@ -26,7 +26,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{chunks, error::PlainError, middleware::Ready};
-use crate::{app::App, ingest};
+use crate::{app::App, ingest, store::EngineSource};
 
 /// Frames that may wait for a slow reader.
 const FRAMES_WAITING_MAX: usize = 4;
@@ -34,7 +34,7 @@ const FRAMES_WAITING_MAX: usize = 4;
 /// `/api/v1/read`
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     request: Request,
 ) -> Result<Response, PlainError> {
     let config = app.config();
@@ -46,7 +46,7 @@ pub(crate) async fn read(
     let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX)
         .await
         .map_err(|error| PlainError::bad_request(error.to_string()))?;
-    let message = ingest::snappy(&body).map_err(|error| PlainError::bad_request(error.to_string()))?;
+    let message = ingest::snappy(&body)?;
     let (response_type, queries) = parse(&message, &config.external_labels)?;
     let external: Vec<(Vec<u8>, Vec<u8>)> = config
         .external_labels
@@ -59,7 +59,7 @@ pub(crate) async fn read(
             let samples_max = config.remote_read.samples_max;
             let work = move || {
                 let _admission = admission;
-                read.samples(store.source()?.as_ref(), samples_max)
+                read.samples(&EngineSource(engine), samples_max)
             };
             let body = tokio::task::spawn_blocking(work).await.map_err(|_| by_a_bug())??;
             let headers = [
@@ -73,11 +73,7 @@ pub(crate) async fn read(
             let (sender, receiver) = mpsc::channel(FRAMES_WAITING_MAX);
             let work = move || {
                 let _admission = admission;
-                let streamed = store
-                    .source()
-                    .map_err(PlainError::from)
-                    .and_then(|source| read.stream(source.as_ref(), frame_bytes_max, &sender));
-                if let Err(error) = streamed {
+                if let Err(error) = read.stream(&EngineSource(engine), frame_bytes_max, &sender) {
                     warn!(error = %error, "remote read ended early");
                     // The status is long sent: breaking the body off is all that is left to say.
                     drop(sender.blocking_send(Err(io::Error::other(error.message))));

@@ -11,13 +11,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use kymo_engine::Engine;
 use tracing::debug;
 
 use super::{error::PlainError, gate::Refused, middleware::Ready};
 use crate::{
     app::App,
-    ingest::{self, DecodeFailure, Report, Version},
-    store::{Batch, Outcome, Store},
+    ingest::{self, Report, Stored, Version},
 };
 
 const MEDIA_TYPE: &str = "application/x-protobuf";
@@ -25,15 +25,15 @@ const MESSAGE_V1: &str = "prometheus.WriteRequest";
 const MESSAGE_V2: &str = "io.prometheus.write.v2.Request";
 
 /// `/api/v1/write`
-pub(crate) async fn write(State(app): State<Arc<App>>, Ready(store): Ready, request: Request) -> Response {
+pub(crate) async fn write(State(app): State<Arc<App>>, Ready(engine): Ready, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let (written, error) = match receive(&app, store, &parts.headers, body).await {
-        Ok((outcome, report)) if report.is_empty() => (outcome, None),
-        Ok((outcome, report)) => {
+    let (written, error) = match receive(&app, engine, &parts.headers, body).await {
+        Ok((stored, report)) if report.is_empty() => (stored, None),
+        Ok((stored, report)) => {
             debug!(%report, "rows refused");
-            (outcome, Some(PlainError::bad_request(report.to_string())))
+            (stored, Some(PlainError::bad_request(report.to_string())))
         }
-        Err(error) => (Outcome::default(), Some(error)),
+        Err(error) => (Stored::default(), Some(error)),
     };
     let mut response = match error {
         None => StatusCode::NO_CONTENT.into_response(),
@@ -52,10 +52,10 @@ pub(crate) async fn write(State(app): State<Arc<App>>, Ready(store): Ready, requ
 
 async fn receive(
     app: &Arc<App>,
-    store: Arc<dyn Store>,
+    engine: Arc<Engine>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(Outcome, Report), PlainError> {
+) -> Result<(Stored, Report), PlainError> {
     let version = version(headers)?;
     let compressed = is_compressed(headers)?;
     check_length(headers)?;
@@ -70,9 +70,9 @@ async fn receive(
     let app = Arc::clone(app);
     let work = move || {
         let _admission = admission;
-        let (outcome, report) = apply(store.as_ref(), version, compressed, &body)?;
-        app.telemetry.written(body.len(), &outcome);
-        Ok((outcome, report))
+        let (stored, report) = apply(&engine, version, compressed, &body)?;
+        app.telemetry.written(body.len(), &stored);
+        Ok((stored, report))
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
@@ -84,27 +84,19 @@ async fn receive(
 
 /// Decodes and stores; returns when what was stored is durable.
 fn apply(
-    store: &dyn Store,
+    engine: &Engine,
     version: Version,
     compressed: bool,
     body: &[u8],
-) -> Result<(Outcome, Report), PlainError> {
+) -> Result<(Stored, Report), PlainError> {
     let decoded;
     let message = if compressed {
-        decoded = ingest::snappy(body).map_err(decode_error)?;
+        decoded = ingest::snappy(body)?;
         &decoded[..]
     } else {
         body
     };
-    let mut batch = Batch::default();
-    let mut report = Report::default();
-    ingest::fill(version, message, &mut batch, &mut report)
-        .map_err(|error| PlainError::bad_request(error.to_string()))?;
-    let outcome = store.append(&mut batch)?;
-    for refusal in &outcome.refusals {
-        report.add(&refusal.message);
-    }
-    Ok((outcome, report))
+    Ok(ingest::store(engine, version, message)?)
 }
 
 /// The version that the content type names; without one, 1.0.
@@ -179,14 +171,6 @@ fn too_large() -> PlainError {
         StatusCode::PAYLOAD_TOO_LARGE,
         format!("the body is larger than {} bytes", ingest::BODY_BYTES_MAX),
     )
-}
-
-fn decode_error(failure: DecodeFailure) -> PlainError {
-    let status = match failure {
-        DecodeFailure::Corrupt { .. } => StatusCode::BAD_REQUEST,
-        DecodeFailure::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-    };
-    PlainError::new(status, failure.to_string())
 }
 
 #[cfg(test)]

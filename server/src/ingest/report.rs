@@ -29,6 +29,11 @@ impl Report {
         self.reasons.push(text);
     }
 
+    /// Counts reasons that nobody has written down.
+    pub(crate) fn omit(&mut self, count: u64) {
+        self.omitted += count;
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.reasons.is_empty()
     }

@@ -5,12 +5,13 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use kymo_engine::{Engine, EngineStats, SYNC_SECONDS_BOUNDS};
+
 use super::{
     metrics::{DURATION_BOUNDS, Durations, Telemetry},
     names::{self, Info},
     process,
 };
-use crate::store::{Store, StoreStats};
 
 /// The values of one metric.
 #[derive(Debug)]
@@ -28,8 +29,8 @@ pub(crate) struct Point {
     pub(crate) value: f64,
 }
 
-/// All metrics now. Without a store (it is still being opened) those of the store are missing.
-pub(crate) fn collect(telemetry: &Telemetry, store: Option<&dyn Store>, start_ms: i64) -> Vec<Family> {
+/// All metrics now. Without an engine (it is still being opened) those of the engine are missing.
+pub(crate) fn collect(telemetry: &Telemetry, engine: Option<&Engine>, start_ms: i64) -> Vec<Family> {
     let mut families = Vec::new();
     push(&mut families, &names::BUILD_INFO, vec![point([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
     gauge(&mut families, &names::PROCESS_START, start_ms as f64 / 1000.0);
@@ -38,8 +39,11 @@ pub(crate) fn collect(telemetry: &Telemetry, store: Option<&dyn Store>, start_ms
         gauge(&mut families, &names::PROCESS_CPU, usage.cpu_seconds);
     }
     requests(&mut families, telemetry);
-    if let Some(store) = store {
-        engine(&mut families, &store.stats());
+    if let Some(engine) = engine {
+        let stats = engine.stats();
+        head(&mut families, &stats);
+        wal(&mut families, &stats);
+        blocks(&mut families, &stats);
     }
     gauge(&mut families, &names::SELF_STORE_FAILURES, load(&telemetry.self_store_failures));
     families
@@ -73,12 +77,32 @@ fn requests(families: &mut Vec<Family>, telemetry: &Telemetry) {
     push(families, &names::QUERY_DURATION, durations);
 }
 
-fn engine(families: &mut Vec<Family>, stats: &StoreStats) {
-    gauge(families, &names::SERIES, stats.series as f64);
-    gauge(families, &names::CHUNKS, stats.chunks as f64);
-    gauge(families, &names::HEAD_BYTES, stats.head_bytes as f64);
-    gauge(families, &names::WAL_BYTES, stats.wal_bytes as f64);
-    gauge(families, &names::WAL_SEGMENTS, stats.wal_segments as f64);
+fn head(families: &mut Vec<Family>, stats: &EngineStats) {
+    let head = &stats.head;
+    gauge(families, &names::SERIES, head.series as f64);
+    gauge(families, &names::SERIES_CREATED, head.series_created as f64);
+    gauge(families, &names::SAMPLES, head.samples_appended as f64);
+    gauge(families, &names::SEALED_CHUNKS, head.sealed_chunks as f64);
+    gauge(families, &names::LATE_SAMPLES, head.late_samples as f64);
+    gauge(families, &names::EXEMPLARS, head.exemplars as f64);
+    gauge(families, &names::HEAD_BYTES, super::head_bytes(stats) as f64);
+}
+
+fn wal(families: &mut Vec<Family>, stats: &EngineStats) {
+    let wal = &stats.wal;
+    gauge(families, &names::WAL_BYTES, wal.bytes_total as f64);
+    gauge(families, &names::WAL_SEGMENTS, wal.segments as f64);
+    gauge(families, &names::WAL_WAITING, wal.waiting as f64);
+    gauge(families, &names::WAL_FAILED, f64::from(u8::from(wal.failed)));
+    let mut syncs = Vec::new();
+    let seconds = wal.sync_nanos_total as f64 / 1e9;
+    push_histogram(&mut syncs, &[], &SYNC_SECONDS_BOUNDS, &wal.sync_buckets, seconds);
+    push(families, &names::WAL_SYNC, syncs);
+    let recovery = &stats.recovery;
+    gauge(families, &names::RECOVERY_QUARANTINED, recovery.quarantined.len() as f64);
+}
+
+fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
     let mut levels: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for block in &stats.blocks {
         let (count, bytes) = levels.entry(block.level).or_default();
@@ -90,22 +114,41 @@ fn engine(families: &mut Vec<Family>, stats: &StoreStats) {
     };
     push(families, &names::BLOCKS, by_level(|(count, _)| *count));
     push(families, &names::BLOCK_BYTES, by_level(|(_, bytes)| *bytes));
+    let runs = [
+        (&names::FLUSHES, stats.flushes_total, stats.flush_failures_total),
+        (&names::COMPACTIONS, stats.compactions_total, stats.compaction_failures_total),
+    ];
+    for (info, succeeded, failed) in runs {
+        let outcomes = [("success", succeeded), ("error", failed)];
+        push(families, info, outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into());
+    }
+    gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
 }
 
-/// Appends the parts of a classic histogram: cumulative buckets, sum, count.
 fn histogram(points: &mut Vec<Point>, labels: &[(&'static str, String)], durations: &Durations) {
+    push_histogram(points, labels, &DURATION_BOUNDS, &durations.counts, durations.sum_seconds);
+}
+
+/// Appends the parts of a classic histogram: cumulative buckets, sum, count. `counts` has one more than `bounds`.
+fn push_histogram(
+    points: &mut Vec<Point>,
+    labels: &[(&'static str, String)],
+    bounds: &[f64],
+    counts: &[u64],
+    sum: f64,
+) {
     let mut part = |suffix, bound: Option<&str>, value| {
         let mut labels = labels.to_vec();
         labels.extend(bound.map(|bound| ("le", bound.to_owned())));
         points.push(Point { suffix, labels, value });
     };
     let mut cumulative = 0;
-    for (i, count) in durations.counts.iter().enumerate() {
+    for (i, count) in counts.iter().enumerate() {
         cumulative += count;
-        let bound = DURATION_BOUNDS.get(i).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
+        let bound = bounds.get(i).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
         part("_bucket", Some(&bound), cumulative as f64);
     }
-    part("_sum", None, durations.sum_seconds);
+    part("_sum", None, sum);
     part("_count", None, cumulative as f64);
 }
 

@@ -8,6 +8,8 @@ use std::{
 
 use parking_lot::Mutex;
 
+use crate::ingest::Stored;
+
 /// Upper bounds of the buckets of durations, seconds.
 pub(super) const DURATION_BOUNDS: [f64; 11] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
@@ -64,13 +66,13 @@ impl Telemetry {
         }
     }
 
-    /// A write request of `bytes` was stored, as far as `outcome` says.
-    pub(crate) fn written(&self, bytes: usize, outcome: &crate::store::Outcome) {
+    /// A write request of `bytes` was stored, as far as `stored` says.
+    pub(crate) fn written(&self, bytes: usize, stored: &Stored) {
         self.write_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.samples.fetch_add(outcome.samples, Ordering::Relaxed);
-        self.histograms.fetch_add(outcome.histograms, Ordering::Relaxed);
-        self.exemplars.fetch_add(outcome.exemplars, Ordering::Relaxed);
-        self.refused.fetch_add(outcome.refusals.len() as u64, Ordering::Relaxed);
+        self.samples.fetch_add(stored.samples, Ordering::Relaxed);
+        self.histograms.fetch_add(stored.histograms, Ordering::Relaxed);
+        self.exemplars.fetch_add(stored.exemplars, Ordering::Relaxed);
+        self.refused.fetch_add(stored.refused, Ordering::Relaxed);
     }
 
     /// A query was evaluated.

@@ -24,3 +24,8 @@ pub(crate) use {
     self_store::run as run_self_store,
     text::exposition,
 };
+
+/// Memory of the part of the engine that is in memory.
+pub(crate) fn head_bytes(stats: &kymo_engine::EngineStats) -> usize {
+    stats.head.bytes.total() + stats.head.raw_table_bytes
+}

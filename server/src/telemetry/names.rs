@@ -52,13 +52,26 @@ metrics! {
     WRITE_BYTES = "kymo_write_received_bytes_total", Counter, "Bytes of write requests as received, compressed.";
     QUERIES = "kymo_queries_total", Counter, "PromQL queries that were evaluated, by outcome: success, error.";
     QUERY_DURATION = "kymo_query_duration_seconds", Histogram, "Time of PromQL queries, waiting included.";
-    SERIES = "kymo_engine_head_series", Gauge, "Series in the head.";
-    CHUNKS = "kymo_engine_head_chunks", Gauge, "Chunks in the head.";
+    SERIES = "kymo_engine_head_series", Gauge, "Series in memory.";
+    SERIES_CREATED = "kymo_engine_head_series_created_total", Counter, "Series that became known since the start.";
+    SAMPLES = "kymo_engine_samples_appended_total", Counter, "Samples accepted since the start.";
+    SEALED_CHUNKS = "kymo_engine_head_sealed_chunks", Gauge, "Sealed chunks that wait for the next flush.";
+    LATE_SAMPLES = "kymo_engine_head_late_samples", Gauge, "Late samples that wait for the next flush.";
+    EXEMPLARS = "kymo_engine_head_exemplars", Gauge, "Exemplars that are kept.";
     HEAD_BYTES = "kymo_engine_head_bytes", Gauge, "Memory of the head.";
-    WAL_BYTES = "kymo_engine_wal_bytes", Gauge, "Size of all WAL segments.";
+    WAL_BYTES = "kymo_engine_wal_written_bytes_total", Counter, "Bytes written to the WAL since the start.";
     WAL_SEGMENTS = "kymo_engine_wal_segments", Gauge, "Number of WAL segments.";
+    WAL_WAITING = "kymo_engine_wal_waiting_requests", Gauge, "Requests that wait for their rows to be durable.";
+    WAL_FAILED = "kymo_engine_wal_failed", Gauge, "1 when the WAL takes no more rows after a failed write or sync.";
+    WAL_SYNC = "kymo_engine_wal_sync_seconds", Histogram, "Time of syncs of the WAL.";
+    RECOVERY_QUARANTINED = "kymo_engine_recovery_quarantined_ranges", Gauge,
+        "Damaged ranges of the WAL that the last start left out.";
     BLOCKS = "kymo_engine_blocks", Gauge, "Live blocks, by level.";
     BLOCK_BYTES = "kymo_engine_block_bytes", Gauge, "Size of live blocks, by level.";
+    FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";
+    COMPACTIONS = "kymo_engine_compactions_total", Counter,
+        "Compactions since the start, by outcome: success, error.";
+    BLOCKS_EXPIRED = "kymo_engine_blocks_expired_total", Counter, "Blocks dropped by retention since the start.";
     SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
         "Attempts to store Kymo's own metrics that failed.";
 }

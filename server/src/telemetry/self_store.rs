@@ -3,13 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
+use kymo_engine::{Batch, CommitError, Engine, Labels, Metadata};
 use tracing::warn;
 
 use super::collect::{Family, collect};
-use crate::{
-    app::App,
-    store::{Batch, Metadata, Store},
-};
+use crate::app::App;
 
 /// `job` of the own metrics. A scrape of Kymo has the name of its scrape configuration there; this one is not a
 /// name that anybody would give, and `instance` is this process's address.
@@ -24,46 +22,52 @@ pub(crate) async fn run(app: Arc<App>) {
             _ = ticks.tick() => {}
             () = app.stopped() => return,
         }
-        let Some(store) = app.store() else { continue };
+        let Some(engine) = app.engine() else { continue };
         let app = Arc::clone(&app);
-        let stored = tokio::task::spawn_blocking(move || store_once(&app, store.as_ref())).await;
+        let stored = tokio::task::spawn_blocking(move || store_once(&app, &engine)).await;
         if stored.is_err() {
             return;
         }
     }
 }
 
-fn store_once(app: &App, store: &dyn Store) {
-    let families = collect(&app.telemetry, Some(store), app.start_ms);
-    let mut batch = batch(&families, app.now_ms(), &app.instance);
-    if let Err(error) = store.append(&mut batch) {
+fn store_once(app: &App, engine: &Engine) {
+    let families = collect(&app.telemetry, Some(engine), app.start_ms);
+    if let Err(error) = store(engine, &families, app.now_ms(), &app.instance) {
         app.telemetry.self_store_failed();
         warn!(error = %error, "own metrics not stored");
     }
 }
 
-fn batch(families: &[Family], ts: i64, instance: &str) -> Batch {
-    let mut batch = Batch::default();
-    let mut push = |name: &str, labels: &[(&'static str, String)], value| {
-        let mut pairs: Vec<(&[u8], &[u8])> =
-            vec![(b"__name__", name.as_bytes()), (b"instance", instance.as_bytes()), (b"job", JOB.as_bytes())];
-        pairs.extend(labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-        let series = batch.series(&pairs);
-        batch.sample(series, ts, value, 0);
-    };
-    push("up", &[], 1.0);
+fn store(engine: &Engine, families: &[Family], ts: i64, instance: &str) -> Result<(), CommitError> {
+    let mut batch = engine.batch();
+    push(&mut batch, "up", instance, &[], ts, 1.0);
     for family in families {
+        let name = family.info.name;
         for point in &family.points {
-            push(&format!("{}{}", family.info.name, point.suffix), &point.labels, point.value);
+            push(&mut batch, &format!("{name}{}", point.suffix), instance, &point.labels, ts, point.value);
         }
-    }
-    for family in families {
-        let metadata = Metadata {
-            metric_type: family.info.kind.as_str().to_owned(),
+        batch.metadata(name, Metadata {
+            kind: family.info.kind.as_str().to_owned(),
             help: family.info.help.to_owned(),
             unit: String::new(),
-        };
-        batch.metadata(family.info.name.as_bytes(), metadata);
+        });
     }
-    batch
+    batch.commit().map(drop)
+}
+
+/// When memory is short our own new series are refused like all others, and missing.
+fn push(
+    batch: &mut Batch<'_>,
+    name: &str,
+    instance: &str,
+    labels: &[(&'static str, String)],
+    ts: i64,
+    value: f64,
+) {
+    let common = [("__name__", name), ("instance", instance), ("job", JOB)];
+    let own = labels.iter().map(|(name, value)| (*name, value.as_str()));
+    if let Ok(series) = batch.series(&Labels::from_pairs(common.into_iter().chain(own)), None) {
+        batch.float(series, ts, 0, value);
+    }
 }

@@ -1,6 +1,6 @@
 //! Exemplars of the series that an expression selects.
 
-use kymo_engine::Labels;
+use kymo_engine::{Exemplar, Labels};
 
 use super::{
     super::{
@@ -8,14 +8,11 @@ use super::{
         params::Params, work,
     },
 };
-use crate::{
-    promql,
-    store::Exemplar,
-};
+use crate::promql;
 
 /// `/query_exemplars`
 pub(crate) async fn query(
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     let range = params.range()?;
@@ -28,7 +25,7 @@ pub(crate) async fn query(
         return Ok(Answer::none());
     }
     work::blocking(move || {
-        let found = store.exemplars(&selectors, range)?;
+        let found = engine.exemplars(&selectors, range.start, range.end);
         Ok::<_, ApiError>(Answer::new(|out| push_series(out, &found)))
     })
     .await

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::Path;
-use kymo_engine::Labels;
+use kymo_engine::{Error, Labels};
 
 use super::super::{
     answer::{Answer, TRUNCATED},
@@ -13,14 +13,11 @@ use super::super::{
     params::{Params, TimeRange},
     work,
 };
-use crate::{
-    promql,
-    store::{Matchers, StoreError},
-};
+use crate::{promql, store::Matchers};
 
 /// `/series`
 pub(crate) async fn series(
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     if params.all("match[]").next().is_none() {
@@ -30,7 +27,7 @@ pub(crate) async fn series(
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(|error| ApiError::parameter("match[]", error))?;
     work::blocking(move || {
-        let mut series = union(sets.iter().map(|set| store.series(set, range, ask_for(limit))))?;
+        let mut series = union(sets.iter().map(|set| engine.series(set, range.start, range.end)))?;
         let warning = truncate(&mut series, limit);
         Ok::<_, ApiError>(Answer::new(|out| push_series(out, &series)).warn(warning))
     })
@@ -39,15 +36,15 @@ pub(crate) async fn series(
 
 /// `/labels`
 pub(crate) async fn names(
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
-    list(&params, move |matchers, range| store.label_names(matchers, range)).await
+    list(&params, move |matchers, range| engine.label_names(matchers, range.start, range.end)).await
 }
 
 /// `/label/{name}/values`
 pub(crate) async fn values(
-    Ready(store): Ready,
+    Ready(engine): Ready,
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Answer, ApiError> {
@@ -55,13 +52,13 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    list(&params, move |matchers, range| store.label_values(name.as_bytes(), matchers, range)).await
+    list(&params, move |matchers, range| engine.label_values(name.as_bytes(), matchers, range.start, range.end)).await
 }
 
 /// The sorted union of what `look_up` finds for each set of matchers.
 async fn list(
     params: &Params,
-    look_up: impl Fn(&Matchers, TimeRange) -> Result<Vec<Vec<u8>>, StoreError> + Send + 'static,
+    look_up: impl Fn(&Matchers, TimeRange) -> Result<Vec<Vec<u8>>, Error> + Send + 'static,
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let range = params.range()?;
@@ -90,11 +87,6 @@ fn matcher_sets(params: &Params) -> Result<Vec<Matchers>, String> {
     Ok(sets)
 }
 
-/// One more than the caller wants, to see whether there are more; 0 = all.
-fn ask_for(limit: Option<usize>) -> usize {
-    limit.map_or(0, |limit| limit.saturating_add(1))
-}
-
 fn truncate<T>(items: &mut Vec<T>, limit: Option<usize>) -> Option<&'static str> {
     let limit = limit.filter(|limit| items.len() > *limit)?;
     items.truncate(limit);
@@ -102,7 +94,7 @@ fn truncate<T>(items: &mut Vec<T>, limit: Option<usize>) -> Option<&'static str>
 }
 
 /// Merges sorted lists into one without repeats.
-fn union<T: Ord>(lists: impl Iterator<Item = Result<Vec<T>, StoreError>>) -> Result<Vec<T>, StoreError> {
+fn union<T: Ord>(lists: impl Iterator<Item = Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
     let mut lists = lists.collect::<Result<Vec<_>, _>>()?;
     if lists.len() <= 1 {
         return Ok(lists.pop().unwrap_or_default());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::super::{
     answer::Answer,
     error::ApiError,
@@ -12,21 +14,21 @@ use super::super::{
 
 /// `/metadata`
 pub(crate) async fn metadata(
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     let limit = number(&params, "limit")?;
-    let per_metric = number(&params, "limit_per_metric")?.filter(|limit| *limit > 0);
+    number(&params, "limit_per_metric")?;
     let metric = params.get("metric").to_owned();
     work::blocking(move || {
-        let families: BTreeMap<_, _> = store
+        let families: BTreeMap<_, _> = engine
             .metadata()
             .into_iter()
             .filter(|(family, _)| metric.is_empty() || *family == metric)
             .take(limit.unwrap_or(usize::MAX))
-            .map(|(family, mut entries)| {
-                entries.truncate(per_metric.unwrap_or(usize::MAX));
-                (family, entries)
+            // We know one entry per family, so that `limit_per_metric` has nothing to cut.
+            .map(|(family, known)| {
+                (family, json!([{ "type": known.kind, "help": known.help, "unit": known.unit }]))
             })
             .collect();
         Answer::of(&families)

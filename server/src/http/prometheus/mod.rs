@@ -2,10 +2,11 @@
 //!
 //! * `query` - instant and range queries; `encode`, `histogram` - values as JSON
 //! * `labels`, `metadata`, `exemplars`, `language` - what editors and dashboards ask beside queries
-//! * `status`, `features` - about the server
+//! * `status`, `features` - about the server; `cardinality` - what its series are made of
 //! * `discovery` - what a server that neither scrapes nor alerts has to say about scraping and alerting
 
 pub(super) mod discovery;
+mod cardinality;
 mod encode;
 mod histogram;
 pub(super) mod exemplars;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
+use kymo_engine::Engine;
 use kymo_query::{QueryResult, Value};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     app::App,
     promql::{Evaluation, Interruption, Times},
-    store::Store,
+    store::EngineSource,
 };
 
 /// Most steps of a range query, less one.
@@ -28,25 +29,25 @@ const RANGE_STEPS_MAX: i128 = 11_000;
 /// `/query`
 pub(crate) async fn instant(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let ts = params.time_or("time", app.now_ms())?;
     let common = Common::of(&app, &params, limit)?;
-    evaluate(&app, store, common, Times::Instant(ts)).await
+    evaluate(&app, engine, common, Times::Instant(ts)).await
 }
 
 /// `/query_range`
 pub(crate) async fn range(
     State(app): State<Arc<App>>,
-    Ready(store): Ready,
+    Ready(engine): Ready,
     params: Params,
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let times = range_times(&params)?;
     let common = Common::of(&app, &params, limit)?;
-    evaluate(&app, store, common, times).await
+    evaluate(&app, engine, common, times).await
 }
 
 fn range_times(params: &Params) -> Result<Times, ApiError> {
@@ -114,7 +115,7 @@ impl Common {
 
 async fn evaluate(
     app: &Arc<App>,
-    store: Arc<dyn Store>,
+    engine: Arc<Engine>,
     common: Common,
     times: Times,
 ) -> Result<Answer, ApiError> {
@@ -124,14 +125,13 @@ async fn evaluate(
     let answered = work::query(&app.queries, common.timeout, move |canceled| {
         let queued = seconds_since(&shared, begin);
         let interruption = Interruption::new(canceled, deadline, shared.clock());
-        let source = store.source()?;
         let evaluation = Evaluation {
             expr: &common.expr,
             times,
             lookback_ms: common.lookback_ms,
             samples_max: common.samples_max,
         };
-        let result = evaluation.run(source.as_ref(), &interruption).map_err(api_error)?;
+        let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
         Ok(answer(&shared, result, &common, begin, queued))
     })
     .await;

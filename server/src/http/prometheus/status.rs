@@ -6,17 +6,23 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::json;
 
-use super::super::{
-    answer::Answer,
-    error::ApiError,
-    middleware::Ready,
-    params::{Params, atoi},
-    work,
+use super::{
+    super::{
+        answer::Answer,
+        error::ApiError,
+        middleware::Ready,
+        params::{Params, atoi},
+        work,
+    },
+    cardinality::Cardinality,
 };
 use crate::{
     app::{App, State as AppState},
     telemetry,
 };
+
+/// What counts as the head here: series with samples in this span before the newest sample.
+const HEAD_SPAN_MS: i64 = 3_600_000;
 
 /// `/status/config`
 pub(crate) async fn config(State(app): State<Arc<App>>, _: Ready) -> Result<Answer, ApiError> {
@@ -69,7 +75,7 @@ pub(crate) async fn build_info(_: Ready) -> Result<Answer, ApiError> {
 }
 
 /// `/status/tsdb`
-pub(crate) async fn tsdb(Ready(store): Ready, params: Params) -> Result<Answer, ApiError> {
+pub(crate) async fn tsdb(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
     const LIMIT_MAX: usize = 10_000;
     let limit = match params.get("limit") {
         "" => 10,
@@ -83,16 +89,18 @@ pub(crate) async fn tsdb(Ready(store): Ready, params: Params) -> Result<Answer, 
         return Err(ApiError::bad_data(format!("limit must not exceed {LIMIT_MAX}")));
     }
     work::blocking(move || {
-        let stats = store.stats();
-        let top = store.cardinality(limit);
+        let stats = engine.stats();
+        let newest_ts = stats.head.newest_ts;
+        let series = engine.series(&[], newest_ts.saturating_sub(HEAD_SPAN_MS), i64::MAX)?;
+        let top = Cardinality::of(&series).top(limit);
         Answer::of(&json!({
             "headStats": {
-                "numSeries": stats.series,
-                "numLabelPairs": stats.label_pairs,
-                "chunkCount": stats.chunks,
+                "numSeries": stats.head.series,
+                "numLabelPairs": top.label_pairs,
+                "chunkCount": stats.head.series + stats.head.sealed_chunks as u64,
                 // What upstream says of an empty head.
-                "minTime": stats.min_ts.unwrap_or(i64::MAX),
-                "maxTime": stats.max_ts.unwrap_or(i64::MIN),
+                "minTime": if newest_ts == i64::MIN { i64::MAX } else { newest_ts.saturating_sub(HEAD_SPAN_MS) },
+                "maxTime": newest_ts,
             },
             "seriesCountByMetricName": top.series_by_metric,
             "labelValueCountByLabelName": top.values_by_label,
@@ -104,21 +112,20 @@ pub(crate) async fn tsdb(Ready(store): Ready, params: Params) -> Result<Answer, 
 }
 
 /// `/status/tsdb/blocks`
-pub(crate) async fn blocks(Ready(store): Ready) -> Result<Answer, ApiError> {
+pub(crate) async fn blocks(Ready(engine): Ready) -> Result<Answer, ApiError> {
     work::blocking(move || {
-        let blocks: Vec<_> = store
+        let blocks: Vec<_> = engine
             .stats()
             .blocks
             .iter()
             .map(|block| {
                 json!({
-                    "ulid": block.id,
+                    "ulid": format!("{:016}", block.id),
                     "minTime": block.min_ts,
                     "maxTime": block.max_ts,
                     "stats": {
                         "numSamples": block.samples,
                         "numSeries": block.series,
-                        "numChunks": block.chunks,
                     },
                     "compaction": { "level": block.level },
                     "version": 1,
@@ -140,7 +147,7 @@ pub(crate) async fn wal_replay(State(app): State<Arc<App>>) -> Result<Answer, Ap
 }
 
 /// `/status/kymo`: what the page at `/` shows. Ours, and free to change.
-pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(store): Ready) -> Result<Answer, ApiError> {
+pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(engine): Ready) -> Result<Answer, ApiError> {
     #[derive(Serialize)]
     struct Level {
         blocks: u64,
@@ -148,7 +155,7 @@ pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(store): Ready) -> Re
         samples: u64,
     }
     work::blocking(move || {
-        let stats = store.stats();
+        let stats = engine.stats();
         let mut levels: BTreeMap<u8, Level> = BTreeMap::new();
         for block in &stats.blocks {
             let level = levels.entry(block.level).or_insert(Level { blocks: 0, bytes: 0, samples: 0 });
@@ -159,11 +166,10 @@ pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(store): Ready) -> Re
         Answer::of(&json!({
             "version": env!("CARGO_PKG_VERSION"),
             "start_ms": app.start_ms,
-            "series": stats.series,
-            "chunks": stats.chunks,
-            "head_bytes": stats.head_bytes,
-            "wal_bytes": stats.wal_bytes,
-            "wal_segments": stats.wal_segments,
+            "series": stats.head.series,
+            "head_bytes": telemetry::head_bytes(&stats),
+            "wal_bytes": stats.wal.segments * app.config().wal.segment_bytes,
+            "wal_segments": stats.wal.segments,
             "levels": levels,
             "resident_bytes": telemetry::usage().map(|usage| usage.resident_bytes),
             "open_to_network": app.open_to_network,
