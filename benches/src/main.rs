@@ -1,3 +1,35 @@
 //! `kymo-bench`: drives running stores with the same load.
+//!
+//! - `load` sends remote-write traffic made of recorded pages, `verify` checks that a store kept it
+//! - `query` times the queries of a dashboard
+//! - `compare` starts stores one after the other, does all of this to each, and prints one table
+//! - `dataset` makes the traffic; `http`, `report` and `units` are shared by the subcommands
+//!
+//! Stores are driven over HTTP only, never linked, so that Kymo is measured as its peers are.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures with the real clock, real threads and real files"
+)]
 
-fn main() {}
+mod cli;
+mod compare;
+mod dataset;
+mod error;
+mod http;
+mod load;
+mod query;
+mod report;
+mod units;
+mod verify;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,4 +1,107 @@
-//! What an error asks of the caller, the same few answers for every error of every crate.
+//! The engine's error, and what an error asks of the caller.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use kymo_formats::DecodeError;
+
+use crate::{block::BlockError, compaction::CompactionError, manifest::ManifestError, wal::WalError};
+
+/// Why the engine could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The write-ahead log.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// The list of live blocks.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A block file.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// A merge of blocks.
+    #[error(transparent)]
+    Compaction(#[from] CompactionError),
+    /// A file or directory.
+    #[error("cannot {operation} {path}: {source}")]
+    Io {
+        /// What failed, as a verb.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// A damaged file.
+    #[error("{path} is damaged: {source}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is damaged, and where.
+        source: DecodeError,
+    },
+    /// A damaged chunk of a series.
+    #[error("a chunk of {labels} is damaged: {source}")]
+    Chunk {
+        /// The series.
+        labels: String,
+        /// What is damaged, and where.
+        source: DecodeError,
+    },
+    /// A damaged chunk in memory, which can only be a bug.
+    #[error("a chunk in memory does not decode: {0}")]
+    HeadChunk(#[from] DecodeError),
+    /// Somebody else has the directory open.
+    #[error("{path} is locked: another process has this data directory open ({source})")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// A setting makes no sense.
+    #[error("{problem}")]
+    Config {
+        /// The setting, and what is wrong with it.
+        problem: String,
+    },
+    /// The operating system gives no thread.
+    #[error("cannot start a thread: {source}")]
+    Spawn {
+        /// The operating system's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Wal(error) => error.kind(),
+            Self::Manifest(error) => error.kind(),
+            Self::Block(error) => error.kind(),
+            Self::Compaction(error) => error.kind(),
+            Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } => ErrorKind::Unavailable,
+            Self::Corrupt { .. } | Self::Chunk { .. } => ErrorKind::Corrupt,
+            Self::HeadChunk(_) => ErrorKind::Internal,
+            Self::Config { .. } => ErrorKind::Invalid,
+        }
+    }
+
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { operation, path, source }
+    }
+
+    pub(crate) fn corrupt(path: &Path) -> impl FnOnce(DecodeError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Corrupt { path, source }
+    }
+}
 
 /// What the caller can do about an error. Only the server's edge turns kinds into status codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

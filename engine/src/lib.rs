@@ -1,22 +1,76 @@
-//! The embeddable storage engine of Kymo.
+//! The embeddable storage engine of Kymo: open a directory, append, select.
+//!
+//! ```
+//! use kymo_engine::{Engine, EngineConfig, Labels, MatchOp, Matcher, SampleColumns};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let engine = Engine::open_with(dir.path(), EngineConfig::keep_everything())?;
+//! let mut batch = engine.batch();
+//! let series = batch.series(&Labels::from_pairs([("__name__", "up"), ("job", "demo")]), None)?;
+//! batch.float(series, 1_000, 0, 1.0);
+//! batch.commit()?; // Durable from here on.
+//!
+//! let matcher = Matcher::new(MatchOp::Equal, b"job", b"demo")?;
+//! let mut columns = SampleColumns::default();
+//! for series in engine.select(&[matcher], 0, 2_000)?.series {
+//!     series.read(&mut columns)?;
+//!     assert_eq!((&columns.ts[..], &columns.values[..]), (&[1_000][..], &[1.0][..]));
+//! }
+//! # engine.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Times are milliseconds since the Unix epoch. All methods are synchronous and may be called from any thread;
+//! nothing here needs an async runtime. `docs/architecture.md` draws the whole.
 
 mod block;
+mod checkpoint_file;
+mod compact;
 mod compaction;
+mod config;
+mod engine;
 mod env;
 mod error;
+mod flush;
+mod head;
 mod index;
+mod limits;
+mod maintenance;
+mod manifest;
 mod model;
+mod read;
+mod recovery;
+mod retention;
+mod signals;
+mod wal;
 
-pub use block::{
-    BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
-};
-pub use compaction::{Choice, DataTime, Level, Levels, PlanBlock, Urgency, plan};
-pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
-pub use error::ErrorKind;
-pub use index::{LabelIndex, label_names, label_values, select, series_order};
-pub use model::{
-    HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
-    STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
+pub use {
+    block::{BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path},
+    compaction::{Choice, CompactionError, DataTime, Level, Levels, PlanBlock, Urgency, plan},
+    config::{EngineConfig, FlushConfig, RetentionConfig},
+    engine::{Engine, EngineStats},
+    env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, memory_bytes, spawn},
+    error::{Error, ErrorKind},
+    flush::FlushReport,
+    head::{
+        AppendOutcome, Batch, CommitError, Exemplar, HeadConfig, HeadStats, Metadata, RawHash, RawHasher, Refusal,
+        RefusedRow, SeriesRef, ShardBytes,
+    },
+    index::{LabelIndex, label_names, label_values, select, series_order},
+    model::{
+        Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher,
+        MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable,
+        is_stale, quote, quote_char, stale_nan,
+    },
+    read::{SelectedSeries, Selection},
+    recovery::RecoveryReport,
+    wal::{
+        Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
+        WalConfig, WalError, WalPin, WalStats, WalSync,
+    },
+    manifest::{BlockMeta, ManifestError, Tombstone},
 };

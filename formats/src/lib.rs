@@ -12,6 +12,7 @@ pub mod cursor;
 mod error;
 pub mod histogram;
 pub mod index;
+pub mod manifest;
 #[cfg(test)]
 mod test_config;
 pub mod varint;

@@ -241,7 +241,7 @@ fn a_block_under_a_wrong_name_is_refused() {
 fn the_cache_opens_a_block_once_and_lets_go_of_dead_ones() {
     let (fs, dir) = dir();
     write(&fs, dir, &small_block()).unwrap();
-    let cache = BlockCache::new(fs.clone(), dir.to_owned());
+    let cache = BlockCache::new(Arc::clone(&fs) as Arc<dyn Fs>, dir.to_owned());
     let first = cache.get(SPEC.id).unwrap();
     assert!(Arc::ptr_eq(&first, &cache.get(SPEC.id).unwrap()));
     assert!(cache.get(8).is_err());

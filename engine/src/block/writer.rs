@@ -11,7 +11,7 @@ use std::{
 use kymo_formats::{
     block::{
         PAGE_BYTES, SECTION_ALIGNMENT, footer,
-        header::Header,
+        header::{HEADER_BYTES, Header},
         meta::BlockSummary,
         section::{SectionEntry, SectionKind},
     },
@@ -135,7 +135,7 @@ impl BlockWriter {
             kind: SectionKind::CHUNKS,
             version: 1,
             crc: 0,
-            offset: SECTION_ALIGNMENT,
+            offset: HEADER_BYTES as u64,
             len: self.summary.chunk_bytes,
         });
         self.out.write(&footer::encode(&sections, self.out.position()))?;
@@ -254,8 +254,8 @@ impl Output {
 
     /// Writes one section at the next aligned offset.
     fn section(&mut self, kind: SectionKind, bytes: &[u8]) -> Result<SectionEntry, BlockError> {
-        const ZEROS: [u8; SECTION_ALIGNMENT as usize] = [0; SECTION_ALIGNMENT as usize];
-        let padding = self.position().next_multiple_of(SECTION_ALIGNMENT) - self.position();
+        const ZEROS: [u8; SECTION_ALIGNMENT] = [0; SECTION_ALIGNMENT];
+        let padding = self.position().next_multiple_of(SECTION_ALIGNMENT as u64) - self.position();
         let padding = usize::try_from(padding).expect("less than the alignment");
         self.write(&ZEROS[..padding])?;
         let offset = self.position();

@@ -3,11 +3,16 @@
 //! * `levels` - the table of levels: windows, chunk sizes, when a window closes
 //! * `plan` - which blocks to merge next: pure, blocks in and a choice out
 //! * `merge` - series of several blocks in order, each with its samples merged
-//! * `chunks` - samples to chunks of a level's size
 //! * `run` - carries out a choice: reads the inputs, writes the outputs
 
+mod error;
 mod levels;
+mod merge;
 mod plan;
+mod run;
 
+pub use error::CompactionError;
 pub use levels::{Level, Levels};
+pub use merge::{Deletion, MergeInput};
 pub use plan::{Choice, DataTime, PlanBlock, Urgency, plan};
+pub use run::{Compacted, CompactionEnv, compact};

@@ -67,8 +67,11 @@ fn late_blocks_wait_until_they_are_many_or_large() {
 
 #[test]
 fn a_day_takes_the_late_blocks_that_wait() {
-    let mut blocks: Vec<_> = (0..12)
-        .map(|i| PlanBlock { bytes: 10_000, ..block(1 + i as u64, 1, i * 2 * HOUR..(i + 1) * 2 * HOUR) })
+    let mut blocks: Vec<_> = (0..12_i64)
+        .map(|i| PlanBlock {
+            bytes: 10_000,
+            ..block(1 + i.unsigned_abs(), 1, i * 2 * HOUR..(i + 1) * 2 * HOUR)
+        })
         .collect();
     blocks.push(block(20, 0, 5 * HOUR..6 * HOUR));
     assert_eq!(due(&blocks, DAY + HOUR - 1), None);

@@ -6,6 +6,7 @@
 //! * `fs` - the traits [`Fs`] and [`File`], with their promises on durability and order
 //! * `os_fs` - the machine's file system
 //! * `mem_fs`, `fault_fs` - doubles: what a crash leaves behind, and faults on demand (`test-util`)
+//! * `memory` - how much memory there is
 //! * `clock`, `rng`, `spawn` - time, randomness, threads
 
 mod clock;
@@ -14,6 +15,7 @@ mod fault_fs;
 mod fs;
 #[cfg(any(test, feature = "test-util"))]
 mod mem_fs;
+mod memory;
 mod os_fs;
 mod rng;
 mod spawn;
@@ -27,6 +29,7 @@ pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};
 pub use {
     clock::{Clock, SystemClock},
     fs::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode},
+    memory::memory_bytes,
     os_fs::OsFs,
     rng::Rng,
     spawn::spawn,

@@ -119,6 +119,10 @@ pub trait LabelIndex {
 /// apart, and reading one metric should touch one run of the file.
 #[must_use]
 pub fn series_order(a: &Labels, b: &Labels) -> Ordering {
+    // Merges compare mostly equal label sets.
+    if a == b {
+        return Ordering::Equal;
+    }
     a.metric_name().cmp(b.metric_name()).then_with(|| a.cmp(b))
 }
 

@@ -203,7 +203,7 @@ impl LabelIndex for Counting<'_> {
 #[test]
 fn the_planner_looks_at_few_values() {
     let pod = |i: u32| {
-        let job = if i % 100 == 0 { "rare" } else { "common" };
+        let job = if i.is_multiple_of(100) { "rare" } else { "common" };
         Labels::from_pairs([("__name__", "up"), ("job", job), ("pod", &format!("pod-{i:04}"))])
     };
     let mut series: Vec<_> = (0..1000).map(pod).collect();

@@ -1,15 +1,19 @@
 //! Values shared by all signals: labels, matchers, time, samples.
 //!
 //! * `label` - label sets in canonical bytes
+//! * `series` - the identity of a series
 //! * `matcher` - one condition on one label
-//! * `quote` - text as upstream quotes it
+//! * `regex` - regular expressions in the RE2 dialect
+//! * `quote` - strings as PromQL writes them
 //! * `time` - milliseconds as a type
 //! * `sample` - decoded samples by column, and stale markers
 
 mod label;
 mod matcher;
 mod quote;
+mod regex;
 mod sample;
+mod series;
 mod time;
 
 pub use {
@@ -17,6 +21,8 @@ pub use {
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
     quote::{is_printable, quote, quote_char},
+    regex::{Captures, Regex, RegexError, RegexErrorKind},
     sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
+    series::Fingerprint,
     time::Millis,
 };

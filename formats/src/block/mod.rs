@@ -14,7 +14,10 @@ pub mod meta;
 pub mod section;
 
 /// Sections start at multiples of this many bytes: a cache line.
-pub const SECTION_ALIGNMENT: u64 = 64;
+pub const SECTION_ALIGNMENT: usize = 64;
+
+// The chunk data follows the header without padding.
+const _: () = assert!(header::HEADER_BYTES.is_multiple_of(SECTION_ALIGNMENT));
 
 /// Chunk data is checksummed in pages of this many bytes, so that damage costs a page and not the block.
 pub const PAGE_BYTES: usize = 64 * 1024;

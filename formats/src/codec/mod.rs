@@ -1,6 +1,17 @@
 //! Encodings of chunks: the samples of one series over some time, as bytes.
 //!
 //! * `xor`: floats (Gorilla); `xor_value`: the coding of one float after another that all of them share
+//! * `histogram`: native histograms; `varbit`: their integers
+//! * `start_ts`: start timestamps, behind a chunk of any of these
+//! * `chunk`: which of them a chunk is in, and decoding any of them
 
+mod chunk;
+pub mod histogram;
+pub mod start_ts;
+mod varbit;
 pub mod xor;
 mod xor_value;
+
+pub use chunk::{
+    ChunkHistogram, ChunkSamples, Encoding, base_chunk, decode_chunk, sample_count, with_start_ts,
+};

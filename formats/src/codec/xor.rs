@@ -375,5 +375,4 @@ pub(super) const fn signed(bits: u64, width: u32) -> i64 {
 }
 
 #[cfg(test)]
-#[path = "xor_tests.rs"]
 mod tests;

@@ -6,6 +6,7 @@ use crate::{DecodeError, cursor::Reader, histogram::HistogramValue};
 /// The sections of one rows payload; each is decoded when it is iterated.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowsFrame<'a> {
+    labels: &'a [u8],
     series: &'a [u8],
     floats: &'a [u8],
     late: &'a [u8],
@@ -24,8 +25,9 @@ impl<'a> RowsFrame<'a> {
         while !reader.is_empty() {
             let offset = reader.position();
             let tag = reader.u8("rows section tag")?;
-            let bytes = take_bytes(&mut reader, "rows section")?;
+            let bytes = reader.prefixed("rows section")?;
             let section = match tag {
+                tag::LABELS => &mut frame.labels,
                 tag::SERIES => &mut frame.series,
                 tag::FLOATS => &mut frame.floats,
                 tag::LATE => &mut frame.late,
@@ -39,6 +41,12 @@ impl<'a> RowsFrame<'a> {
             *section = bytes;
         }
         Ok(frame)
+    }
+
+    /// Labels that are described in this frame; they come before all series that use them.
+    #[must_use]
+    pub fn labels(&self) -> LabelDefinitions<'a> {
+        LabelDefinitions { reader: Reader::new(self.labels) }
     }
 
     /// Series that are described in this frame; they come before all rows that use them.
@@ -72,13 +80,41 @@ impl<'a> RowsFrame<'a> {
     }
 }
 
-/// An id and the labels it stands for.
+/// An id of a label, and the label it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelDefinition<'a> {
+    /// Dense id of the name and value in its shard.
+    pub id: u32,
+    /// Label name.
+    pub name: &'a [u8],
+    /// Label value.
+    pub value: &'a [u8],
+}
+
+/// An id of a series, and the labels it stands for.
+#[derive(Debug, Clone)]
 pub struct SeriesDefinition<'a> {
     /// Dense id of the series in its shard.
     pub id: u32,
-    /// Canonical label bytes, not checked here.
-    pub labels: &'a [u8],
+    /// Bits of the value that the next in-order float of the series is relative to.
+    pub previous: u64,
+    labels: Reader<'a>,
+}
+
+impl Iterator for SeriesDefinition<'_> {
+    type Item = Result<u32, DecodeError>;
+
+    /// The next label's id, ascending by label name.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.labels.is_empty() {
+            return None;
+        }
+        let id = self.labels.varint_u32("label id");
+        if id.is_err() {
+            self.labels = Reader::new(&[]);
+        }
+        Some(id)
+    }
 }
 
 /// An out-of-order float.
@@ -120,17 +156,6 @@ pub struct ExemplarRow<'a> {
     pub labels: &'a [u8],
 }
 
-fn take_bytes<'a>(reader: &mut Reader<'a>, what: &'static str) -> Result<&'a [u8], DecodeError> {
-    let offset = reader.position();
-    let len = usize::try_from(reader.uvarint(what)?).map_err(|_| DecodeError::new(what, offset))?;
-    reader.take(len, what)
-}
-
-fn series_id(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
-    let offset = reader.position();
-    u32::try_from(reader.uvarint("series id")?).map_err(|_| DecodeError::new("series id", offset))
-}
-
 /// Declares an iterator that decodes rows until its bytes end, or until the first error.
 macro_rules! rows {
     ($(#[$doc:meta])* $name:ident -> $row:ty, $decode:expr) => {
@@ -161,15 +186,28 @@ macro_rules! rows {
 rows!(
     /// Iterator over the series definitions of a frame.
     SeriesDefinitions -> SeriesDefinition<'a>,
-    |reader| Ok(SeriesDefinition { id: series_id(reader)?, labels: take_bytes(reader, "series labels")? })
+    |reader| Ok(SeriesDefinition {
+        id: reader.varint_u32("series id")?,
+        previous: reader.u64("series value")?,
+        labels: Reader::new(reader.prefixed("series labels")?),
+    })
+);
+rows!(
+    /// Iterator over the label definitions of a frame.
+    LabelDefinitions -> LabelDefinition<'a>,
+    |reader| Ok(LabelDefinition {
+        id: reader.varint_u32("label id")?,
+        name: reader.prefixed("label name")?,
+        value: reader.prefixed("label value")?,
+    })
 );
 rows!(
     /// Iterator over the out-of-order floats of a frame.
     LateRows -> LateRow,
     |reader| Ok(LateRow {
-        id: series_id(reader)?,
-        ts: reader.zigzag("timestamp")?,
-        start_ts: reader.zigzag("start timestamp")?,
+        id: reader.varint_u32("series id")?,
+        ts: reader.varint_i64("timestamp")?,
+        start_ts: reader.varint_i64("start timestamp")?,
         value: f64::from_bits(reader.u64("value")?),
     })
 );
@@ -177,9 +215,9 @@ rows!(
     /// Iterator over the native histograms of a frame.
     HistogramRows -> HistogramRow,
     |reader| Ok(HistogramRow {
-        id: series_id(reader)?,
-        ts: reader.zigzag("timestamp")?,
-        start_ts: reader.zigzag("start timestamp")?,
+        id: reader.varint_u32("series id")?,
+        ts: reader.varint_i64("timestamp")?,
+        start_ts: reader.varint_i64("start timestamp")?,
         value: histogram::decode(reader)?,
     })
 );
@@ -187,9 +225,9 @@ rows!(
     /// Iterator over the exemplars of a frame.
     ExemplarRows -> ExemplarRow<'a>,
     |reader| Ok(ExemplarRow {
-        id: series_id(reader)?,
-        ts: reader.zigzag("timestamp")?,
+        id: reader.varint_u32("series id")?,
+        ts: reader.varint_i64("timestamp")?,
         value: f64::from_bits(reader.u64("value")?),
-        labels: take_bytes(reader, "exemplar labels")?,
+        labels: reader.prefixed("exemplar labels")?,
     })
 );

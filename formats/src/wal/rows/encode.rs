@@ -9,6 +9,7 @@ use crate::{histogram::HistogramValue, varint};
 /// Builds the payload of one rows frame. Reused from frame to frame: [`RowsEncoder::clear`] keeps the memory.
 #[derive(Debug, Default)]
 pub struct RowsEncoder {
+    labels: Vec<u8>,
     series: Vec<u8>,
     floats: Vec<u8>,
     late: Vec<u8>,
@@ -21,12 +22,13 @@ impl RowsEncoder {
     /// Upper bound of the bytes that a float row takes, in order or late.
     pub const FLOAT_BYTES_MAX: usize = ROW_BYTES_MAX;
     /// Upper bound of the bytes that a series definition or an exemplar takes beside its labels.
-    pub const SERIES_BYTES_MAX: usize = 3 * varint::LEN_MAX + 8;
+    pub const SERIES_BYTES_MAX: usize = 3 * varint::BYTES_MAX + 8;
     /// Upper bound of the bytes of section headers.
-    pub const HEADERS_BYTES_MAX: usize = 5 * (1 + varint::LEN_MAX);
+    pub const HEADERS_BYTES_MAX: usize = 6 * (1 + varint::BYTES_MAX);
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
+        self.labels.clear();
         self.series.clear();
         self.floats.clear();
         self.late.clear();
@@ -41,9 +43,19 @@ impl RowsEncoder {
         self.sections().iter().all(|(_, bytes)| bytes.is_empty())
     }
 
-    /// Says that `id` stands for the series with these canonical labels, from here to the segment's end.
-    pub fn series(&mut self, id: u32, labels: &[u8]) {
-        varint::put_u64(&mut self.series, u64::from(id));
+    /// Says that `id` stands for this label, from here to the segment's end.
+    pub fn label(&mut self, id: u32, name: &[u8], value: &[u8]) {
+        varint::put(&mut self.labels, u64::from(id));
+        put_bytes(&mut self.labels, name);
+        put_bytes(&mut self.labels, value);
+    }
+
+    /// Says that `id` stands for the series with these labels, from here to the segment's end, and that its
+    /// next in-order float is relative to `previous`. `labels` are the labels' ids as varints, ascending by
+    /// label name.
+    pub fn series(&mut self, id: u32, previous: u64, labels: &[u8]) {
+        varint::put(&mut self.series, u64::from(id));
+        self.series.extend_from_slice(&previous.to_le_bytes());
         put_bytes(&mut self.series, labels);
     }
 
@@ -55,30 +67,30 @@ impl RowsEncoder {
 
     /// An out-of-order float.
     pub fn late(&mut self, id: u32, ts: i64, start_ts: i64, value: f64) {
-        varint::put_u64(&mut self.late, u64::from(id));
-        varint::put_i64(&mut self.late, ts);
-        varint::put_i64(&mut self.late, start_ts);
+        varint::put(&mut self.late, u64::from(id));
+        varint::put_signed(&mut self.late, ts);
+        varint::put_signed(&mut self.late, start_ts);
         self.late.extend_from_slice(&value.to_bits().to_le_bytes());
     }
 
     /// A native histogram, in order or not.
     pub fn histogram(&mut self, id: u32, ts: i64, start_ts: i64, value: &HistogramValue) {
-        varint::put_u64(&mut self.histograms, u64::from(id));
-        varint::put_i64(&mut self.histograms, ts);
-        varint::put_i64(&mut self.histograms, start_ts);
+        varint::put(&mut self.histograms, u64::from(id));
+        varint::put_signed(&mut self.histograms, ts);
+        varint::put_signed(&mut self.histograms, start_ts);
         histogram::encode(&mut self.histograms, value);
     }
 
     /// Upper bound of the bytes that a row with this histogram takes.
     #[must_use]
     pub fn histogram_bytes_max(value: &HistogramValue) -> usize {
-        3 * varint::LEN_MAX + histogram::bytes_max(value)
+        3 * varint::BYTES_MAX + histogram::bytes_max(value)
     }
 
     /// An exemplar of series `id`; `labels` are canonical bytes.
     pub fn exemplar(&mut self, id: u32, ts: i64, value: f64, labels: &[u8]) {
-        varint::put_u64(&mut self.exemplars, u64::from(id));
-        varint::put_i64(&mut self.exemplars, ts);
+        varint::put(&mut self.exemplars, u64::from(id));
+        varint::put_signed(&mut self.exemplars, ts);
         self.exemplars.extend_from_slice(&value.to_bits().to_le_bytes());
         put_bytes(&mut self.exemplars, labels);
     }
@@ -93,8 +105,9 @@ impl RowsEncoder {
         }
     }
 
-    fn sections(&self) -> [(u8, &[u8]); 5] {
+    fn sections(&self) -> [(u8, &[u8]); 6] {
         [
+            (tag::LABELS, &self.labels),
             (tag::SERIES, &self.series),
             (tag::FLOATS, &self.floats),
             (tag::LATE, &self.late),
@@ -105,6 +118,6 @@ impl RowsEncoder {
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    varint::put_u64(out, bytes.len() as u64);
+    varint::put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }

@@ -19,7 +19,7 @@ const HAS_TS: u8 = 2;
 const HAS_START: u8 = 4;
 
 /// Most bytes that one row takes.
-pub(super) const ROW_BYTES_MAX: usize = 2 + 3 * varint::LEN_MAX + 8;
+pub(super) const ROW_BYTES_MAX: usize = 2 + 3 * varint::BYTES_MAX + 8;
 
 /// One in-order float of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,16 +146,19 @@ impl<'a> FloatRows<'a> {
         let id = if flags & HAS_ID == 0 {
             self.previous.id.wrapping_add(1)
         } else {
-            let delta = self.reader.zigzag("series id delta")?;
+            let delta = self.reader.varint_i64("series id delta")?;
             i64::from(self.previous.id)
                 .checked_add(delta)
                 .and_then(|id| u32::try_from(id).ok())
                 .ok_or(DecodeError::new("series id", offset))?
         };
-        let ts_delta = if flags & HAS_TS == 0 { 0 } else { self.reader.zigzag("timestamp delta")? };
+        let ts_delta = if flags & HAS_TS == 0 { 0 } else { self.reader.varint_i64("timestamp delta")? };
         let ts = self.previous.ts.wrapping_add(ts_delta);
-        let start_ts =
-            if flags & HAS_START == 0 { 0 } else { ts.wrapping_sub(self.reader.zigzag("start timestamp")?) };
+        let start_ts = if flags & HAS_START == 0 {
+            0
+        } else {
+            ts.wrapping_sub(self.reader.varint_i64("start timestamp")?)
+        };
         let len = usize::from(control & 0x0f);
         let low_zero_bytes = u32::from(control >> 4 & 0x07);
         if len + low_zero_bytes as usize > 8 || flags & !(HAS_ID | HAS_TS | HAS_START) != 0 {

@@ -32,20 +32,20 @@ pub(super) fn bytes_max(value: &HistogramValue) -> usize {
             h.custom_values.len(),
         ),
     };
-    (10 + 2 * spans + buckets + custom) * varint::LEN_MAX
+    (10 + 2 * spans + buckets + custom) * varint::BYTES_MAX
 }
 
 fn encode_integer(out: &mut Vec<u8>, h: &Histogram) {
     out.push(INTEGER);
     encode_head(out, h.reset_hint, h.schema, h.zero_threshold, h.sum);
-    varint::put_u64(out, h.zero_count);
-    varint::put_u64(out, h.count);
+    varint::put(out, h.zero_count);
+    varint::put(out, h.count);
     for (spans, buckets) in
         [(&h.positive_spans, &h.positive_buckets), (&h.negative_spans, &h.negative_buckets)]
     {
         encode_spans(out, spans);
-        varint::put_u64(out, buckets.len() as u64);
-        buckets.iter().for_each(|delta| varint::put_i64(out, *delta));
+        varint::put(out, buckets.len() as u64);
+        buckets.iter().for_each(|delta| varint::put_signed(out, *delta));
     }
     encode_floats(out, &h.custom_values);
 }
@@ -71,21 +71,21 @@ fn encode_head(out: &mut Vec<u8>, hint: ResetHint, schema: i32, zero_threshold: 
         ResetHint::NotReset => 2,
         ResetHint::Gauge => 3,
     });
-    varint::put_i64(out, i64::from(schema));
+    varint::put_signed(out, i64::from(schema));
     put_f64(out, zero_threshold);
     put_f64(out, sum);
 }
 
 fn encode_spans(out: &mut Vec<u8>, spans: &[Span]) {
-    varint::put_u64(out, spans.len() as u64);
+    varint::put(out, spans.len() as u64);
     for span in spans {
-        varint::put_i64(out, i64::from(span.offset));
-        varint::put_u64(out, u64::from(span.length));
+        varint::put_signed(out, i64::from(span.offset));
+        varint::put(out, u64::from(span.length));
     }
 }
 
 fn encode_floats(out: &mut Vec<u8>, values: &[f64]) {
-    varint::put_u64(out, values.len() as u64);
+    varint::put(out, values.len() as u64);
     values.iter().for_each(|value| put_f64(out, *value));
 }
 
@@ -105,12 +105,12 @@ pub(super) fn decode(reader: &mut Reader<'_>) -> Result<HistogramValue, DecodeEr
 
 fn decode_integer(reader: &mut Reader<'_>) -> Result<Histogram, DecodeError> {
     let (reset_hint, schema, zero_threshold, sum) = decode_head(reader)?;
-    let zero_count = reader.uvarint("histogram zero count")?;
-    let count = reader.uvarint("histogram count")?;
+    let zero_count = reader.varint("histogram zero count")?;
+    let count = reader.varint("histogram count")?;
     let positive_spans = decode_spans(reader)?;
-    let positive_buckets = list(reader, 1, |reader| reader.zigzag("histogram bucket"))?;
+    let positive_buckets = list(reader, 1, |reader| reader.varint_i64("histogram bucket"))?;
     let negative_spans = decode_spans(reader)?;
-    let negative_buckets = list(reader, 1, |reader| reader.zigzag("histogram bucket"))?;
+    let negative_buckets = list(reader, 1, |reader| reader.varint_i64("histogram bucket"))?;
     let custom_values = decode_floats(reader)?;
     Ok(Histogram {
         reset_hint,
@@ -161,7 +161,7 @@ fn decode_head(reader: &mut Reader<'_>) -> Result<(ResetHint, i32, f64, f64), De
         _ => return Err(DecodeError::new("histogram reset hint", offset)),
     };
     let offset = reader.position();
-    let schema = i32::try_from(reader.zigzag("histogram schema")?)
+    let schema = i32::try_from(reader.varint_i64("histogram schema")?)
         .map_err(|_| DecodeError::new("histogram schema", offset))?;
     Ok((hint, schema, reader.f64("histogram zero threshold")?, reader.f64("histogram sum")?))
 }
@@ -169,8 +169,8 @@ fn decode_head(reader: &mut Reader<'_>) -> Result<(ResetHint, i32, f64, f64), De
 fn decode_spans(reader: &mut Reader<'_>) -> Result<Vec<Span>, DecodeError> {
     list(reader, 2, |reader| {
         let at = reader.position();
-        let offset = i32::try_from(reader.zigzag("histogram span offset")?);
-        let length = u32::try_from(reader.uvarint("histogram span length")?);
+        let offset = i32::try_from(reader.varint_i64("histogram span offset")?);
+        let length = u32::try_from(reader.varint("histogram span length")?);
         match (offset, length) {
             (Ok(offset), Ok(length)) => Ok(Span { offset, length }),
             _ => Err(DecodeError::new("histogram span", at)),
@@ -190,8 +190,8 @@ fn list<T>(
     mut item: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     let offset = reader.position();
-    let count = usize::try_from(reader.uvarint("histogram list")?).unwrap_or(usize::MAX);
-    if count > reader.remaining() / item_bytes_min {
+    let count = usize::try_from(reader.varint("histogram list")?).unwrap_or(usize::MAX);
+    if count > reader.remaining().len() / item_bytes_min {
         return Err(DecodeError::new("histogram list", offset));
     }
     (0..count).map(|_| item(reader)).collect()

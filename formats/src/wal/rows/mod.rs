@@ -1,8 +1,9 @@
 //! Rows frames: what one request appended to one shard of the head.
 //!
-//! A payload is a sequence of sections, each `{tag u8, len uvarint, bytes}`. Sections refer to series by the
-//! shard's dense id; an id is described (its labels given) before its first use in each segment, so that a
-//! segment can be replayed without any other.
+//! A payload is a sequence of sections, each `{tag u8, len varint, bytes}`. Rows refer to series, and series to
+//! labels (a name with a value), by the shard's dense ids. Each id is described before its first use in each
+//! segment, so that a segment can be replayed without any other; labels are shared by many series, so a
+//! series described anew costs some twenty bytes, not hundreds.
 //!
 //! * `floats` - in-order floats, each value as the XOR with the series' value before it in this segment
 //! * `histogram` - native histograms, every field
@@ -19,8 +20,8 @@ mod tests;
 
 pub use {
     decode::{
-        ExemplarRow, ExemplarRows, HistogramRow, HistogramRows, LateRow, LateRows, RowsFrame, SeriesDefinition,
-        SeriesDefinitions,
+        ExemplarRow, ExemplarRows, HistogramRow, HistogramRows, LabelDefinition, LabelDefinitions, LateRow,
+        LateRows, RowsFrame, SeriesDefinition, SeriesDefinitions,
     },
     encode::RowsEncoder,
     floats::{FloatRow, FloatRows},
@@ -38,4 +39,6 @@ mod tag {
     pub(super) const HISTOGRAMS: u8 = 4;
     /// Exemplars.
     pub(super) const EXEMPLARS: u8 = 5;
+    /// Label definitions.
+    pub(super) const LABELS: u8 = 6;
 }

@@ -3,6 +3,19 @@
 //! Layout and meaning follow Prometheus's native histograms
 //! (<https://prometheus.io/docs/specs/native_histograms/>). Schemas -4 to 8 have exponential buckets: the
 //! upper bound of bucket `i` is `2^(i * 2^-schema)`. [`CUSTOM_BUCKETS_SCHEMA`] has explicit upper bounds.
+//!
+//! * `validate`: what a histogram must keep to before it is stored; `error`: what it says if not
+//! * `resolution`: merging buckets into those of a coarser schema
+//! * `bounds`: upper bounds of exponential buckets
+//! * `reset`: whether a counter started anew between two histograms
+
+pub mod bounds;
+mod error;
+mod reset;
+mod resolution;
+mod validate;
+
+pub use error::{BucketSide, HistogramError};
 
 /// The schema of histograms with custom bucket bounds (NHCB).
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
@@ -10,6 +23,33 @@ pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 pub const EXPONENTIAL_SCHEMA_MIN: i32 = -4;
 /// The finest exponential schema.
 pub const EXPONENTIAL_SCHEMA_MAX: i32 = 8;
+
+/// The finest exponential schema that a sender may use. Those above [`EXPONENTIAL_SCHEMA_MAX`] are reduced to it.
+pub const EXPONENTIAL_SCHEMA_MAX_RESERVED: i32 = 52;
+/// The coarsest exponential schema that a chunk may hold.
+pub const EXPONENTIAL_SCHEMA_MIN_RESERVED: i32 = -9;
+
+/// Bits of the NaN that Prometheus writes as the sum when a series of histograms disappears.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Whether `schema` may occur at all, though perhaps only to be reduced.
+#[must_use]
+pub const fn is_known_schema(schema: i32) -> bool {
+    schema == CUSTOM_BUCKETS_SCHEMA
+        || (schema >= EXPONENTIAL_SCHEMA_MIN_RESERVED && schema <= EXPONENTIAL_SCHEMA_MAX_RESERVED)
+}
+
+/// Whether histograms of `schema` are stored and computed with.
+#[must_use]
+pub const fn is_valid_schema(schema: i32) -> bool {
+    schema == CUSTOM_BUCKETS_SCHEMA || is_exponential_schema(schema)
+}
+
+/// Whether `schema` has exponential buckets and is stored and computed with.
+#[must_use]
+pub const fn is_exponential_schema(schema: i32) -> bool {
+    schema >= EXPONENTIAL_SCHEMA_MIN && schema <= EXPONENTIAL_SCHEMA_MAX
+}
 
 /// A run of consecutive buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -88,37 +128,6 @@ pub struct FloatHistogram {
     pub custom_values: Vec<f64>,
 }
 
-impl Histogram {
-    /// The same histogram with absolute float counts.
-    #[must_use]
-    pub fn to_float(&self) -> FloatHistogram {
-        FloatHistogram {
-            reset_hint: self.reset_hint,
-            schema: self.schema,
-            zero_threshold: self.zero_threshold,
-            zero_count: self.zero_count as f64,
-            count: self.count as f64,
-            sum: self.sum,
-            positive_spans: self.positive_spans.clone(),
-            negative_spans: self.negative_spans.clone(),
-            positive_buckets: absolute(&self.positive_buckets),
-            negative_buckets: absolute(&self.negative_buckets),
-            custom_values: self.custom_values.clone(),
-        }
-    }
-}
-
-fn absolute(deltas: &[i64]) -> Vec<f64> {
-    let mut count = 0_i64;
-    deltas
-        .iter()
-        .map(|delta| {
-            count = count.wrapping_add(*delta);
-            count as f64
-        })
-        .collect()
-}
-
 /// A native histogram in the form in which it was sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HistogramValue {
@@ -146,4 +155,74 @@ impl HistogramValue {
             Self::Float(histogram) => histogram.clone(),
         }
     }
+
+    /// As [`HistogramValue::to_float`], without a copy of what is float already.
+    #[must_use]
+    pub fn into_float(self) -> FloatHistogram {
+        match self {
+            Self::Integer(histogram) => histogram.to_float(),
+            Self::Float(histogram) => histogram,
+        }
+    }
+}
+
+impl Histogram {
+    /// Bytes that the histogram takes in memory.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        let spans = self.positive_spans.len() + self.negative_spans.len();
+        let numbers = self.positive_buckets.len() + self.negative_buckets.len() + self.custom_values.len();
+        size_of::<Self>() + spans * size_of::<Span>() + numbers * 8
+    }
+
+    /// Whether this is a stale marker.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.sum.to_bits() == STALE_NAN_BITS
+    }
+
+    /// The same histogram with absolute float counts.
+    #[must_use]
+    pub fn to_float(&self) -> FloatHistogram {
+        FloatHistogram {
+            reset_hint: self.reset_hint,
+            schema: self.schema,
+            zero_threshold: self.zero_threshold,
+            zero_count: self.zero_count as f64,
+            count: self.count as f64,
+            sum: self.sum,
+            positive_spans: self.positive_spans.clone(),
+            negative_spans: self.negative_spans.clone(),
+            positive_buckets: absolute(&self.positive_buckets),
+            negative_buckets: absolute(&self.negative_buckets),
+            custom_values: self.custom_values.clone(),
+        }
+    }
+}
+
+impl FloatHistogram {
+    /// Bytes that the histogram takes in memory.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        let spans = self.positive_spans.len() + self.negative_spans.len();
+        let numbers = self.positive_buckets.len() + self.negative_buckets.len() + self.custom_values.len();
+        size_of::<Self>() + spans * size_of::<Span>() + numbers * 8
+    }
+
+    /// Whether this is a stale marker.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.sum.to_bits() == STALE_NAN_BITS
+    }
+}
+
+fn absolute(deltas: &[i64]) -> Vec<f64> {
+    let mut count = 0_i64;
+    deltas
+        .iter()
+        .map(|delta| {
+            count = count.wrapping_add(*delta);
+            count as f64
+        })
+        .collect()
 }

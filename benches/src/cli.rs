@@ -1,0 +1,35 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use crate::{compare, error::Result, load, query, verify};
+
+/// Drives Prometheus, VictoriaMetrics, Kymo and other remote-write stores with the same load.
+#[derive(Debug, Parser)]
+#[command(name = "kymo-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Send remote-write traffic made of recorded /metrics pages.
+    Load(load::LoadArgs),
+    /// Check that every sample that a store acknowledged to `load` can be read back.
+    Verify(verify::VerifyArgs),
+    /// Time the queries of a dashboard.
+    Query(query::QueryArgs),
+    /// Start stores one after the other, load and query each, and print one table.
+    Compare(compare::CompareArgs),
+}
+
+/// Parses the command line and runs what it asks for.
+pub(crate) fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::Load(args) => load::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Query(args) => query::run(&args),
+        Command::Compare(args) => compare::run(&args),
+    }
+}

@@ -1,0 +1,148 @@
+//! One connection: its requests are made in a thread of their own, ahead of time, and sent one by one.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::ProgressBar;
+
+use super::{ack_log::AckLog, outcome::Outcome, pace::Pace};
+use crate::{
+    dataset::{Protocol, Setup, fleet::Fleet, plan::ConnectionPlan},
+    error::{Error, Result},
+    http::Client,
+};
+
+/// Requests that wait to be sent, per connection.
+const REQUESTS_AHEAD: usize = 16;
+const BACKOFF_MIN: Duration = Duration::from_millis(30);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+const HEADERS_V1: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+    ("User-Agent", "kymo-bench"),
+];
+const HEADERS_V2: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+    ("X-Prometheus-Remote-Write-Version", "2.0.0"),
+    ("User-Agent", "kymo-bench"),
+];
+
+/// What a connection works with.
+pub(super) struct Connection<'a> {
+    pub(super) number: usize,
+    pub(super) url: &'a str,
+    pub(super) plan: &'a ConnectionPlan,
+    pub(super) fleet: &'a Fleet,
+    pub(super) setup: &'a Setup,
+    pub(super) pace: &'a Pace,
+    pub(super) ack_log: Option<&'a AckLog>,
+    pub(super) progress: &'a ProgressBar,
+    pub(super) retry_for_ms: i64,
+}
+
+/// A request that is ready to be sent.
+struct Request {
+    number: u64,
+    scrape: u64,
+    samples: u64,
+    body: Vec<u8>,
+}
+
+impl Connection<'_> {
+    /// Sends all requests of the connection.
+    pub(super) fn run(&self) -> Outcome {
+        let mut outcome = Outcome::default();
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(REQUESTS_AHEAD);
+            scope.spawn(move || self.make_requests(&sender));
+            if let Err(error) = self.send_requests(&receiver, &mut outcome) {
+                outcome.gave_up.push(format!("connection {} gave up: {error}", self.number));
+            }
+            // Who makes requests notices by this that nobody takes them.
+            drop(receiver);
+        });
+        self.pace.leave(self.number);
+        outcome
+    }
+
+    fn make_requests(&self, sender: &SyncSender<Request>) {
+        let mut message = Vec::new();
+        let mut compressor = snap::raw::Encoder::new();
+        let mut number = 0;
+        for scrape in 0..self.setup.scrapes {
+            for batch in &self.plan.batches {
+                let samples = batch.write(self.fleet, scrape, &mut message) as u64;
+                // Snappy fails only beyond 4 GiB.
+                let body = compressor.compress_vec(&message).unwrap_or_default();
+                let request = Request { number, scrape, samples, body };
+                if samples > 0 && sender.send(request).is_err() {
+                    return;
+                }
+                number += 1;
+            }
+        }
+    }
+
+    fn send_requests(&self, receiver: &Receiver<Request>, outcome: &mut Outcome) -> Result<()> {
+        let client = Client::new(self.url);
+        let mut samples_sent = 0;
+        for request in receiver {
+            self.pace.wait(self.number, request.scrape, samples_sent);
+            samples_sent += request.samples;
+            if self.send(&client, &request, outcome)? {
+                outcome.samples += request.samples;
+                outcome.requests += 1;
+                outcome.bytes_sent += request.body.len() as u64;
+                self.progress.inc(request.samples);
+                if let Some(ack_log) = self.ack_log {
+                    let ts = self.setup.start_ms + request.scrape.cast_signed() * self.setup.interval_ms;
+                    ack_log.add(self.number, request.number, outcome.samples, ts)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request until it is acknowledged (true) or refused for good (false).
+    fn send(&self, client: &Client, request: &Request, outcome: &mut Outcome) -> Result<bool> {
+        let headers = match self.setup.protocol {
+            Protocol::V1 => &HEADERS_V1,
+            Protocol::V2 => &HEADERS_V2,
+        };
+        let first_try = Instant::now();
+        let mut backoff = BACKOFF_MIN;
+        loop {
+            let sent = Instant::now();
+            let answer = client.write(&request.body, headers);
+            let status = answer.as_ref().map_or(0, |(status, _)| *status);
+            match answer {
+                Ok((200..300, _)) => {
+                    outcome.latencies_ms.push(sent.elapsed().as_secs_f64() * 1e3);
+                    return Ok(true);
+                }
+                Ok((status, answer)) if status != 429 && status < 500 => {
+                    outcome.refused.entry(status).or_insert((0, answer)).0 += 1;
+                    return Ok(false);
+                }
+                failed if first_try.elapsed() >= self.retry_for() => {
+                    let (status, body) = failed?;
+                    return Err(Error::Status { url: self.url.to_owned(), status, body });
+                }
+                _ => {}
+            }
+            *outcome.retried.entry(status).or_default() += 1;
+            thread::sleep(backoff);
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    fn retry_for(&self) -> Duration {
+        Duration::from_millis(self.retry_for_ms.cast_unsigned())
+    }
+}

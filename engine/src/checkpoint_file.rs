@@ -1,0 +1,132 @@
+//! Checkpoint files: the head as frames, in a segment file of its own beside the log.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kymo_formats::{
+    DecodeError,
+    wal::{
+        Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame, find_frame,
+        lsn_at, payload_checksum,
+    },
+};
+
+use crate::{
+    env::{File, Fs, OpenMode},
+    error::Error,
+    head::{Head, LogFrame},
+};
+
+/// Bytes collected before they are written.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// The checkpoint with which the log begins at `segment`.
+pub(crate) fn path(dir: &Path, segment: u64) -> PathBuf {
+    dir.join(format!("checkpoint-{segment:016}.ckpt"))
+}
+
+/// The segment of the checkpoint of this file name.
+pub(crate) fn segment_of(name: &str) -> Option<u64> {
+    name.strip_prefix("checkpoint-")?.strip_suffix(".ckpt")?.parse().ok()
+}
+
+/// Writes what the head holds and no flush set aside, durably. Returns the length of the file in bytes.
+///
+/// # Errors
+/// When writing fails; the checkpoint does not exist then.
+pub(crate) fn write(fs: &Arc<dyn Fs>, dir: &Path, segment: u64, head: &Head) -> Result<u64, Error> {
+    let path = path(dir, segment);
+    let temporary = path.with_extension("tmp");
+    let written = write_file(fs, &temporary, segment, head).and_then(|len| {
+        fs.rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
+        fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
+        Ok(len)
+    });
+    if written.is_err() {
+        // Whatever is left is removed at the next start; what went wrong is already being reported.
+        drop(fs.remove(&temporary));
+    }
+    written
+}
+
+fn write_file(fs: &Arc<dyn Fs>, path: &Path, segment: u64, head: &Head) -> Result<u64, Error> {
+    if fs.exists(path).map_err(Error::io("look for", path))? {
+        fs.remove(path).map_err(Error::io("remove", path))?;
+    }
+    let file = fs.open(path, OpenMode::CreateNew).map_err(Error::io("create", path))?;
+    let mut writer = FrameWriter { file, segment, offset: 0, buffer: Vec::with_capacity(BUFFER_BYTES) };
+    let header = SegmentHeader { version: SEGMENT_VERSION, segment, space: 0 };
+    writer.buffer.extend_from_slice(&header.encode());
+    let written = head
+        .checkpoint(|record| writer.frame(record.kind, record.shard, &record.payload))
+        .and_then(|()| writer.frame(KIND_SEAL, 0, &[]))
+        .and_then(|()| writer.write())
+        .and_then(|()| writer.file.sync_data());
+    written.map_err(Error::io("write", path))?;
+    Ok(writer.offset)
+}
+
+struct FrameWriter {
+    file: Arc<dyn File>,
+    segment: u64,
+    /// Bytes written so far.
+    offset: u64,
+    buffer: Vec<u8>,
+}
+
+impl FrameWriter {
+    fn frame(&mut self, kind: u8, shard: u16, payload: &[u8]) -> io::Result<()> {
+        let offset = self.offset + self.buffer.len() as u64;
+        let offset = u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
+        let lsn = lsn_at(self.segment, offset);
+        let frame = Frame { kind, flags: 0, shard, space: 0, lsn, payload };
+        encode_frame(&frame, payload_checksum(payload), &mut self.buffer);
+        if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        self.file.write_at(&self.buffer, self.offset)?;
+        self.offset += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Calls `restore` with each frame of the checkpoint. Damaged parts are left out; returns how many bytes they
+/// are, the missing end included.
+///
+/// # Errors
+/// When the file cannot be read or is no checkpoint at all, and the first error of `restore`.
+pub(crate) fn read(
+    fs: &dyn Fs,
+    dir: &Path,
+    segment: u64,
+    mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
+) -> Result<u64, Error> {
+    let path = path(dir, segment);
+    let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
+    SegmentHeader::decode(&bytes).map_err(Error::corrupt(&path))?;
+    let mut offset = SEGMENT_HEADER_BYTES;
+    let mut damaged = 0;
+    loop {
+        match Frame::decode(&bytes, segment, offset) {
+            Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
+            Ok(frame) => {
+                let Frame { kind, shard, lsn, payload, .. } = frame;
+                restore(LogFrame { kind, shard, lsn, payload }).map_err(Error::corrupt(&path))?;
+                offset += frame.encoded_bytes();
+            }
+            Err(_) => {
+                let next = find_frame(&bytes, segment, offset + 1).unwrap_or(bytes.len());
+                damaged += (next - offset) as u64;
+                if next == bytes.len() {
+                    return Ok(damaged.max(1));
+                }
+                offset = next;
+            }
+        }
+    }
+}

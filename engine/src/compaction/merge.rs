@@ -1,0 +1,237 @@
+//! Series of several blocks in order, each with its samples merged.
+//!
+//! Reads the inputs side by side, each from front to back, so memory is bounded by one series. A chunk that no
+//! other overlaps and that is large enough already is copied as it is; all others are decoded. Of samples with
+//! the same time the first written counts: inputs come oldest data first, and within a block the chunk that
+//! stands first.
+
+use std::{
+    cmp::Ordering,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+    ops::Range,
+    sync::Arc,
+};
+
+use kymo_formats::index::chunk_directory::ChunkEntry;
+
+use super::error::CompactionError;
+use crate::{
+    block::{BlockError, BlockReader, BlockSeries},
+    index::series_order,
+    model::{Labels, Matcher},
+    signals::metrics::{ChunkTarget, MergedChunk, Sample, SeriesChunks, decode_samples, merge_samples},
+};
+
+/// Samples to leave out: those of the series that satisfy all matchers, in `range`.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// Which series.
+    pub matchers: Vec<Matcher>,
+    /// Which of their samples, by time.
+    pub range: Range<i64>,
+}
+
+impl Deletion {
+    fn concerns(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
+    }
+}
+
+/// A block to be merged, and the deletions that are younger than it.
+#[derive(Debug, Clone)]
+pub struct MergeInput {
+    /// The block.
+    pub reader: Arc<BlockReader>,
+    /// What to leave out of it.
+    pub deletions: Vec<Deletion>,
+}
+
+/// Merges `inputs`, oldest data first, and gives each series in order to `write`, its chunks ascending in time
+/// and without overlap. A series of which nothing is left has no chunks.
+pub(super) fn merge(
+    inputs: &[MergeInput],
+    target: ChunkTarget,
+    mut write: impl FnMut(&Labels, &[MergedChunk<'_>]) -> Result<(), CompactionError>,
+) -> Result<(), CompactionError> {
+    let mut cursors = Vec::with_capacity(inputs.len());
+    let mut heads = BinaryHeap::with_capacity(inputs.len());
+    for (input, MergeInput { reader, .. }) in inputs.iter().enumerate() {
+        let mut cursor = Cursor { series: reader.series().map_err(failed(reader))?, reader, next: 0 };
+        heads.extend(cursor.head(input)?);
+        cursors.push(cursor);
+    }
+    let mut pieces = Vec::new();
+    let mut merger = SeriesMerger { inputs, target, samples: Vec::new() };
+    while let Some(labels) = heads.peek().map(|head: &Head| head.labels.clone()) {
+        pieces.clear();
+        while let Some(mut head) = heads.peek_mut().filter(|head| head.labels == labels) {
+            let cursor = &mut cursors[head.input];
+            cursor.pieces(&inputs[head.input], head.input, &labels, &mut pieces)?;
+            match cursor.head(head.input)? {
+                Some(next) => *head = next,
+                None => drop(PeekMut::pop(head)),
+            }
+        }
+        write(&labels, &merger.series(&mut pieces)?)?;
+    }
+    Ok(())
+}
+
+/// For [`Result::map_err`]: a failure to read the block of `reader`.
+fn failed(reader: &BlockReader) -> impl FnOnce(BlockError) -> CompactionError {
+    CompactionError::input(reader.info().id)
+}
+
+/// The next series of one input. The greatest comes first out of a heap, so the order is reversed.
+struct Head {
+    labels: Labels,
+    input: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        series_order(&other.labels, &self.labels).then(other.input.cmp(&self.input))
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head {}
+
+/// Where one input has been read to.
+struct Cursor<'a> {
+    reader: &'a BlockReader,
+    series: BlockSeries<'a>,
+    /// The series after the current one.
+    next: u32,
+}
+
+impl Cursor<'_> {
+    /// Goes to the next series.
+    fn head(&mut self, input: usize) -> Result<Option<Head>, CompactionError> {
+        if self.next >= self.series.len() {
+            return Ok(None);
+        }
+        let labels = self.series.labels(self.next).map_err(failed(self.reader))?;
+        self.next += 1;
+        Ok(Some(Head { labels, input }))
+    }
+
+    /// Appends the chunks of the current series, whose labels are `labels`, that are not deleted as a whole.
+    fn pieces(
+        &mut self,
+        from: &MergeInput,
+        input: usize,
+        labels: &Labels,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), CompactionError> {
+        let deleted = from.deletions.iter().filter(|deletion| deletion.concerns(labels));
+        let deleted: Vec<_> = deleted.map(|deletion| deletion.range.clone()).collect();
+        let mut chunks = Vec::new();
+        self.series.chunks(self.next - 1, i64::MIN..i64::MAX, &mut chunks).map_err(failed(self.reader))?;
+        for chunk in chunks {
+            let (min_ts, max_ts) = (chunk.meta.min_ts, chunk.meta.max_ts);
+            if deleted.iter().any(|range| range.contains(&min_ts) && range.contains(&max_ts)) {
+                continue;
+            }
+            let touches = |range: &&Range<i64>| range.start <= max_ts && min_ts < range.end;
+            let deleted = deleted.iter().filter(touches).cloned().collect();
+            pieces.push(Piece { input, chunk, deleted });
+        }
+        Ok(())
+    }
+}
+
+/// A chunk of the series that is being merged.
+struct Piece {
+    input: usize,
+    chunk: ChunkEntry,
+    /// The deletions that concern some of its samples.
+    deleted: Vec<Range<i64>>,
+}
+
+struct SeriesMerger<'a> {
+    inputs: &'a [MergeInput],
+    target: ChunkTarget,
+    /// Kept for its memory.
+    samples: Vec<Sample>,
+}
+
+impl<'a> SeriesMerger<'a> {
+    /// The chunks of one series out of its `pieces`, which come in the order of precedence.
+    fn series(&mut self, pieces: &mut [Piece]) -> Result<Vec<MergedChunk<'a>>, CompactionError> {
+        // Stable: pieces that start at the same time stay in the order of precedence.
+        let mut by_time: Vec<(usize, &Piece)> = pieces.iter().enumerate().collect();
+        by_time.sort_by_key(|(_, piece)| piece.chunk.meta.min_ts);
+        let mut chunks = SeriesChunks::new(self.target);
+        let mut rest = by_time.as_mut_slice();
+        while !rest.is_empty() {
+            let (cluster, tail) = rest.split_at_mut(cluster_len(rest));
+            rest = tail;
+            match cluster {
+                [(_, piece)] if piece.deleted.is_empty() && chunks.takes_whole(&piece.chunk.meta) => {
+                    chunks.push_chunk(piece.chunk.meta, self.bytes(piece)?);
+                }
+                _ => {
+                    cluster.sort_by_key(|(precedence, _)| *precedence);
+                    self.merge_cluster(cluster)?;
+                    chunks.push_samples(self.samples.drain(..));
+                }
+            }
+        }
+        Ok(chunks.finish())
+    }
+
+    /// Decodes chunks that overlap, in the order of precedence, to samples in order of time.
+    fn merge_cluster(&mut self, cluster: &[(usize, &Piece)]) -> Result<(), CompactionError> {
+        self.samples.clear();
+        for (_, piece) in cluster {
+            let from = self.samples.len();
+            let reader = &self.inputs[piece.input].reader;
+            decode_samples(piece.chunk.meta.encoding, self.bytes(piece)?, &mut self.samples)
+                .map_err(BlockError::corrupt(&reader.info().path))
+                .map_err(failed(reader))?;
+            if !piece.deleted.is_empty() {
+                let mut position = 0;
+                self.samples.retain(|sample| {
+                    position += 1;
+                    position <= from || !piece.deleted.iter().any(|range| range.contains(&sample.ts))
+                });
+            }
+        }
+        if cluster.len() > 1 {
+            merge_samples(&mut self.samples);
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, piece: &Piece) -> Result<&'a [u8], CompactionError> {
+        let reader: &'a BlockReader = &self.inputs[piece.input].reader;
+        reader.chunk(&piece.chunk).map_err(failed(reader))
+    }
+}
+
+/// How many of `pieces`, sorted by their start, hang together by overlapping; at least one.
+fn cluster_len(pieces: &[(usize, &Piece)]) -> usize {
+    let mut end = i64::MIN;
+    let overlaps = |(at, (_, piece)): &(usize, &(usize, &Piece))| {
+        let inside = *at == 0 || piece.chunk.meta.min_ts <= end;
+        end = end.max(piece.chunk.meta.max_ts);
+        inside
+    };
+    pieces.iter().enumerate().take_while(overlaps).count()
+}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;

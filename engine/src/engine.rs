@@ -1,0 +1,324 @@
+//! Open, append, read, close: wiring only.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tracing::info;
+
+use crate::{
+    block::BlockCache,
+    checkpoint_file,
+    config::EngineConfig,
+    env::{Env, LockGuard},
+    error::Error,
+    flush::{self, FlushReport, OpenChunks},
+    head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
+    maintenance::{LastFlush, Maintenance},
+    manifest::{BlockMeta, ManifestStore},
+    model::{Labels, Matcher},
+    read::Selection,
+    recovery::{self, RecoveryReport},
+    wal::{Wal, WalStats},
+};
+
+/// Chunks and blocks of level 0 never cross a multiple of this, which is the window of level 1.
+pub(crate) const WINDOW_MS: i64 = 2 * 60 * 60 * 1_000;
+
+/// A store of time series in one directory.
+///
+/// Cheap to share: all methods take `&self` and may be called from any thread. Dropping it without
+/// [`Engine::close`] loses nothing that was acknowledged; the next open only has more to replay.
+#[derive(Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+    maintenance: Option<Maintenance>,
+}
+
+/// What the engine's parts share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) env: Env,
+    pub(crate) config: EngineConfig,
+    pub(crate) head: Head,
+    pub(crate) wal: Wal,
+    pub(crate) manifest: ManifestStore,
+    pub(crate) blocks: BlockCache,
+    pub(crate) block_dir: PathBuf,
+    pub(crate) wal_dir: PathBuf,
+    /// Held by whoever flushes.
+    pub(crate) flushing: Mutex<()>,
+    /// Held by whoever compacts, deletes or drops blocks.
+    pub(crate) compacting: Mutex<()>,
+    pub(crate) last_flush: Mutex<LastFlush>,
+    pub(crate) counters: Counters,
+    recovery: RecoveryReport,
+    _lock: LockGuard,
+}
+
+/// What happened since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) flushes: AtomicU64,
+    pub(crate) flush_failures: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_failures: AtomicU64,
+    pub(crate) blocks_expired: AtomicU64,
+}
+
+/// The engine at one moment.
+#[derive(Debug, Clone)]
+pub struct EngineStats {
+    /// The part in memory.
+    pub head: HeadStats,
+    /// The log.
+    pub wal: WalStats,
+    /// The live blocks, oldest first.
+    pub blocks: Vec<Arc<BlockMeta>>,
+    /// What the last start found.
+    pub recovery: RecoveryReport,
+    /// Flushes since the start.
+    pub flushes_total: u64,
+    /// Flushes that failed since the start.
+    pub flush_failures_total: u64,
+    /// Compactions since the start.
+    pub compactions_total: u64,
+    /// Compactions that failed since the start.
+    pub compaction_failures_total: u64,
+    /// Blocks dropped by retention since the start.
+    pub blocks_expired_total: u64,
+}
+
+impl Engine {
+    /// Opens the store in `dir`, which is created when it does not exist, with default settings.
+    ///
+    /// # Errors
+    /// When another process has it open, or its files cannot be read.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(dir, EngineConfig::default())
+    }
+
+    /// Opens the store in `dir` with these settings.
+    ///
+    /// # Errors
+    /// When a setting is wrong, another process has the directory open, or its files cannot be read.
+    pub fn open_with(dir: impl AsRef<Path>, config: EngineConfig) -> Result<Self, Error> {
+        let mut engine = Self::open_in(&Env::system(), dir.as_ref(), config)?;
+        engine.maintenance = Some(Maintenance::start(&engine.inner)?);
+        Ok(engine)
+    }
+
+    /// Opens the store in an environment of the caller's. Nothing happens by itself: call [`Engine::maintain`].
+    ///
+    /// # Errors
+    /// As [`Engine::open_with`].
+    pub fn open_in(env: &Env, dir: &Path, mut config: EngineConfig) -> Result<Self, Error> {
+        config.validate().map_err(|problem| Error::Config { problem })?;
+        if config.head.budget_bytes == 0 {
+            config.head.budget_bytes = crate::limits::default_budget_bytes();
+        }
+        let fs = &env.fs;
+        let (block_dir, wal_dir) = (dir.join("blocks"), dir.join("wal"));
+        for dir in [dir, &block_dir, &wal_dir] {
+            fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+        }
+        let lock_path = dir.join("LOCK");
+        let lock = fs.lock(&lock_path).map_err(|source| Error::Locked { path: lock_path, source })?;
+        let (manifest, version) = ManifestStore::open(env, &dir.join("manifest"))?;
+        fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
+        recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
+        let head = Head::new(env, config.head.clone(), WINDOW_MS);
+        let (recovery, segment) = recovery::replay(fs, &wal_dir, &version, &head)?;
+        let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
+        info!(dir = %dir.display(), blocks = version.blocks().len(), series = head.stats().series, "store opened");
+        let newest_ts = head.stats().newest_ts;
+        let inner = Inner {
+            env: env.clone(),
+            config,
+            head,
+            wal,
+            blocks: BlockCache::new(Arc::clone(fs), block_dir.clone()),
+            manifest,
+            block_dir,
+            wal_dir,
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            last_flush: Mutex::new(LastFlush { at_ms: env.clock.now().0, wal_bytes: 0, window: newest_ts.div_euclid(WINDOW_MS) }),
+            counters: Counters::default(),
+            recovery,
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner), maintenance: None })
+    }
+
+    /// An empty batch of rows.
+    pub fn batch(&self) -> Batch<'_> {
+        let inner = &self.inner;
+        let now_ms = inner.env.clock.now().0;
+        inner.head.batch(&inner.wal, now_ms, inner.oldest_ts(now_ms))
+    }
+
+    /// Hashes label sets as senders write them, for [`Batch::known_series`].
+    #[must_use]
+    pub fn raw_hasher(&self) -> RawHasher {
+        self.inner.head.hasher()
+    }
+
+    /// The series that satisfy all `matchers` and may have samples between `start` and `end`, milliseconds, both
+    /// inclusive.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
+        self.inner.select(matchers, start, end)
+    }
+
+    /// Names of the labels of the series that satisfy all `matchers` and may have samples in the range, sorted.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub fn label_names(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Vec<u8>>, Error> {
+        self.inner.label_names(matchers, start, end)
+    }
+
+    /// Values of the label `name` in the series that satisfy all `matchers` and may have samples in the range,
+    /// sorted.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub fn label_values(
+        &self,
+        name: &[u8],
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        self.inner.label_values(name, matchers, start, end)
+    }
+
+    /// Labels of the series that satisfy all `matchers` and may have samples in the range, sorted.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Labels>, Error> {
+        self.inner.series(matchers, start, end)
+    }
+
+    /// Exemplars between `start` and `end`, both inclusive, of the series that satisfy all matchers of one of the
+    /// selectors: sorted by series, those of one series in the order of their arrival.
+    #[must_use]
+    pub fn exemplars(&self, selectors: &[Vec<Matcher>], start: i64, end: i64) -> Vec<(Labels, Vec<Exemplar>)> {
+        let mut by_series = std::collections::BTreeMap::<Labels, Vec<Exemplar>>::new();
+        for found in self.inner.head.exemplars(selectors, start, end) {
+            by_series.entry(found.series).or_default().push(found.exemplar);
+        }
+        by_series.into_iter().collect()
+    }
+
+    /// Metadata of all metric families, sorted by name.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<(String, Metadata)> {
+        self.inner.head.metadata()
+    }
+
+    /// Deletes the samples between `start` and `end`, both inclusive, of the series that satisfy all `matchers`.
+    /// They are gone for readers at once; compaction takes them off the disk.
+    ///
+    /// # Errors
+    /// When the deletion cannot be made durable; nothing is deleted then.
+    pub fn delete_series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<(), Error> {
+        self.inner.delete_series(matchers, start, end)
+    }
+
+    /// Moves everything in memory to blocks.
+    ///
+    /// # Errors
+    /// When writing fails; nothing is lost then.
+    pub fn flush(&self) -> Result<FlushReport, Error> {
+        self.inner.flush(OpenChunks::Seal)
+    }
+
+    /// Compacts all levels as far as they go, whatever the windows, and takes deleted samples off the disk.
+    ///
+    /// # Errors
+    /// When reading or writing fails; nothing is lost then.
+    pub fn compact(&self) -> Result<(), Error> {
+        self.inner.compact_all()
+    }
+
+    /// Does what is due: flush, compaction, retention. An engine from [`Engine::open_with`] calls it by itself.
+    ///
+    /// # Errors
+    /// The first thing that failed; nothing is lost then.
+    pub fn maintain(&self) -> Result<(), Error> {
+        self.inner.maintain()
+    }
+
+    /// The engine at this moment.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        let inner = &self.inner;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        EngineStats {
+            head: inner.head.stats(),
+            wal: inner.wal.stats(),
+            blocks: inner.manifest.current().blocks().to_vec(),
+            recovery: inner.recovery.clone(),
+            flushes_total: count(&inner.counters.flushes),
+            flush_failures_total: count(&inner.counters.flush_failures),
+            compactions_total: count(&inner.counters.compactions),
+            compaction_failures_total: count(&inner.counters.compaction_failures),
+            blocks_expired_total: count(&inner.counters.blocks_expired),
+        }
+    }
+
+    /// Writes what a quick next start needs, and closes the store.
+    ///
+    /// # Errors
+    /// When writing fails. Nothing that was acknowledged is lost: the next start replays the log.
+    pub fn close(mut self) -> Result<(), Error> {
+        if let Some(maintenance) = self.maintenance.take() {
+            maintenance.stop();
+        }
+        self.inner.flush(OpenChunks::Keep)?;
+        info!("store closed");
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Older samples are refused.
+    pub(crate) fn oldest_ts(&self, now_ms: i64) -> i64 {
+        match self.config.retention.age_ms {
+            0 => i64::MIN,
+            age => now_ms.saturating_sub(age),
+        }
+    }
+
+    pub(crate) fn flush(&self, open: OpenChunks) -> Result<FlushReport, Error> {
+        let report = flush::flush(self, open);
+        match report {
+            Ok(_) => self.note_flush(),
+            Err(_) => {
+                self.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        report
+    }
+
+    /// Removes checkpoint files that the manifest does not name any more. What cannot be removed now is removed
+    /// at the next start.
+    pub(crate) fn remove_checkpoints_before(&self, segment: u64) {
+        let Ok(entries) = self.env.fs.list(&self.wal_dir) else { return };
+        for entry in entries {
+            if checkpoint_file::segment_of(&entry.name).is_some_and(|other| other < segment) {
+                drop(self.env.fs.remove(&self.wal_dir.join(&entry.name)));
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The head as records in a file, and back.
+
+use kymo_formats::{
+    DecodeError,
+    codec::Encoding,
+    index::chunk_directory::ChunkMeta,
+    wal::{
+        KIND_CHECKPOINT_SERIES, KIND_METADATA, KIND_ROWS,
+        checkpoint::{CheckpointChunk, CheckpointEncoder, CheckpointPayload, CheckpointSeries},
+        metadata::MetadataRecord,
+        rows::RowsEncoder,
+    },
+};
+
+use super::{
+    Head,
+    late::LateSamples,
+    series::Kind,
+    shard::Shard,
+};
+use crate::model::{Fingerprint, Labels};
+
+/// Series copied before writers get their turn.
+const SERIES_PER_RECORD: u32 = 512;
+
+/// One record of a checkpoint.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) kind: u8,
+    pub(crate) shard: u16,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Head {
+    /// Calls `write` with records that hold everything in memory that is not set aside for a flush. Writes go
+    /// on meanwhile: each record says up to where it is complete.
+    ///
+    /// # Errors
+    /// The first error of `write`, which is not called again then.
+    pub(crate) fn checkpoint<E>(&self, mut write: impl FnMut(Record) -> Result<(), E>) -> Result<(), E> {
+        let _ids_stay = self.gate.read_recursive();
+        for (index, shard) in self.shards.iter().enumerate() {
+            let number = u16::try_from(index).expect("there are at most 1024 shards");
+            let mut from = 0;
+            loop {
+                let shard = shard.read();
+                let to = shard.series_len().min(from + SERIES_PER_RECORD);
+                let payload = shard.checkpoint(from..to);
+                drop(shard);
+                write(Record { kind: KIND_CHECKPOINT_SERIES, shard: number, payload })?;
+                if to < from + SERIES_PER_RECORD {
+                    break;
+                }
+                from = to;
+            }
+        }
+        self.checkpoint_exemplars(&mut write)?;
+        let mut payload = Vec::new();
+        for (family, metadata) in self.metadata.read().iter() {
+            metadata.record(family).encode(&mut payload);
+        }
+        write(Record { kind: KIND_METADATA, shard: 0, payload })
+    }
+
+    /// Exemplars go as rows: each brings its series along.
+    fn checkpoint_exemplars<E>(&self, write: &mut impl FnMut(Record) -> Result<(), E>) -> Result<(), E> {
+        let exemplars: Vec<_> = self.exemplars.lock().iter().cloned().collect();
+        for part in exemplars.chunks(1_024) {
+            let mut rows = RowsEncoder::default();
+            let mut labels = 0;
+            for (id, exemplar) in (0_u32..).zip(part) {
+                let mut packed = Vec::new();
+                for label in &exemplar.series {
+                    rows.label(labels, label.name, label.value);
+                    kymo_formats::varint::put(&mut packed, u64::from(labels));
+                    labels += 1;
+                }
+                rows.series(id, 0, &packed);
+                let exemplar = &exemplar.exemplar;
+                rows.exemplar(id, exemplar.ts, exemplar.value, exemplar.labels.canonical());
+            }
+            let mut payload = Vec::new();
+            rows.finish(&mut payload);
+            write(Record { kind: KIND_ROWS, shard: 0, payload })?;
+        }
+        Ok(())
+    }
+
+    /// Takes the series of one checkpoint record in. Returns up to which LSN they are complete, and where they
+    /// are now.
+    ///
+    /// # Errors
+    /// When the payload does not decode.
+    pub(super) fn restore(
+        &self,
+        payload: &[u8],
+        mut restored: impl FnMut(usize, u32, u64),
+    ) -> Result<(), DecodeError> {
+        let payload = CheckpointPayload::new(payload)?;
+        let applied_lsn = payload.applied_lsn();
+        for series in payload {
+            let series = series?;
+            let labels = Labels::from_canonical(series.labels).ok_or(DecodeError::new("checkpoint labels", 0))?;
+            let (shard, id) = self.find_or_add(&labels);
+            self.shards[shard].write().restore(id, &series)?;
+            restored(shard, id, applied_lsn);
+        }
+        Ok(())
+    }
+
+    /// The series with these labels, made known if it is new, whatever the limits: it was accepted before.
+    pub(super) fn find_or_add(&self, labels: &Labels) -> (usize, u32) {
+        let fingerprint = Fingerprint::of(labels);
+        let index = self.shard_of(fingerprint);
+        let mut shard = self.shards[index].write();
+        let id = shard.find(fingerprint, labels).unwrap_or_else(|| {
+            self.series.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            shard.add(fingerprint, labels)
+        });
+        (index, id)
+    }
+}
+
+impl Shard {
+    fn checkpoint(&self, ids: std::ops::Range<u32>) -> Vec<u8> {
+        let mut encoder = CheckpointEncoder::new(self.applied_lsn);
+        for id in ids {
+            let series = &self.series[id];
+            let kind = match series.newest_kind {
+                Kind::Nothing => 0,
+                Kind::Float => 1,
+                Kind::Histogram => 2,
+            };
+            let labels = self.labels_of(id);
+            encoder.begin_series(labels.canonical(), series.newest_ts, series.newest_value, kind);
+            let newest_first: Vec<_> = self.sealed.of_series(self.sealed_of(id)).collect();
+            newest_first.into_iter().rev().for_each(|(meta, bytes)| encoder.chunk(&chunk(meta, bytes)));
+            let open = self.open_chunk(id);
+            if let Some((meta, bytes)) = &open {
+                encoder.chunk(&chunk(*meta, bytes));
+            }
+            encoder.end_series(open.is_some(), &self.late.get(&id).map_or_else(Vec::new, LateSamples::encode));
+        }
+        encoder.finish()
+    }
+
+    fn restore(&mut self, id: u32, saved: &CheckpointSeries<'_>) -> Result<(), DecodeError> {
+        let (sealed, open) = match (saved.chunks.split_last(), saved.open) {
+            (Some((open, sealed)), true) => (sealed, Some(open)),
+            _ => (&saved.chunks[..], None),
+        };
+        for chunk in sealed {
+            let CheckpointChunk { encoding, count, min_ts, max_ts, bytes } = *chunk;
+            self.keep_sealed(id, ChunkMeta { encoding, count, min_ts, max_ts }, bytes);
+        }
+        if let Some(open) = open {
+            self.reopen(id, encoding(open.encoding)?, open.min_ts, open.bytes)?;
+        }
+        let late = LateSamples::decode(saved.late)?;
+        if late.len() > 0 {
+            self.late_len += late.len();
+            self.late.insert(id, late);
+        }
+        let series = &mut self.series[id];
+        series.newest_ts = saved.newest_ts;
+        series.newest_value = saved.newest_value;
+        series.newest_kind = match saved.newest_kind {
+            0 => Kind::Nothing,
+            1 => Kind::Float,
+            2 => Kind::Histogram,
+            _ => return Err(DecodeError::new("checkpoint kind", 0)),
+        };
+        self.newest_ts = self.newest_ts.max(saved.newest_ts);
+        Ok(())
+    }
+}
+
+fn encoding(byte: u8) -> Result<Encoding, DecodeError> {
+    Encoding::from_u8(byte).ok_or(DecodeError::new("checkpoint encoding", 0))
+}
+
+fn chunk(meta: ChunkMeta, bytes: &[u8]) -> CheckpointChunk<'_> {
+    CheckpointChunk {
+        encoding: meta.encoding,
+        count: meta.count,
+        min_ts: meta.min_ts,
+        max_ts: meta.max_ts,
+        bytes,
+    }
+}
+
+impl super::Metadata {
+    /// The metadata as a log record.
+    pub(super) fn record<'a>(&'a self, family: &'a str) -> MetadataRecord<'a> {
+        MetadataRecord {
+            family: family.as_bytes(),
+            kind: self.kind.as_bytes(),
+            help: self.help.as_bytes(),
+            unit: self.unit.as_bytes(),
+        }
+    }
+}

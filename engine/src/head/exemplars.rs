@@ -1,0 +1,152 @@
+//! Exemplars: the newest ones of all series, in a ring of bounded length.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::refusal::Refusal;
+use crate::model::{Fingerprint, Labels};
+
+/// Most characters of all label names and values of an exemplar together (`OpenMetrics` 1.0).
+const LABEL_CHARS_MAX: usize = 128;
+
+/// One exemplar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exemplar {
+    /// Labels of the exemplar itself, such as a trace id.
+    pub labels: Labels,
+    /// The observed value.
+    pub value: f64,
+    /// Milliseconds since the Unix epoch.
+    pub ts: i64,
+}
+
+/// An exemplar with its series.
+#[derive(Debug, Clone)]
+pub(crate) struct SeriesExemplar {
+    pub(crate) series: Labels,
+    pub(crate) exemplar: Exemplar,
+}
+
+/// The ring. When it is full the oldest exemplar to have arrived goes.
+#[derive(Debug)]
+pub(super) struct Exemplars {
+    ring: VecDeque<(Fingerprint, SeriesExemplar)>,
+    /// Exemplars of each series in the ring, and the newest of them.
+    newest: BTreeMap<Fingerprint, (usize, Exemplar)>,
+    len_max: usize,
+}
+
+/// What became of an exemplar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    Stored,
+    /// It equals the newest one of its series.
+    Repeated,
+}
+
+impl Exemplars {
+    pub(super) const fn new(len_max: usize) -> Self {
+        Self { ring: VecDeque::new(), newest: BTreeMap::new(), len_max }
+    }
+
+    /// Adds an exemplar.
+    ///
+    /// # Errors
+    /// When it is older than the newest one of its series, or too long.
+    pub(super) fn add(
+        &mut self,
+        fingerprint: Fingerprint,
+        series: impl FnOnce() -> Labels,
+        exemplar: Exemplar,
+    ) -> Result<Added, Refusal> {
+        if self.len_max == 0 {
+            return Ok(Added::Repeated);
+        }
+        let chars = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().count();
+        if exemplar.labels.iter().map(|label| chars(label.name) + chars(label.value)).sum::<usize>() > LABEL_CHARS_MAX
+        {
+            return Err(Refusal::ExemplarLabelLength);
+        }
+        let known = self.newest.get_mut(&fingerprint);
+        if let Some((_, newest)) = &known {
+            if same(newest, &exemplar) {
+                return Ok(Added::Repeated);
+            }
+            if exemplar.ts < newest.ts {
+                return Err(Refusal::OutOfOrderExemplar);
+            }
+        }
+        match known {
+            Some((count, newest)) => {
+                *count += 1;
+                *newest = exemplar.clone();
+            }
+            None => {
+                self.newest.insert(fingerprint, (1, exemplar.clone()));
+            }
+        }
+        self.ring.push_back((fingerprint, SeriesExemplar { series: series(), exemplar }));
+        if self.ring.len() > self.len_max {
+            self.drop_oldest();
+        }
+        Ok(Added::Stored)
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some((fingerprint, _)) = self.ring.pop_front() else { return };
+        if let Some((count, _)) = self.newest.get_mut(&fingerprint) {
+            *count -= 1;
+            if *count == 0 {
+                self.newest.remove(&fingerprint);
+            }
+        }
+    }
+
+    /// All exemplars in the order of their arrival.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SeriesExemplar> {
+        self.ring.iter().map(|(_, exemplar)| exemplar)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ring.len()
+    }
+}
+
+fn same(a: &Exemplar, b: &Exemplar) -> bool {
+    a.ts == b.ts && a.value.to_bits() == b.value.to_bits() && a.labels == b.labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exemplar(ts: i64) -> Exemplar {
+        Exemplar { labels: Labels::from_pairs([("trace_id", "abc")]), value: 1.5, ts }
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut exemplars = Exemplars::new(2);
+        let labels = |n: u8| Labels::from_pairs([(b"a", [b'0' + n])]);
+        for n in 0..3 {
+            let series = labels(n);
+            let added = exemplars.add(Fingerprint::of(&series), || series.clone(), exemplar(5));
+            assert_eq!(added, Ok(Added::Stored));
+        }
+        let left: Vec<_> = exemplars.iter().map(|exemplar| exemplar.series.clone()).collect();
+        assert_eq!(left, [labels(1), labels(2)]);
+        // The first series is forgotten, so an older exemplar of it is welcome again.
+        assert_eq!(exemplars.add(Fingerprint::of(&labels(0)), || labels(0), exemplar(1)), Ok(Added::Stored));
+    }
+
+    #[test]
+    fn repeats_are_no_news_and_older_ones_refused() {
+        let mut exemplars = Exemplars::new(10);
+        let series = Labels::from_pairs([("a", "1")]);
+        let mut add = |exemplar| exemplars.add(Fingerprint::of(&series), || series.clone(), exemplar);
+        assert_eq!(add(exemplar(5)), Ok(Added::Stored));
+        assert_eq!(add(exemplar(5)), Ok(Added::Repeated));
+        assert_eq!(add(exemplar(4)), Err(Refusal::OutOfOrderExemplar));
+        let long = Exemplar { labels: Labels::from_pairs([("a", "x".repeat(128))]), ..exemplar(9) };
+        assert_eq!(add(long), Err(Refusal::ExemplarLabelLength));
+    }
+}

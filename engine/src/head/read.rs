@@ -1,0 +1,198 @@
+//! Copies of what a query needs from the head, made under locks held for a moment.
+
+use std::{ops::Range, sync::Arc};
+
+use kymo_formats::index::chunk_directory::ChunkMeta;
+use parking_lot::RwLock;
+use roaring::RoaringBitmap;
+
+use super::{
+    Head, SharedBytes,
+    index::ShardIndex,
+    late::LateSamples,
+    shard::Shard,
+};
+use crate::{
+    index,
+    model::{Labels, Matcher},
+};
+
+/// Series copied before writers get their turn.
+const SERIES_PER_LOCK: usize = 256;
+
+/// What the head holds of one series in a range of time.
+#[derive(Debug)]
+pub(crate) struct HeadSeries {
+    pub(crate) labels: Labels,
+    /// Ascending in time, not overlapping.
+    pub(crate) chunks: Vec<HeadChunk>,
+    /// Late samples, from the oldest flush that is not done to the newest sample. Where one has the time of a
+    /// sample in `chunks`, that one counts.
+    pub(crate) late: Vec<LateSamples>,
+}
+
+/// A chunk of the head.
+#[derive(Debug, Clone)]
+pub(crate) struct HeadChunk {
+    pub(crate) meta: ChunkMeta,
+    bytes: SharedBytes,
+    range: Range<usize>,
+}
+
+impl HeadChunk {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+}
+
+impl Head {
+    /// What the head holds of the series that satisfy all matchers between `start` and `end`, both inclusive.
+    /// Series without samples there are left out.
+    pub(crate) fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Vec<HeadSeries> {
+        let _ids_stay = self.gate.read_recursive();
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let ids: Vec<u32> = select_ids(shard, matchers).iter().collect();
+            for ids in ids.chunks(SERIES_PER_LOCK) {
+                copy_series(&shard.read(), ids, start, end, &mut found);
+            }
+        }
+        found
+    }
+
+    /// Names of the labels of the series that satisfy all matchers and have samples in the range; unsorted.
+    pub(crate) fn label_names(&self, matchers: &[Matcher], start: i64, end: i64) -> Vec<Vec<u8>> {
+        self.for_each_index(matchers, start, end, |index, ids| {
+            index::LabelIndex::names(index, ids).unwrap_or_else(|never| match never {})
+        })
+    }
+
+    /// Values of a label in the series that satisfy all matchers and have samples in the range; unsorted.
+    pub(crate) fn label_values(&self, name: &[u8], matchers: &[Matcher], start: i64, end: i64) -> Vec<Vec<u8>> {
+        self.for_each_index(matchers, start, end, |index, ids| {
+            index::LabelIndex::values(index, name, ids).unwrap_or_else(|never| match never {})
+        })
+    }
+
+    /// The labels of the series that satisfy all matchers and have samples in the range.
+    pub(crate) fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Vec<Labels> {
+        let _ids_stay = self.gate.read_recursive();
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let ids: Vec<u32> = select_ids(shard, matchers).iter().collect();
+            for ids in ids.chunks(SERIES_PER_LOCK) {
+                let shard = shard.read();
+                let alive = ids.iter().filter(|id| shard.has_samples(**id, start, end));
+                found.extend(alive.map(|id| shard.labels_of(*id)));
+            }
+        }
+        found
+    }
+
+    fn for_each_index(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        ask: impl Fn(&ShardIndex<'_>, Option<&RoaringBitmap>) -> Vec<Vec<u8>>,
+    ) -> Vec<Vec<u8>> {
+        let _ids_stay = self.gate.read_recursive();
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let ids = alive(shard, &select_ids(shard, matchers), start, end);
+            found.extend(ask(&ShardIndex::new(shard), Some(&ids)));
+        }
+        found
+    }
+}
+
+fn select_ids(shard: &RwLock<Shard>, matchers: &[Matcher]) -> RoaringBitmap {
+    index::select(&ShardIndex::new(shard), matchers).unwrap_or_else(|never| match never {})
+}
+
+fn alive(shard: &RwLock<Shard>, ids: &RoaringBitmap, start: i64, end: i64) -> RoaringBitmap {
+    let ids: Vec<u32> = ids.iter().collect();
+    let mut alive = RoaringBitmap::new();
+    for ids in ids.chunks(SERIES_PER_LOCK) {
+        let shard = shard.read();
+        alive.extend(ids.iter().copied().filter(|id| shard.has_samples(*id, start, end)));
+    }
+    alive
+}
+
+/// Copies the chunks of several series into one allocation.
+fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec<HeadSeries>) {
+    let mut buffer = Vec::new();
+    let mut copies: Vec<(u32, Vec<(ChunkMeta, Range<usize>)>, Vec<LateSamples>)> = Vec::new();
+    for id in ids {
+        let mut chunks = Vec::new();
+        shard.visit_chunks(*id, |meta, bytes| {
+            if meta.max_ts >= start && meta.min_ts <= end {
+                let from = buffer.len();
+                buffer.extend_from_slice(bytes);
+                chunks.push((meta, from..buffer.len()));
+            }
+        });
+        let late = shard.late_of(*id).filter_map(|late| late.in_range(start, end)).collect::<Vec<_>>();
+        if !chunks.is_empty() || !late.is_empty() {
+            copies.push((*id, chunks, late));
+        }
+    }
+    let buffer: SharedBytes = buffer.into();
+    found.extend(copies.into_iter().map(|(id, chunks, late)| HeadSeries {
+        labels: shard.labels_of(id),
+        chunks: chunks
+            .into_iter()
+            .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
+            .collect(),
+        late,
+    }));
+}
+
+impl Shard {
+    /// Calls `visit` with every chunk of the series, ascending in time.
+    pub(super) fn visit_chunks(&self, id: u32, mut visit: impl FnMut(ChunkMeta, &[u8])) {
+        for generation in &self.pending {
+            let newest_first: Vec<_> = generation.chunks(id).collect();
+            newest_first.into_iter().rev().for_each(|(meta, bytes)| visit(meta, bytes));
+        }
+        let newest_first: Vec<_> = self.sealed.of_series(self.sealed_of(id)).collect();
+        newest_first.into_iter().rev().for_each(|(meta, bytes)| visit(meta, bytes));
+        if let Some((meta, bytes)) = self.open_chunk(id) {
+            visit(meta, &bytes);
+        }
+    }
+
+    /// Late samples of the series, the oldest flush first.
+    pub(super) fn late_of(&self, id: u32) -> impl Iterator<Item = &LateSamples> {
+        let pending = self.pending.iter().filter_map(move |generation| generation.late.get(&id));
+        pending.chain(self.late.get(&id))
+    }
+
+    /// Whether the series may have a sample between `start` and `end`, both inclusive.
+    fn has_samples(&self, id: u32, start: i64, end: i64) -> bool {
+        let mut found = false;
+        self.visit_meta(id, |meta| found |= meta.max_ts >= start && meta.min_ts <= end);
+        found || self.late_of(id).any(|late| late.in_range(start, end).is_some())
+    }
+
+    fn visit_meta(&self, id: u32, mut visit: impl FnMut(ChunkMeta)) {
+        for generation in &self.pending {
+            generation.chunks(id).for_each(|(meta, _)| visit(meta));
+        }
+        self.sealed.of_series(self.sealed_of(id)).for_each(|(meta, _)| visit(meta));
+        if let Some(meta) = self.open_meta(id) {
+            visit(meta);
+        }
+    }
+}
+
+impl LateSamples {
+    /// The samples between `start` and `end`, both inclusive, if there is any.
+    pub(crate) fn in_range(&self, start: i64, end: i64) -> Option<Self> {
+        let floats = self.floats.iter().filter(|late| (start..=end).contains(&late.ts)).copied().collect::<Vec<_>>();
+        let histograms =
+            self.histograms.iter().filter(|late| (start..=end).contains(&late.ts)).cloned().collect::<Vec<_>>();
+        if floats.is_empty() && histograms.is_empty() { None } else { Some(Self { floats, histograms }) }
+    }
+}

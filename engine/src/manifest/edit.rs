@@ -1,0 +1,197 @@
+//! Edits as the engine uses them, and their conversion to and from the frozen records on disk.
+
+use std::{ops::Range, sync::Arc};
+
+use kymo_formats::manifest::{BlockRecord, EditRecord, MatcherOp, MatcherRecord, TombstoneRecord};
+
+use crate::model::{MatchOp, Matcher, MatcherError, Millis};
+
+/// One change of the manifest. A batch of them is applied as a whole, in its order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// A block is live from now on. Its file must be durable, under its name, before.
+    AddBlock(Arc<BlockMeta>),
+    /// The block of this id is not live any more. Its file is removed after, when no reader holds it.
+    RemoveBlock(u64),
+    /// What matches is deleted from now on.
+    AddTombstone(Arc<Tombstone>),
+    /// The tombstone of this id has been applied to every block it concerns.
+    RemoveTombstone(u64),
+    /// Replay begins here from now on. What the segments before hold is in live blocks and the checkpoint.
+    WalStart(WalStart),
+    /// No id below is given out again; for snapshots.
+    NextId(u64),
+}
+
+/// A live block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockMeta {
+    /// Its id: its file's name, never given to another block.
+    pub id: u64,
+    /// Age of the oldest data in it, see [`kymo_formats::block::meta::BlockSummary::sequence`].
+    pub sequence: u64,
+    /// Level of compaction; 0 = flushed from the head.
+    pub level: u8,
+    /// Reserved for tenants, 0.
+    pub space: u32,
+    /// The time it covers, half-open, in milliseconds.
+    pub range: Range<i64>,
+    /// When it was written.
+    pub created: Millis,
+    /// Number of series.
+    pub series: u64,
+    /// Number of samples.
+    pub samples: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Ids of the blocks it was made from; empty for one flushed from the head.
+    pub sources: Vec<u64>,
+}
+
+/// A deletion: samples in `range` of the series that satisfy all matchers are gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tombstone {
+    /// Its id, from the same sequence as those of blocks: it is younger than a block with a lower id.
+    pub id: u64,
+    /// Reserved for tenants, 0.
+    pub space: u32,
+    /// The deleted time, half-open, in milliseconds.
+    pub range: Range<i64>,
+    /// When it was made.
+    pub created: Millis,
+    /// What a series must satisfy.
+    pub matchers: Vec<Matcher>,
+}
+
+/// Where replay begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WalStart {
+    /// The first segment to replay.
+    pub segment: u64,
+    /// The checkpoint to load before it, if there is one.
+    pub checkpoint: Option<u64>,
+}
+
+impl Default for WalStart {
+    /// The beginning of a new log.
+    fn default() -> Self {
+        Self { segment: 1, checkpoint: None }
+    }
+}
+
+impl Edit {
+    pub(super) fn to_record(&self) -> EditRecord {
+        match self {
+            Self::AddBlock(block) => EditRecord::AddBlock(block.to_record()),
+            Self::RemoveBlock(id) => EditRecord::RemoveBlock(*id),
+            Self::AddTombstone(tombstone) => EditRecord::AddTombstone(tombstone.to_record()),
+            Self::RemoveTombstone(id) => EditRecord::RemoveTombstone(*id),
+            Self::WalStart(WalStart { segment, checkpoint }) => {
+                EditRecord::WalStart { segment: *segment, checkpoint: *checkpoint }
+            }
+            Self::NextId(id) => EditRecord::NextId(*id),
+        }
+    }
+
+    /// The edit that `record` stands for.
+    pub(super) fn from_record(record: EditRecord) -> Result<Self, RecordError> {
+        Ok(match record {
+            EditRecord::AddBlock(block) => Self::AddBlock(Arc::new(BlockMeta::from_record(block))),
+            EditRecord::RemoveBlock(id) => Self::RemoveBlock(id),
+            EditRecord::AddTombstone(tombstone) => {
+                let tombstone = Tombstone::from_record(tombstone).map_err(|_| RecordError::Matcher)?;
+                Self::AddTombstone(Arc::new(tombstone))
+            }
+            EditRecord::RemoveTombstone(id) => Self::RemoveTombstone(id),
+            EditRecord::WalStart { segment, checkpoint } => Self::WalStart(WalStart { segment, checkpoint }),
+            EditRecord::NextId(id) => Self::NextId(id),
+            EditRecord::Unknown { kind, version } => return Err(RecordError::Unknown { kind, version }),
+        })
+    }
+}
+
+/// A record that stands for no edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RecordError {
+    /// It was written by a later release.
+    Unknown { kind: u8, version: u8 },
+    /// One of its matchers cannot be built.
+    Matcher,
+}
+
+impl BlockMeta {
+    fn to_record(&self) -> BlockRecord {
+        BlockRecord {
+            id: self.id,
+            sequence: self.sequence,
+            level: self.level,
+            flags: 0,
+            space: self.space,
+            min_ts: self.range.start,
+            end_ts: self.range.end,
+            created_ms: self.created.0,
+            series: self.series,
+            samples: self.samples,
+            bytes: self.bytes,
+            sources: self.sources.clone(),
+        }
+    }
+
+    fn from_record(record: BlockRecord) -> Self {
+        Self {
+            id: record.id,
+            sequence: record.sequence,
+            level: record.level,
+            space: record.space,
+            range: record.min_ts..record.end_ts,
+            created: Millis(record.created_ms),
+            series: record.series,
+            samples: record.samples,
+            bytes: record.bytes,
+            sources: record.sources,
+        }
+    }
+}
+
+impl Tombstone {
+    fn to_record(&self) -> TombstoneRecord {
+        TombstoneRecord {
+            id: self.id,
+            space: self.space,
+            min_ts: self.range.start,
+            end_ts: self.range.end,
+            created_ms: self.created.0,
+            matchers: self.matchers.iter().map(matcher_to_record).collect(),
+        }
+    }
+
+    fn from_record(record: TombstoneRecord) -> Result<Self, MatcherError> {
+        Ok(Self {
+            id: record.id,
+            space: record.space,
+            range: record.min_ts..record.end_ts,
+            created: Millis(record.created_ms),
+            matchers: record.matchers.iter().map(matcher_from_record).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn matcher_to_record(matcher: &Matcher) -> MatcherRecord {
+    let op = match matcher.op() {
+        MatchOp::Equal => MatcherOp::Equal,
+        MatchOp::NotEqual => MatcherOp::NotEqual,
+        MatchOp::Regex => MatcherOp::Regex,
+        MatchOp::NotRegex => MatcherOp::NotRegex,
+    };
+    MatcherRecord { op, name: matcher.name().to_vec(), value: matcher.value().to_vec() }
+}
+
+fn matcher_from_record(record: &MatcherRecord) -> Result<Matcher, MatcherError> {
+    let op = match record.op {
+        MatcherOp::Equal => MatchOp::Equal,
+        MatcherOp::NotEqual => MatchOp::NotEqual,
+        MatcherOp::Regex => MatchOp::Regex,
+        MatcherOp::NotRegex => MatchOp::NotRegex,
+    };
+    Matcher::new(op, &record.name, &record.value)
+}

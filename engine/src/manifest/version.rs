@@ -1,0 +1,114 @@
+//! One state of the manifest.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{BlockMeta, Edit, Tombstone, Violation, WalStart, invariants};
+
+/// One state of the manifest: immutable, shared by all who read it. Whoever holds one may go on reading the
+/// blocks it names, whatever compaction does meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Sorted by start of their range, then by id.
+    blocks: Vec<Arc<BlockMeta>>,
+    /// Sorted by id.
+    tombstones: Vec<Arc<Tombstone>>,
+    wal_start: WalStart,
+    next_id: u64,
+}
+
+impl Default for Version {
+    /// An empty manifest. Ids begin at 1.
+    fn default() -> Self {
+        Self { blocks: Vec::new(), tombstones: Vec::new(), wal_start: WalStart::default(), next_id: 1 }
+    }
+}
+
+impl Version {
+    /// The live blocks, sorted by start of their range, then by id.
+    #[must_use]
+    pub fn blocks(&self) -> &[Arc<BlockMeta>] {
+        &self.blocks
+    }
+
+    /// The live blocks that hold something of `range`, in the same order.
+    pub fn blocks_in(&self, range: Range<i64>) -> impl Iterator<Item = &Arc<BlockMeta>> {
+        let starts_before = self.blocks.partition_point(|block| block.range.start < range.end);
+        self.blocks.iter().take(starts_before).filter(move |block| block.range.end > range.start)
+    }
+
+    /// The live block of this id.
+    #[must_use]
+    pub fn block(&self, id: u64) -> Option<&Arc<BlockMeta>> {
+        self.blocks.iter().find(|block| block.id == id)
+    }
+
+    /// The tombstones, the oldest first.
+    #[must_use]
+    pub fn tombstones(&self) -> &[Arc<Tombstone>] {
+        &self.tombstones
+    }
+
+    /// The tombstone of this id.
+    #[must_use]
+    pub fn tombstone(&self, id: u64) -> Option<&Arc<Tombstone>> {
+        self.tombstones.iter().find(|tombstone| tombstone.id == id)
+    }
+
+    /// Where replay begins.
+    #[must_use]
+    pub const fn wal_start(&self) -> WalStart {
+        self.wal_start
+    }
+
+    /// Greater than every id that was ever committed.
+    #[must_use]
+    pub const fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The version after `edits`.
+    pub(super) fn after(&self, edits: &[Edit]) -> Result<Self, Violation> {
+        let mut next = self.clone();
+        for edit in edits {
+            invariants::check_edit(&next, edit)?;
+            next.apply(edit);
+        }
+        next.sort();
+        invariants::check_version(&next)?;
+        Ok(next)
+    }
+
+    /// Edits that lead from an empty manifest to this version.
+    pub(super) fn to_edits(&self) -> Vec<Edit> {
+        let tombstones = self.tombstones.iter().map(|it| (it.id, Edit::AddTombstone(Arc::clone(it))));
+        let blocks = self.blocks.iter().map(|it| (it.id, Edit::AddBlock(Arc::clone(it))));
+        let mut live: Vec<_> = tombstones.chain(blocks).collect();
+        // By id, so that each is above all before it, which is the quick way to see that it is new.
+        live.sort_by_key(|(id, _)| *id);
+        let mut edits: Vec<_> = live.into_iter().map(|(_, edit)| edit).collect();
+        edits.extend([Edit::WalStart(self.wal_start), Edit::NextId(self.next_id)]);
+        edits
+    }
+
+    fn apply(&mut self, edit: &Edit) {
+        match edit {
+            Edit::AddBlock(block) => {
+                self.next_id = self.next_id.max(block.id.saturating_add(1));
+                self.blocks.push(Arc::clone(block));
+            }
+            Edit::RemoveBlock(id) => self.blocks.retain(|block| block.id != *id),
+            Edit::AddTombstone(tombstone) => {
+                self.next_id = self.next_id.max(tombstone.id.saturating_add(1));
+                self.tombstones.push(Arc::clone(tombstone));
+            }
+            Edit::RemoveTombstone(id) => self.tombstones.retain(|tombstone| tombstone.id != *id),
+            Edit::WalStart(start) => self.wal_start = *start,
+            Edit::NextId(id) => self.next_id = *id,
+        }
+    }
+
+    fn sort(&mut self) {
+        self.blocks.sort_by_key(|block| (block.range.start, block.id));
+        self.tombstones.sort_by_key(|tombstone| tombstone.id);
+    }
+}

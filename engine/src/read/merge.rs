@@ -1,0 +1,191 @@
+//! Chunks and late samples of several places to columns.
+
+use std::sync::Arc;
+
+use kymo_formats::{
+    DecodeError,
+    codec::{ChunkSamples, Encoding, decode_chunk},
+    histogram::{FloatHistogram, HistogramValue, ResetHint},
+};
+
+use crate::{
+    head::LateSamples,
+    model::{HistogramSample, SampleColumns},
+};
+
+/// What one read brings together. Of samples with one timestamp the one that was added first counts.
+#[derive(Debug)]
+pub(super) struct Merge<'a> {
+    start: i64,
+    end: i64,
+    chunks: Vec<Chunk<'a>>,
+    late: Vec<&'a LateSamples>,
+}
+
+#[derive(Debug)]
+struct Chunk<'a> {
+    encoding: u8,
+    min_ts: i64,
+    max_ts: i64,
+    bytes: &'a [u8],
+    deleted: &'a [(i64, i64)],
+}
+
+impl<'a> Merge<'a> {
+    /// Nothing yet, for the samples between `start` and `end`, both inclusive.
+    pub(super) const fn new(start: i64, end: i64) -> Self {
+        Self { start, end, chunks: Vec::new(), late: Vec::new() }
+    }
+
+    /// Adds a chunk; samples in one of the `deleted` ranges are left out.
+    pub(super) fn chunk(
+        &mut self,
+        encoding: u8,
+        min_ts: i64,
+        max_ts: i64,
+        bytes: &'a [u8],
+        deleted: &'a [(i64, i64)],
+    ) {
+        if max_ts >= self.start && min_ts <= self.end {
+            self.chunks.push(Chunk { encoding, min_ts, max_ts, bytes, deleted });
+        }
+    }
+
+    /// Adds late samples.
+    pub(super) fn late(&mut self, late: &'a LateSamples) {
+        self.late.push(late);
+    }
+
+    /// Appends everything to `columns`, which are empty.
+    pub(super) fn read(mut self, columns: &mut SampleColumns) -> Result<(), DecodeError> {
+        if self.late.is_empty() && self.is_sequence() {
+            self.chunks.sort_by_key(|chunk| chunk.min_ts);
+            return self.chunks.iter().try_for_each(|chunk| append(chunk, columns));
+        }
+        self.read_overlapping(columns)
+    }
+
+    /// Whether the chunks follow one another in time, in whatever order they were added.
+    fn is_sequence(&self) -> bool {
+        let mut ranges: Vec<(i64, i64)> = self.chunks.iter().map(|chunk| (chunk.min_ts, chunk.max_ts)).collect();
+        ranges.sort_unstable();
+        ranges.windows(2).all(|pair| matches!(pair, [a, b] if a.1 < b.0))
+    }
+
+    /// Everything is decoded apart, sorted and freed from repetitions.
+    fn read_overlapping(&self, columns: &mut SampleColumns) -> Result<(), DecodeError> {
+        let mut all = SampleColumns::default();
+        for chunk in &self.chunks {
+            let before = all.histograms.len();
+            append(chunk, &mut all)?;
+            // A hint tells about the sample before it in its chunk, which need not be the one before it here.
+            for sample in &mut all.histograms[before..] {
+                if sample.value.reset_hint != ResetHint::Gauge {
+                    sample.value = unknown(&sample.value);
+                }
+            }
+        }
+        self.append_late(&mut all);
+        merge_floats(&all, columns);
+        let mut histograms = all.histograms;
+        histograms.sort_by_key(|sample| sample.ts);
+        histograms.dedup_by_key(|sample| sample.ts);
+        // A float and a histogram at one time: the float, which every query can use.
+        histograms.retain(|sample| columns.ts.binary_search(&sample.ts).is_err());
+        columns.histograms = histograms;
+        Ok(())
+    }
+
+    fn append_late(&self, all: &mut SampleColumns) {
+        let inside = self.start..=self.end;
+        for late in &self.late {
+            for sample in late.floats.iter().filter(|sample| inside.contains(&sample.ts)) {
+                push_float(all, sample.ts, sample.start_ts, sample.value);
+            }
+            for sample in late.histograms.iter().filter(|sample| inside.contains(&sample.ts)) {
+                let value = unknown(&sample.value.to_float());
+                all.histograms.push(HistogramSample { ts: sample.ts, start_ts: sample.start_ts, value });
+            }
+        }
+    }
+}
+
+fn unknown(histogram: &FloatHistogram) -> Arc<FloatHistogram> {
+    let mut histogram = histogram.clone();
+    if histogram.reset_hint != ResetHint::Gauge {
+        histogram.reset_hint = ResetHint::Unknown;
+    }
+    Arc::new(histogram)
+}
+
+fn push_float(columns: &mut SampleColumns, ts: i64, start_ts: i64, value: f64) {
+    if start_ts != 0 || !columns.start_ts.is_empty() {
+        columns.start_ts.resize(columns.ts.len(), 0);
+        columns.start_ts.push(start_ts);
+    }
+    columns.ts.push(ts);
+    columns.values.push(value);
+}
+
+/// Sorts the floats of `all` by time; of equal times the first one in `all` counts.
+fn merge_floats(all: &SampleColumns, columns: &mut SampleColumns) {
+    let mut order: Vec<usize> = (0..all.ts.len()).collect();
+    order.sort_by_key(|i| all.ts[*i]);
+    order.dedup_by_key(|i| all.ts[*i]);
+    for i in order {
+        push_float(columns, all.ts[i], all.start_ts.get(i).copied().unwrap_or(0), all.values[i]);
+    }
+}
+
+/// Decodes a chunk behind what `columns` hold, without what is deleted.
+fn append(chunk: &Chunk<'_>, columns: &mut SampleColumns) -> Result<(), DecodeError> {
+    let encoding = Encoding::from_u8(chunk.encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
+    let (floats, histograms) = (columns.ts.len(), columns.histograms.len());
+    let mut samples = ChunkSamples {
+        ts: std::mem::take(&mut columns.ts),
+        values: std::mem::take(&mut columns.values),
+        start_ts: std::mem::take(&mut columns.start_ts),
+        histograms: Vec::new(),
+    };
+    let decoded = decode_chunk(encoding, chunk.bytes, &mut samples);
+    columns.ts = samples.ts;
+    columns.values = samples.values;
+    columns.start_ts = samples.start_ts;
+    columns.histograms.extend(samples.histograms.into_iter().map(|sample| HistogramSample {
+        ts: sample.ts,
+        start_ts: sample.start_ts,
+        value: Arc::new(match sample.value {
+            HistogramValue::Integer(histogram) => histogram.to_float(),
+            HistogramValue::Float(histogram) => histogram,
+        }),
+    }));
+    decoded?;
+    if !chunk.deleted.is_empty() {
+        remove_deleted(columns, floats, histograms, chunk.deleted);
+    }
+    Ok(())
+}
+
+/// Removes samples in the ranges, both ends inclusive, from the floats and histograms from these indexes on.
+fn remove_deleted(columns: &mut SampleColumns, floats: usize, histograms: usize, deleted: &[(i64, i64)]) {
+    let is_deleted = |ts: i64| deleted.iter().any(|(from, to)| (*from..=*to).contains(&ts));
+    let mut kept = floats;
+    for i in floats..columns.ts.len() {
+        if !is_deleted(columns.ts[i]) {
+            columns.ts[kept] = columns.ts[i];
+            columns.values[kept] = columns.values[i];
+            if !columns.start_ts.is_empty() {
+                columns.start_ts[kept] = columns.start_ts[i];
+            }
+            kept += 1;
+        }
+    }
+    columns.ts.truncate(kept);
+    columns.values.truncate(kept);
+    columns.start_ts.truncate(kept);
+    let mut position = 0;
+    columns.histograms.retain(|sample| {
+        position += 1;
+        position <= histograms || !is_deleted(sample.ts)
+    });
+}

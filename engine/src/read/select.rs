@@ -1,0 +1,119 @@
+//! Matchers and a range to series, each with the places that hold samples of it.
+
+use std::sync::Arc;
+
+use super::series::{Part, SelectedSeries};
+use crate::{
+    block::BlockReader,
+    engine::Inner,
+    error::Error,
+    head::HeadSeries,
+    manifest::{BlockMeta, Tombstone, Version},
+    model::{Labels, Matcher},
+};
+
+/// The series that a selection found, as of one moment: later writes do not show.
+#[derive(Debug, Default)]
+pub struct Selection {
+    /// Sorted by labels, each label set once.
+    pub series: Vec<SelectedSeries>,
+    /// Facts that the user must know, such as a damaged block that was left out.
+    pub warnings: Vec<String>,
+}
+
+/// The blocks of a version that may hold samples of a range, in the order in which they count: of two samples
+/// with one timestamp the earlier block's counts.
+pub(super) struct Blocks {
+    pub(super) readers: Vec<(Arc<BlockMeta>, Arc<BlockReader>)>,
+    pub(super) version: Arc<Version>,
+}
+
+impl Inner {
+    /// The series that satisfy all `matchers` and may have samples between `start` and `end`, both inclusive.
+    ///
+    /// # Errors
+    /// When a block cannot be read.
+    pub(crate) fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
+        // The head first: what a flush moves to a block in between is then in both, and merged, not in neither.
+        let head = self.head.select(matchers, start, end);
+        let blocks = self.blocks_in(start, end)?;
+        let mut found: Vec<(Labels, Part)> = Vec::new();
+        for (meta, reader) in &blocks.readers {
+            collect_block(meta, reader, blocks.version.tombstones(), matchers, start, end, &mut found)?;
+        }
+        for HeadSeries { labels, chunks, late } in head {
+            found.push((labels, Part::Head { chunks, late }));
+        }
+        // Stable: the parts of one series stay in the order in which they count.
+        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut series: Vec<SelectedSeries> = Vec::new();
+        for (labels, part) in found {
+            match series.last_mut() {
+                Some(last) if *last.labels() == labels => last.push(part),
+                _ => series.push(SelectedSeries::new(labels, start, end, part)),
+            }
+        }
+        Ok(Selection { series, warnings: Vec::new() })
+    }
+
+    pub(super) fn blocks_in(&self, start: i64, end: i64) -> Result<Blocks, Error> {
+        loop {
+            let version = self.manifest.current();
+            let metas = version.blocks_in(start..end.saturating_add(1)).cloned();
+            let opened: Result<Vec<_>, Error> =
+                metas.map(|meta| Ok((Arc::clone(&meta), self.blocks.get(meta.id)?))).collect();
+            let mut readers = match opened {
+                Ok(readers) => readers,
+                Err(error) if Arc::ptr_eq(&version, &self.manifest.current()) => return Err(error),
+                // A compaction replaced it between the two looks.
+                Err(_) => continue,
+            };
+            readers.sort_by_key(|(meta, _)| (meta.sequence, meta.id));
+            return Ok(Blocks { readers, version });
+        }
+    }
+}
+
+fn collect_block(
+    meta: &BlockMeta,
+    reader: &Arc<BlockReader>,
+    tombstones: &[Arc<Tombstone>],
+    matchers: &[Matcher],
+    start: i64,
+    end: i64,
+    found: &mut Vec<(Labels, Part)>,
+) -> Result<(), Error> {
+    let ranks = reader.select(matchers)?;
+    if ranks.is_empty() {
+        return Ok(());
+    }
+    let mut series = reader.series()?;
+    for rank in ranks {
+        let mut chunks = Vec::new();
+        series.chunks(rank, start..end.saturating_add(1), &mut chunks)?;
+        if chunks.is_empty() {
+            continue;
+        }
+        let labels = series.labels(rank)?;
+        let deleted = deleted_ranges(tombstones, meta, &labels);
+        if !is_covered(&deleted, start.max(meta.range.start), end.min(meta.range.end - 1)) {
+            found.push((labels, Part::Block { reader: Arc::clone(reader), chunks, deleted }));
+        }
+    }
+    Ok(())
+}
+
+/// Ranges of time, both ends inclusive, in which samples of the series in this block are deleted.
+pub(super) fn deleted_ranges(tombstones: &[Arc<Tombstone>], block: &BlockMeta, labels: &Labels) -> Vec<(i64, i64)> {
+    let concerns = |tombstone: &&Arc<Tombstone>| {
+        let matches = |matcher: &Matcher| matcher.matches(labels.get(matcher.name()));
+        tombstone.id > block.id && tombstone.matchers.iter().all(matches)
+    };
+    let ranges = tombstones.iter().filter(concerns).map(|tombstone| &tombstone.range);
+    ranges.map(|range| (range.start, range.end - 1)).collect()
+}
+
+/// Whether one of the ranges covers everything between `start` and `end`.
+pub(super) fn is_covered(ranges: &[(i64, i64)], start: i64, end: i64) -> bool {
+    ranges.iter().any(|(from, to)| *from <= start && *to >= end)
+}

@@ -1,0 +1,83 @@
+//! The samples of one selected series.
+
+use std::sync::Arc;
+
+use kymo_formats::index::chunk_directory::ChunkEntry;
+
+use super::merge::Merge;
+use crate::{
+    block::BlockReader,
+    error::Error,
+    head::{HeadChunk, LateSamples},
+    model::{Labels, SampleColumns},
+};
+
+/// A series of a [`super::Selection`]: its labels, and where its samples lie.
+#[derive(Debug)]
+pub struct SelectedSeries {
+    labels: Labels,
+    start: i64,
+    end: i64,
+    /// In the order in which they count.
+    parts: Vec<Part>,
+}
+
+/// A place that holds samples of a series.
+#[derive(Debug)]
+pub(super) enum Part {
+    Block {
+        reader: Arc<BlockReader>,
+        chunks: Vec<ChunkEntry>,
+        /// Ranges of time, both ends inclusive, in which samples are deleted.
+        deleted: Vec<(i64, i64)>,
+    },
+    Head {
+        chunks: Vec<HeadChunk>,
+        late: Vec<LateSamples>,
+    },
+}
+
+impl SelectedSeries {
+    pub(super) fn new(labels: Labels, start: i64, end: i64, part: Part) -> Self {
+        Self { labels, start, end, parts: vec![part] }
+    }
+
+    pub(super) fn push(&mut self, part: Part) {
+        self.parts.push(part);
+    }
+
+    /// The labels.
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Replaces the content of `columns` by the samples of the selected range, ascending in time, each
+    /// timestamp once, stale markers included.
+    ///
+    /// # Errors
+    /// When a chunk is damaged.
+    pub fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+        columns.clear();
+        let mut merge = Merge::new(self.start, self.end);
+        for part in &self.parts {
+            match part {
+                Part::Block { reader, chunks, deleted } => {
+                    for chunk in chunks {
+                        let bytes = reader.chunk(chunk)?;
+                        let meta = chunk.meta;
+                        merge.chunk(meta.encoding, meta.min_ts, meta.max_ts, bytes, deleted);
+                    }
+                }
+                Part::Head { chunks, late } => {
+                    for chunk in chunks {
+                        let meta = chunk.meta;
+                        merge.chunk(meta.encoding, meta.min_ts, meta.max_ts, chunk.bytes(), &[]);
+                    }
+                    late.iter().for_each(|late| merge.late(late));
+                }
+            }
+        }
+        merge.read(columns).map_err(|source| Error::Chunk { labels: self.labels.to_string(), source })
+    }
+}

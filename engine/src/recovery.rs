@@ -1,0 +1,120 @@
+//! What was there before: the checkpoint and the log back into the head, rubbish away.
+
+use std::{collections::BTreeSet, path::Path};
+
+use tracing::{info, warn};
+
+use crate::{
+    checkpoint_file,
+    env::Fs,
+    error::Error,
+    head::{Head, LogFrame, Replayer},
+    manifest::Version,
+    wal::Replay,
+};
+
+/// What a start found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Rows that were replayed from the log.
+    pub rows: u64,
+    /// Segments that were replayed.
+    pub segments: u64,
+    /// Bytes cut off the end of the log: a write that was under way when the process ended.
+    pub torn_bytes: u64,
+    /// Bytes of the log that were damaged and set aside.
+    pub quarantined_bytes: u64,
+    /// Segments that should have been there and were not.
+    pub missing_segments: u64,
+    /// Bytes of the checkpoint that were damaged and left out.
+    pub checkpoint_damaged_bytes: u64,
+    /// Frames of the log whose checksum is right and whose content is not: written by a broken release.
+    pub undecodable_frames: u64,
+}
+
+/// Fills the head from the checkpoint and the log. Returns the report, and the number for the next segment.
+///
+/// # Errors
+/// When a file cannot be read, or is of a later version.
+pub(crate) fn replay(
+    fs: &std::sync::Arc<dyn Fs>,
+    wal_dir: &Path,
+    version: &Version,
+    head: &Head,
+) -> Result<(RecoveryReport, u64), Error> {
+    let mut report = RecoveryReport::default();
+    let mut replayer = Replayer::new(head);
+    let start = version.wal_start();
+    if let Some(checkpoint) = start.checkpoint {
+        report.checkpoint_damaged_bytes =
+            checkpoint_file::read(&**fs, wal_dir, checkpoint, |frame| replayer.restore(frame))?;
+        if report.checkpoint_damaged_bytes > 0 {
+            let path = checkpoint_file::path(wal_dir, checkpoint);
+            warn!(path = %path.display(), bytes = report.checkpoint_damaged_bytes, "checkpoint damaged");
+        }
+    }
+    let mut log = Replay::open(fs, wal_dir, start.segment)?;
+    for frame in log.by_ref() {
+        let frame = frame?;
+        let entry = LogFrame {
+            kind: frame.kind,
+            shard: frame.shard,
+            lsn: frame.lsn.get(),
+            payload: frame.payload(),
+        };
+        if let Err(error) = replayer.replay(frame.lsn.segment(), entry) {
+            report.undecodable_frames += 1;
+            warn!(lsn = %frame.lsn, %error, "log frame does not decode");
+        }
+    }
+    let log = log.report();
+    report.rows = replayer.rows();
+    report.segments = log.segments;
+    report.torn_bytes = log.truncated.iter().map(|tail| tail.bytes).sum();
+    report.quarantined_bytes = log.quarantined.iter().map(|range| range.bytes).sum();
+    report.missing_segments = log.missing.iter().map(|range| range.end() - range.start() + 1).sum();
+    info!(
+        rows = report.rows,
+        segments = report.segments,
+        torn_bytes = report.torn_bytes,
+        quarantined_bytes = report.quarantined_bytes,
+        "log replayed"
+    );
+    Ok((report, log.next_segment))
+}
+
+/// Removes block files that no version names, and what was being written when the process ended.
+///
+/// # Errors
+/// When a directory cannot be listed or a file not be removed.
+pub(crate) fn remove_rubbish(
+    fs: &dyn Fs,
+    block_dir: &Path,
+    wal_dir: &Path,
+    version: &Version,
+) -> Result<(), Error> {
+    let live: BTreeSet<String> =
+        version.blocks().iter().map(|block| file_name(&crate::block::block_path(block_dir, block.id))).collect();
+    for entry in fs.list(block_dir).map_err(Error::io("list", block_dir))? {
+        if !entry.is_dir && !live.contains(&entry.name) {
+            info!(file = %entry.name, "removing a file that is no live block");
+            remove(fs, &block_dir.join(&entry.name))?;
+        }
+    }
+    let checkpoint = version.wal_start().checkpoint;
+    for entry in fs.list(wal_dir).map_err(Error::io("list", wal_dir))? {
+        let old = checkpoint_file::segment_of(&entry.name).is_some_and(|segment| Some(segment) != checkpoint);
+        if old || entry.name.ends_with(".tmp") {
+            remove(fs, &wal_dir.join(&entry.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(fs: &dyn Fs, path: &Path) -> Result<(), Error> {
+    fs.remove(path).map_err(Error::io("remove", path))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! Dropping what is too old or too much: the manifest first, the files after.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tracing::{info, warn};
+
+use crate::{
+    block::block_path,
+    engine::Inner,
+    error::Error,
+    manifest::{BlockMeta, Edit, Tombstone},
+    model::Matcher,
+};
+
+/// The blocks that have to go: those whose newest sample is before `oldest_ts`, and the oldest ones as long as
+/// all together have more than `bytes_max` bytes (0 = any number).
+fn expired(blocks: &[Arc<BlockMeta>], oldest_ts: i64, bytes_max: u64) -> Vec<u64> {
+    let mut by_age: Vec<&Arc<BlockMeta>> = blocks.iter().collect();
+    by_age.sort_by_key(|block| block.range.end);
+    let mut bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
+    let mut gone = Vec::new();
+    for block in by_age {
+        // The range's end is one past the newest sample.
+        if block.range.end <= oldest_ts || (bytes_max != 0 && bytes > bytes_max) {
+            bytes -= block.bytes;
+            gone.push(block.id);
+        }
+    }
+    gone
+}
+
+impl Inner {
+    /// Drops blocks by age and size.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written; nothing is dropped then.
+    pub(crate) fn expire(&self) -> Result<(), Error> {
+        let _alone = self.compacting.lock();
+        let now_ms = self.env.clock.now().0;
+        let version = self.manifest.current();
+        let gone = expired(version.blocks(), self.oldest_ts(now_ms), self.config.retention.bytes_max);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.manifest.apply(gone.iter().map(|id| Edit::RemoveBlock(*id)).collect())?;
+        info!(blocks = gone.len(), "blocks dropped by retention");
+        self.counters.blocks_expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        self.remove_block_files(&gone);
+        Ok(())
+    }
+
+    /// Removes the files of blocks that no version names any more. Whoever reads one keeps it mapped; a file
+    /// that cannot be removed now is removed at the next start.
+    pub(crate) fn remove_block_files(&self, ids: &[u64]) {
+        let live = self.manifest.current().blocks().iter().map(|block| block.id).collect();
+        self.blocks.retain(&live);
+        for id in ids {
+            let path = block_path(&self.block_dir, *id);
+            if let Err(error) = self.env.fs.remove(&path) {
+                warn!(path = %path.display(), %error, "cannot remove a block that is not live any more");
+            }
+        }
+    }
+
+    /// See [`crate::Engine::delete_series`].
+    pub(crate) fn delete_series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<(), Error> {
+        // What is in memory becomes a block first, so that a deletion concerns blocks only: it names those that
+        // exist now, and what is written later, at whatever time, is not deleted.
+        self.flush(crate::flush::OpenChunks::Seal)?;
+        let _alone = self.compacting.lock();
+        let tombstone = Tombstone {
+            id: self.manifest.allocate_id(),
+            space: 0,
+            range: start..end.saturating_add(1),
+            created: self.env.clock.now(),
+            matchers: matchers.to_vec(),
+        };
+        self.manifest.apply(vec![Edit::AddTombstone(Arc::new(tombstone))])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Millis;
+
+    fn block(id: u64, end: i64, bytes: u64) -> Arc<BlockMeta> {
+        Arc::new(BlockMeta {
+            id,
+            sequence: id,
+            level: 1,
+            space: 0,
+            range: end - 10..end,
+            created: Millis(0),
+            series: 1,
+            samples: 1,
+            bytes,
+            sources: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_block_goes_once_its_newest_sample_is_too_old() {
+        let blocks = [block(1, 100, 5), block(2, 101, 5), block(3, 200, 5)];
+        assert_eq!(expired(&blocks, 100, 0), [1]);
+        assert_eq!(expired(&blocks, 99, 0), [0_u64; 0]);
+        assert_eq!(expired(&blocks, 200, 0), [1, 2, 3]);
+    }
+
+    #[test]
+    fn the_oldest_go_until_the_rest_fits() {
+        let blocks = [block(1, 300, 5), block(2, 100, 5), block(3, 200, 5)];
+        assert_eq!(expired(&blocks, 0, 15), [0_u64; 0]);
+        assert_eq!(expired(&blocks, 0, 14), [2]);
+        assert_eq!(expired(&blocks, 0, 5), [2, 3]);
+        assert_eq!(expired(&blocks, 0, 1), [2, 3, 1]);
+    }
+}

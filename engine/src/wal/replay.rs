@@ -1,0 +1,318 @@
+//! The log as it is read back at start: frames in order, torn tails and damage.
+//!
+//! Where no frame can be read, one of three things is true. Only zeros follow: the segment ends there. No valid
+//! frame follows, in this segment or a later one: a write was cut short by a crash and nothing of it was
+//! acknowledged, or the file was recycled and holds leftovers; it is cut off. A valid frame follows: what lies
+//! between was written, perhaps acknowledged, and is damaged. It is moved to `quarantine/` up to the end of the
+//! segment, because what follows may depend on it (encoders carry state from frame to frame), and replay goes
+//! on with the next segment, which is self-contained.
+
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    ops::{Range, RangeInclusive},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kymo_formats::wal::{Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, find_frame};
+
+use super::{
+    Lsn, WalError,
+    segment::{self, Listing},
+};
+use crate::env::{Fs, Mapping, OpenMode};
+
+/// An iterator over the frames of a log, from a segment on. It holds one segment in memory at a time, longer
+/// only where frames are kept.
+///
+/// Mends the log as it goes: what is cut off or moved away is gone from the segments before the next frame is
+/// given out, so that the next start finds them clean. After an error it ends.
+#[derive(Debug)]
+pub struct Replay {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    queue: VecDeque<u64>,
+    current: Option<Segment>,
+    report: ReplayReport,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    bytes: Mapping,
+    offset: usize,
+}
+
+/// A frame that was read back. Cheap to clone and to send to another thread: it shares the segment's bytes.
+#[derive(Clone)]
+pub struct ReplayedFrame {
+    /// Its place in the log.
+    pub lsn: Lsn,
+    /// The head shard it was appended for.
+    pub shard: u16,
+    /// The kind it was appended with.
+    pub kind: u8,
+    /// Reserved for tenants, 0.
+    pub space: u32,
+    bytes: Mapping,
+    payload: Range<usize>,
+}
+
+impl ReplayedFrame {
+    /// The bytes that were appended.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload.clone()]
+    }
+}
+
+impl fmt::Debug for ReplayedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayedFrame")
+            .field("lsn", &self.lsn)
+            .field("shard", &self.shard)
+            .field("kind", &self.kind)
+            .field("payload_bytes", &self.payload.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tail that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TruncatedTail {
+    /// The segment, and its new end.
+    pub end: Lsn,
+    /// What was cut off, preallocated space included.
+    pub bytes: u64,
+}
+
+/// Damage that was moved away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRange {
+    /// Where the damage begins; it was taken to reach to the segment's end.
+    pub start: Lsn,
+    /// Length of what was moved.
+    pub bytes: u64,
+    /// Where it is now. None when there was no room for a copy: it stays in the segment, and is met again by
+    /// the next replay.
+    pub path: Option<PathBuf>,
+}
+
+/// What replay found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReplayReport {
+    /// Segments read.
+    pub segments: u64,
+    /// Frames given out.
+    pub frames: u64,
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Tails cut off: nothing in them was ever acknowledged.
+    pub truncated: Vec<TruncatedTail>,
+    /// Damage: what was in it is lost.
+    pub quarantined: Vec<QuarantinedRange>,
+    /// Segments that should be there and are not.
+    pub missing: Vec<RangeInclusive<u64>>,
+    /// Segments whose header is damaged; their frames were read all the same, since each is checked for itself.
+    pub damaged_headers: Vec<u64>,
+    /// The segment to go on in.
+    pub next_segment: u64,
+}
+
+impl ReplayReport {
+    /// Whether something that was acknowledged may be gone.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        !self.quarantined.is_empty() || !self.missing.is_empty()
+    }
+}
+
+impl Replay {
+    /// Begins to read the log in `dir` at `from_segment`; earlier segments are left alone. A directory that does
+    /// not exist holds an empty log.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn open(fs: &Arc<dyn Fs>, dir: &Path, from_segment: u64) -> Result<Self, WalError> {
+        let listing = segment::list(&**fs, dir)?;
+        let report = ReplayReport {
+            missing: gaps(&listing, from_segment),
+            // Never a number that was used: a spare may hold frames that would be valid under it.
+            next_segment: listing.number_max.saturating_add(1).max(from_segment).max(1),
+            ..ReplayReport::default()
+        };
+        for range in &report.missing {
+            tracing::warn!(first = range.start(), last = range.end(), "write-ahead log segments are missing");
+        }
+        let queue = listing.segments.into_iter().filter(|number| *number >= from_segment).collect();
+        Ok(Self { fs: Arc::clone(fs), dir: dir.to_owned(), queue, current: None, report })
+    }
+
+    /// What was found so far; complete once the iterator has ended.
+    #[must_use]
+    pub const fn report(&self) -> &ReplayReport {
+        &self.report
+    }
+
+    fn try_next(&mut self) -> Result<Option<ReplayedFrame>, WalError> {
+        loop {
+            let Some(current) = &mut self.current else {
+                let Some(number) = self.queue.pop_front() else { return Ok(None) };
+                self.current = Some(self.load(number)?);
+                continue;
+            };
+            match Frame::decode(&current.bytes, current.number, current.offset) {
+                Ok(frame) if frame.kind == KIND_SEAL => self.current = None,
+                Ok(frame) => {
+                    let end = current.offset + frame.encoded_bytes();
+                    let replayed = ReplayedFrame {
+                        lsn: lsn(current.number, current.offset),
+                        shard: frame.shard,
+                        kind: frame.kind,
+                        space: frame.space,
+                        bytes: current.bytes.clone(),
+                        payload: end - frame.payload.len()..end,
+                    };
+                    self.report.frames += 1;
+                    self.report.payload_bytes += frame.payload.len() as u64;
+                    current.offset = end;
+                    return Ok(Some(replayed));
+                }
+                Err(_) => {
+                    if let Some(segment) = self.current.take() {
+                        self.end_without_seal(&segment)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, number: u64) -> Result<Segment, WalError> {
+        let path = segment::path(&self.dir, number);
+        // Copied, not mapped: it may be cut while frames of it are still in use.
+        let bytes = self.fs.read(&path).map(Mapping::from).map_err(WalError::io("read", &path))?;
+        self.report.segments += 1;
+        match SegmentHeader::decode(&bytes) {
+            Ok(header) if header.version > SEGMENT_VERSION => {
+                return Err(WalError::Version { path, found: header.version, known: SEGMENT_VERSION });
+            }
+            Ok(header) if header.segment == number => {}
+            Ok(_) | Err(_) => self.report.damaged_headers.push(number),
+        }
+        Ok(Segment { number, bytes, offset: SEGMENT_HEADER_BYTES })
+    }
+
+    /// Decides what lies behind the last frame of a segment that has no seal there.
+    fn end_without_seal(&mut self, segment: &Segment) -> Result<(), WalError> {
+        let rest = segment.bytes.get(segment.offset..).unwrap_or_default();
+        if rest.iter().all(|byte| *byte == 0) {
+            return Ok(());
+        }
+        if find_frame(&segment.bytes, segment.number, segment.offset + 1).is_some() || self.goes_on()? {
+            self.quarantine(segment, rest)
+        } else {
+            self.truncate(segment)?;
+            let end = lsn(segment.number, segment.offset);
+            tracing::info!(%end, bytes = rest.len(), "tail of the write-ahead log cut off");
+            self.report.truncated.push(TruncatedTail { end, bytes: rest.len() as u64 });
+            Ok(())
+        }
+    }
+
+    /// Whether a later segment holds a frame. A segment is synced to its seal before the next one gets its
+    /// first frame, so that nothing before that one can be torn.
+    fn goes_on(&self) -> Result<bool, WalError> {
+        for number in &self.queue {
+            let path = segment::path(&self.dir, *number);
+            let bytes = self.fs.read(&path).map_err(WalError::io("read", path))?;
+            if find_frame(&bytes, *number, SEGMENT_HEADER_BYTES).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn quarantine(&mut self, segment: &Segment, damaged: &[u8]) -> Result<(), WalError> {
+        let start = lsn(segment.number, segment.offset);
+        let path = match self.copy_to_quarantine(start, damaged) {
+            Ok(path) => {
+                self.truncate(segment)?;
+                Some(path)
+            }
+            Err((_, error)) if error.kind() == io::ErrorKind::StorageFull => None,
+            Err((path, error)) => return Err(WalError::io("quarantine to", path)(error)),
+        };
+        tracing::warn!(
+            %start,
+            bytes = damaged.len(),
+            path = path.as_ref().map(|path| tracing::field::display(path.display())),
+            "damage in the write-ahead log, quarantined to the end of its segment"
+        );
+        self.report.quarantined.push(QuarantinedRange { start, bytes: damaged.len() as u64, path });
+        Ok(())
+    }
+
+    fn copy_to_quarantine(&self, start: Lsn, damaged: &[u8]) -> Result<PathBuf, (PathBuf, io::Error)> {
+        let dir = self.dir.join("quarantine");
+        let path = dir.join(format!("{:016}-{}.bin", start.segment(), start.offset()));
+        let copy = || {
+            self.fs.create_dir_all(&dir)?;
+            if self.fs.exists(&path)? {
+                // An earlier start was interrupted before it cut the segment.
+                self.fs.remove(&path)?;
+            }
+            let file = self.fs.open(&path, OpenMode::CreateNew)?;
+            file.write_at(damaged, 0)?;
+            file.sync_data()?;
+            self.fs.sync_dir(&dir)?;
+            self.fs.sync_dir(&self.dir)
+        };
+        match copy() {
+            Ok(()) => Ok(path),
+            Err(error) => Err((path, error)),
+        }
+    }
+
+    fn truncate(&self, segment: &Segment) -> Result<(), WalError> {
+        let path = segment::path(&self.dir, segment.number);
+        let cut = || {
+            let file = self.fs.open(&path, OpenMode::ReadWrite)?;
+            file.set_len(segment.offset as u64)?;
+            file.sync_data()
+        };
+        cut().map_err(WalError::io("truncate", path.clone()))
+    }
+}
+
+impl Iterator for Replay {
+    type Item = Result<ReplayedFrame, WalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.try_next();
+        if next.is_err() {
+            self.queue.clear();
+            self.current = None;
+        }
+        next.transpose()
+    }
+}
+
+/// The place at `offset` of `segment`, where a frame is or could be.
+fn lsn(segment: u64, offset: usize) -> Lsn {
+    // Segments are far below 4 GiB; a foreign file that is not has no frame beyond that.
+    Lsn::new(segment, u32::try_from(offset).unwrap_or(u32::MAX))
+}
+
+/// The numbers from `from` to the last segment that no segment has.
+fn gaps(listing: &Listing, from: u64) -> Vec<RangeInclusive<u64>> {
+    let mut gaps = Vec::new();
+    let mut expected = from.max(1);
+    for number in listing.segments.iter().copied().filter(|number| *number >= from) {
+        if number > expected {
+            gaps.push(expected..=number - 1);
+        }
+        expected = number + 1;
+    }
+    gaps
+}

@@ -1,0 +1,9 @@
+//! Bytes and answers of other versions and other programs, against which ours are checked.
+
+// The attributes tell clippy that helpers are test code too.
+#[cfg(test)]
+mod chunks;
+#[cfg(test)]
+mod histograms;
+#[cfg(test)]
+mod samples;
