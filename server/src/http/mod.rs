@@ -31,7 +31,6 @@ mod work;
 pub(crate) use {
     gate::Gate,
     number::push_seconds,
-    params::TimeRange,
     router::router,
     time::{parse_duration, parse_time},
 };

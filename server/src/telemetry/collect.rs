@@ -99,7 +99,8 @@ fn wal(families: &mut Vec<Family>, stats: &EngineStats) {
     push_histogram(&mut syncs, &[], &SYNC_SECONDS_BOUNDS, &wal.sync_buckets, seconds);
     push(families, &names::WAL_SYNC, syncs);
     let recovery = &stats.recovery;
-    gauge(families, &names::RECOVERY_QUARANTINED, recovery.quarantined.len() as f64);
+    let damaged = recovery.quarantined_bytes + recovery.checkpoint_damaged_bytes;
+    gauge(families, &names::RECOVERY_DAMAGED, damaged as f64);
 }
 
 fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {

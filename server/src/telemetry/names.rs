@@ -64,8 +64,8 @@ metrics! {
     WAL_WAITING = "kymo_engine_wal_waiting_requests", Gauge, "Requests that wait for their rows to be durable.";
     WAL_FAILED = "kymo_engine_wal_failed", Gauge, "1 when the WAL takes no more rows after a failed write or sync.";
     WAL_SYNC = "kymo_engine_wal_sync_seconds", Histogram, "Time of syncs of the WAL.";
-    RECOVERY_QUARANTINED = "kymo_engine_recovery_quarantined_ranges", Gauge,
-        "Damaged ranges of the WAL that the last start left out.";
+    RECOVERY_DAMAGED = "kymo_engine_recovery_damaged_bytes", Gauge,
+        "Bytes of the WAL and its checkpoint that the last start found damaged and set aside.";
     BLOCKS = "kymo_engine_blocks", Gauge, "Live blocks, by level.";
     BLOCK_BYTES = "kymo_engine_block_bytes", Gauge, "Size of live blocks, by level.";
     FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";

@@ -1,7 +1,7 @@
 //! Starts and stops servers, sends requests.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -149,6 +149,17 @@ impl Server {
             request = request.header(*name, *value);
         }
         answer(request.call())
+    }
+
+    /// Sends bytes, and returns all that comes back until the server closes the connection.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
     }
 
     /// As Grafana asks by default: a form.

@@ -49,13 +49,12 @@ impl Cardinality {
             *bytes.entry(name).or_default() += value.len() as u64;
         }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let by_name = |counts: BTreeMap<&[u8], u64>| counts.into_iter().map(|(name, count)| (text(name), count));
         let pairs = self.by_pair.iter();
         Top {
             label_pairs: self.by_pair.len(),
             series_by_metric: largest(self.by_metric.iter().map(|(name, count)| (text(name), *count)), limit),
-            values_by_label: largest(by_name(values), limit),
-            bytes_by_label: largest(by_name(bytes), limit),
+            values_by_label: largest(values.into_iter().map(|(name, count)| (text(name), count)), limit),
+            bytes_by_label: largest(bytes.into_iter().map(|(name, count)| (text(name), count)), limit),
             series_by_pair: largest(
                 pairs.map(|((name, value), count)| (format!("{}={}", text(name), text(value)), *count)),
                 limit,

@@ -121,8 +121,8 @@ pub(crate) async fn blocks(Ready(engine): Ready) -> Result<Answer, ApiError> {
             .map(|block| {
                 json!({
                     "ulid": format!("{:016}", block.id),
-                    "minTime": block.min_ts,
-                    "maxTime": block.max_ts,
+                    "minTime": block.range.start,
+                    "maxTime": block.range.end,
                     "stats": {
                         "numSamples": block.samples,
                         "numSeries": block.series,
