@@ -1,3 +1,36 @@
 //! The `kymo` binary.
+//!
+//! * `cli`, `config`, `query_command` - what the operator says; `app`, `shutdown` - the parts put together
+//! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
+//! * `telemetry` - our own metrics and logs
 
-fn main() {}
+mod app;
+mod cli;
+mod config;
+mod http;
+mod ingest;
+mod promql;
+mod query_command;
+mod serve;
+mod shutdown;
+mod store;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+/// Series come and go by the million: the allocator must give their memory back, and not fragment over months.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve::run(cli.serve),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Query(args)) => query_command::run(&args),
+    }
+}

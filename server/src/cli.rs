@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Kymo stores metrics that Prometheus sends by remote write, and answers PromQL.
+#[derive(Debug, Parser)]
+#[command(name = "kymo", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+/// What to do; without a command Kymo serves.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve: receive remote write, answer queries.
+    Serve(ServeArgs),
+    /// Ask a running server and print the answer as a table.
+    Query(QueryArgs),
+}
+
+/// Where to serve, and from what.
+#[derive(Debug, Args, Default)]
+pub(crate) struct ServeArgs {
+    /// Directory of all data [default: ./kymo-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:5966]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// YAML file with all other settings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What to ask, and whom.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// PromQL expression
+    pub(crate) expr: String,
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5966")]
+    pub(crate) url: String,
+    /// Evaluate at this time (seconds or RFC 3339) instead of now; with --range, where the range ends
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<String>,
+    /// Evaluate over a range of this length, e.g. 1h
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) range: Option<String>,
+    /// Distance of the points of a range, e.g. 15s [default: a tenth of the range]
+    #[arg(long, value_name = "DURATION", requires = "range")]
+    pub(crate) step: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_serves_with_the_same_options() {
+        let cli = Cli::parse_from(["kymo", "--listen", "127.0.0.1:0"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.serve.listen.unwrap().port(), 0);
+        let cli = Cli::parse_from(["kymo", "serve", "--data-dir", "/tmp/x"]);
+        assert!(matches!(cli.command, Some(Command::Serve(args)) if args.data_dir.is_some()));
+    }
+
+    #[test]
+    fn a_step_needs_a_range() {
+        assert!(Cli::try_parse_from(["kymo", "query", "up", "--step", "15s"]).is_err());
+        assert!(Cli::try_parse_from(["kymo", "query", "up", "--step", "15s", "--range", "1h"]).is_ok());
+    }
+}

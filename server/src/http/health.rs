@@ -1,0 +1,40 @@
+//! Whether the server lives, and what it counts.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    error::PlainError,
+    middleware::{NotReady, Ready},
+};
+use crate::{app::App, telemetry};
+
+/// `/-/healthy`: the process runs.
+pub(crate) async fn healthy() -> &'static str {
+    "Kymo is Healthy.\n"
+}
+
+/// `/-/ready`: requests are answered.
+pub(crate) async fn ready(ready: Result<Ready, NotReady>) -> Response {
+    match ready {
+        Ok(_) => "Kymo is Ready.\n".into_response(),
+        Err(not_ready) => not_ready.into_response(),
+    }
+}
+
+/// `/metrics`: our own metrics in the text format.
+pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let families = telemetry::collect(&app.telemetry, app.engine().as_deref(), app.start_ms);
+    let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, telemetry::exposition(&families))
+}
+
+/// Every path that is not ours.
+pub(crate) async fn not_found() -> PlainError {
+    PlainError::new(StatusCode::NOT_FOUND, "404 page not found")
+}

@@ -1,0 +1,36 @@
+//! HTTP: one file per protocol, and what they share.
+//!
+//! * `prometheus` - the Prometheus API
+//! * `remote_write`, `remote_read`, `federate` - how other Prometheus servers write and read; `chunks` is for reading
+//! * `admin`, `health`, `ui` - operation
+//! * `router`, `middleware` - who answers what, and what holds for all
+//! * `error` - errors and their status codes
+//! * `answer`, `json`, `number` - answers as Go would write them
+//! * `params`, `time` - what requests ask for
+//! * `gate`, `work` - bounds on what runs at once, and blocking work that ends when its caller leaves
+
+mod admin;
+mod answer;
+mod chunks;
+mod error;
+mod federate;
+mod gate;
+mod health;
+mod json;
+mod middleware;
+mod number;
+mod params;
+mod prometheus;
+mod remote_read;
+mod remote_write;
+mod router;
+mod time;
+mod ui;
+mod work;
+
+pub(crate) use {
+    gate::Gate,
+    number::push_seconds,
+    router::router,
+    time::{parse_duration, parse_time},
+};

@@ -1,0 +1,212 @@
+//! Instant and range queries.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use kymo_engine::Engine;
+use kymo_query::{QueryResult, Value};
+use serde_json::json;
+
+use super::{
+    super::{
+        answer::{Answer, TRUNCATED},
+        error::ApiError,
+        middleware::Ready,
+        params::Params,
+        time, work,
+    },
+    encode::push_result,
+};
+use crate::{
+    app::App,
+    promql::{Evaluation, Interruption, Times},
+    store::EngineSource,
+};
+
+/// Most steps of a range query, less one.
+const RANGE_STEPS_MAX: i128 = 11_000;
+
+/// `/query`
+pub(crate) async fn instant(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
+    let limit = params.limit()?;
+    let ts = params.time_or("time", app.now_ms())?;
+    let common = Common::of(&app, &params, limit)?;
+    evaluate(&app, engine, common, Times::Instant(ts)).await
+}
+
+/// `/query_range`
+pub(crate) async fn range(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
+    let limit = params.limit()?;
+    let times = range_times(&params)?;
+    let common = Common::of(&app, &params, limit)?;
+    evaluate(&app, engine, common, times).await
+}
+
+fn range_times(params: &Params) -> Result<Times, ApiError> {
+    let start = params.time("start")?;
+    let end = params.time("end")?;
+    if end < start {
+        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+    }
+    let step_nanos =
+        time::parse_duration(params.get("step")).map_err(|reason| ApiError::parameter("step", reason))?;
+    // Evaluation counts in milliseconds: what is less than one of them would never advance.
+    let step = step_nanos / 1_000_000;
+    if step <= 0 {
+        let reason =
+            "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        return Err(ApiError::parameter("step", reason));
+    }
+    let range_nanos = (i128::from(end) - i128::from(start)) * 1_000_000;
+    if range_nanos / i128::from(step_nanos) > RANGE_STEPS_MAX {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    Ok(Times::Range { start, end, step })
+}
+
+/// What both kinds of queries are asked with.
+struct Common {
+    expr: String,
+    timeout: Duration,
+    lookback_ms: i64,
+    samples_max: usize,
+    limit: Option<usize>,
+    stats: String,
+}
+
+impl Common {
+    fn of(app: &App, params: &Params, limit: Option<usize>) -> Result<Self, ApiError> {
+        let config = app.config();
+        let timeout = match params.get("timeout") {
+            "" => config.query.timeout(),
+            text => {
+                let nanos = time::parse_duration(text).map_err(|reason| ApiError::parameter("timeout", reason))?;
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)).min(config.query.timeout())
+            }
+        };
+        let lookback_ms = match params.get("lookback_delta") {
+            "" => 0,
+            text => time::parse_duration(text).map(|nanos| nanos / 1_000_000).map_err(|reason| {
+                ApiError::bad_data(format!("error parsing lookback delta duration: {reason}"))
+            })?,
+        };
+        let lookback_default = i64::try_from(config.query.lookback_ms).unwrap_or(i64::MAX);
+        Ok(Self {
+            expr: params.get("query").to_owned(),
+            timeout,
+            // As upstream: zero and less mean the default.
+            lookback_ms: if lookback_ms > 0 { lookback_ms } else { lookback_default },
+            samples_max: config.query.samples_max,
+            limit,
+            stats: params.get("stats").to_owned(),
+        })
+    }
+}
+
+async fn evaluate(
+    app: &Arc<App>,
+    engine: Arc<Engine>,
+    common: Common,
+    times: Times,
+) -> Result<Answer, ApiError> {
+    let begin = app.monotonic_nanos();
+    let deadline = begin.saturating_add(u64::try_from(common.timeout.as_nanos()).unwrap_or(u64::MAX));
+    let shared = Arc::clone(app);
+    let answered = work::query(&app.queries, common.timeout, move |canceled| {
+        let queued = seconds_since(&shared, begin);
+        let interruption = Interruption::new(canceled, deadline, shared.clock());
+        let evaluation = Evaluation {
+            expr: &common.expr,
+            times,
+            lookback_ms: common.lookback_ms,
+            samples_max: common.samples_max,
+        };
+        let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
+        Ok(answer(&shared, result, &common, begin, queued))
+    })
+    .await;
+    app.telemetry.query_evaluated(
+        answered.is_ok(),
+        Duration::from_nanos(app.monotonic_nanos().saturating_sub(begin)),
+    );
+    answered
+}
+
+/// An expression that is wrong in itself is a wrong parameter.
+fn api_error(error: kymo_query::Error) -> ApiError {
+    match error.kind() {
+        kymo_query::ErrorKind::Invalid => ApiError::parameter("query", error),
+        _ => error.into(),
+    }
+}
+
+fn answer(app: &App, mut result: QueryResult, common: &Common, begin: u64, queued: f64) -> Answer {
+    let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
+    let total = seconds_since(app, begin);
+    let stats = (!common.stats.is_empty()).then(|| stats(&result, total, queued).to_string());
+    let mut answer = Answer::new(|out| push_result(out, &result, stats.as_deref()));
+    answer.warnings = result.warnings;
+    answer.infos = result.infos;
+    answer.warn(truncated).warn(stats_warning(&common.stats))
+}
+
+fn truncate(value: &mut Value, limit: Option<usize>) -> bool {
+    let Some(limit) = limit else { return false };
+    let len = match value {
+        Value::Vector(samples) => {
+            let len = samples.len();
+            samples.truncate(limit);
+            len
+        }
+        Value::Matrix(series) => {
+            let len = series.len();
+            series.truncate(limit);
+            len
+        }
+        Value::Scalar(_) | Value::String { .. } => 0,
+    };
+    len > limit
+}
+
+fn stats_warning(stats: &str) -> Option<String> {
+    (!matches!(stats, "" | "true" | "all")).then(|| {
+        format!(
+            "value {stats:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
+             use \"true\" or \"all\""
+        )
+    })
+}
+
+/// Upstream's statistics. Evaluation is one step for us, so its parts have the same time.
+fn stats(result: &QueryResult, total: f64, queued: f64) -> serde_json::Value {
+    let evaluated = (total - queued).max(0.0);
+    json!({
+        "timings": {
+            "evalTotalTime": evaluated,
+            "resultSortTime": 0,
+            "queryPreparationTime": 0,
+            "innerEvalTime": evaluated,
+            "execQueueTime": queued,
+            "execTotalTime": total,
+        },
+        "samples": {
+            "totalQueryableSamples": result.stats.total_queryable_samples,
+            "samplesRead": result.stats.samples_read,
+            "peakSamples": result.stats.peak_samples,
+        },
+    })
+}
+
+fn seconds_since(app: &App, begin: u64) -> f64 {
+    app.monotonic_nanos().saturating_sub(begin) as f64 / 1e9
+}

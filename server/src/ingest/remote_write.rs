@@ -1,0 +1,169 @@
+//! Messages of remote write 1.0 and 2.0.
+
+use kymo_engine::{CommitError, Engine, Exemplar, Labels, Metadata, SeriesRef};
+use kymo_formats::{
+    DecodeError,
+    wire::{
+        MetricType,
+        remote_write::{v1, v2},
+    },
+};
+
+use super::{
+    Report,
+    rows::{Rows, SeriesKey, Stored},
+    validate,
+};
+
+/// A version of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// `prometheus.WriteRequest`
+    V1,
+    /// `io.prometheus.write.v2.Request`
+    V2,
+}
+
+/// Why a request was not stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IngestError {
+    /// It is no such message; nothing of it is stored.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The engine takes no rows; some of the request may be stored.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Stores the rows of `message`; returns when they are durable. What cannot be stored is in the report.
+pub(crate) fn store(
+    engine: &Engine,
+    version: Version,
+    message: &[u8],
+) -> Result<(Stored, Report), IngestError> {
+    let mut rows = Rows::new(engine);
+    match version {
+        Version::V1 => store_v1(&v1::WriteRequest::parse(message)?, &mut rows)?,
+        Version::V2 => store_v2(&v2::Request::parse(message)?, &mut rows)?,
+    }
+    Ok(rows.finish()?)
+}
+
+fn store_v1(request: &v1::WriteRequest<'_>, rows: &mut Rows<'_>) -> Result<(), CommitError> {
+    let mut scattered = Vec::new();
+    for series in request.series() {
+        let mut runs = series.raw_labels();
+        let mut raw = runs.next().unwrap_or_default();
+        if let Some(second) = runs.next() {
+            scattered.clear();
+            [raw, second].into_iter().chain(runs).for_each(|run| scattered.extend_from_slice(run));
+            raw = &scattered;
+        }
+        let key = SeriesKey { raw, pairs: &|| series.labels().collect() };
+        let Some(found) = rows.series(key, series.samples(), series.histograms())? else { continue };
+        for exemplar in series.exemplars() {
+            let labels = Labels::from_pairs(exemplar.labels());
+            rows.exemplar(found, Exemplar { labels, value: exemplar.value, ts: exemplar.ts });
+        }
+    }
+    for metadata in request.metadata() {
+        rows.metadata(metadata.family, metadata_of(metadata.metric_type, metadata.help, metadata.unit));
+    }
+    Ok(())
+}
+
+fn store_v2(request: &v2::Request<'_>, rows: &mut Rows<'_>) -> Result<(), CommitError> {
+    let mut raw = Vec::new();
+    for series in request.series() {
+        let (labels, metadata) = match (series.labels(), series.metadata()) {
+            (Ok(labels), Ok(metadata)) => (labels, metadata),
+            (Err(error), _) => {
+                rows.refuse(format_args!("parsing labels for series {}: {error}", Refs(&series)));
+                continue;
+            }
+            (_, Err(error)) => {
+                rows.refuse(format_args!("parsing metadata for series {}: {error}", Refs(&series)));
+                continue;
+            }
+        };
+        if series.samples().next().is_none() && series.histograms().next().is_none() {
+            rows.refuse(format_args!(
+                "TimeSeries must contain at least one sample or histogram for series {}",
+                validate::Pairs(&labels.collect::<Vec<_>>())
+            ));
+            continue;
+        }
+        raw_key(&mut raw, labels.clone());
+        let key = SeriesKey { raw: &raw, pairs: &|| labels.clone().collect() };
+        let Some(found) = rows.series(key, series.samples(), series.histograms())? else { continue };
+        push_exemplars(&series, found, rows);
+        if let Some(metadata) = metadata {
+            push_metadata(&metadata, labels, rows);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that stand for labels and cannot stand for others: each string with its length in front. The first byte
+/// is none that a message of version 1.0 begins its labels with, so that keys of both versions differ.
+fn raw_key<'a>(raw: &mut Vec<u8>, labels: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    raw.clear();
+    raw.push(2);
+    for (name, value) in labels {
+        for string in [name, value] {
+            raw.extend_from_slice(&(string.len() as u64).to_le_bytes());
+            raw.extend_from_slice(string);
+        }
+    }
+}
+
+fn push_exemplars(series: &v2::Series<'_>, found: SeriesRef, rows: &mut Rows<'_>) {
+    for exemplar in series.exemplars() {
+        match exemplar.labels() {
+            Ok(labels) => {
+                let labels = Labels::from_pairs(labels);
+                rows.exemplar(found, Exemplar { labels, value: exemplar.value, ts: exemplar.ts });
+            }
+            Err(error) => rows.refuse(format_args!("parsing exemplar for series {}: {error}", Refs(series))),
+        }
+    }
+}
+
+/// Metadata comes with each series here, and is about the family: the name without what a part of a histogram
+/// or summary adds to it.
+fn push_metadata<'a>(
+    metadata: &v2::Metadata<'_>,
+    mut labels: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    rows: &mut Rows<'_>,
+) {
+    if metadata.metric_type == MetricType::Unknown && metadata.help.is_empty() && metadata.unit.is_empty() {
+        return;
+    }
+    let Some((_, name)) = labels.find(|(name, _)| *name == b"__name__") else { return };
+    let suffixes: &[&[u8]] = match metadata.metric_type {
+        MetricType::Histogram | MetricType::GaugeHistogram => &[b"_bucket", b"_sum", b"_count"],
+        MetricType::Summary => &[b"_sum", b"_count"],
+        _ => &[],
+    };
+    let family = suffixes.iter().find_map(|suffix| name.strip_suffix(*suffix)).unwrap_or(name);
+    rows.metadata(family, metadata_of(metadata.metric_type, metadata.help, metadata.unit));
+}
+
+fn metadata_of(metric_type: MetricType, help: &[u8], unit: &[u8]) -> Metadata {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Metadata { kind: metric_type.as_str().to_owned(), help: text(help), unit: text(unit) }
+}
+
+/// References of a series as Go prints them: `[1 2 3]`, cut where nobody reads on.
+struct Refs<'s, 'a>(&'s v2::Series<'a>);
+
+impl std::fmt::Display for Refs<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const SHOWN_MAX: usize = 64;
+        f.write_str("[")?;
+        for (i, reference) in self.0.label_refs().take(SHOWN_MAX).enumerate() {
+            write!(f, "{}{reference}", if i > 0 { " " } else { "" })?;
+        }
+        f.write_str("]")
+    }
+}

@@ -1,0 +1,165 @@
+//! Resolves series, collects rows, commits them.
+
+use kymo_engine::{Batch, CommitError, Engine, Exemplar, HistogramValue, Metadata, RawHasher, SeriesRef};
+use kymo_formats::{
+    histogram::EXPONENTIAL_SCHEMA_MAX,
+    wire::remote_write::{HistogramSample, NativeHistogram, Sample},
+};
+
+use super::{Report, validate};
+
+/// Finest exponential schema that the specification reserves; what is finer than storage keeps is made coarser.
+const EXPONENTIAL_SCHEMA_RESERVED_MAX: i32 = 52;
+
+/// What was stored, and is durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) samples: u64,
+    pub(crate) histograms: u64,
+    pub(crate) exemplars: u64,
+    /// Rows, and series with all their rows, that were not stored.
+    pub(crate) refused: u64,
+}
+
+/// Names and values of labels as they were sent.
+pub(super) type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+
+/// A series of a request: bytes that stand for its labels, and how to read these bytes. Known series, nearly all,
+/// are found by the bytes alone.
+#[derive(Clone, Copy)]
+pub(super) struct SeriesKey<'k, 'a> {
+    /// A function of the labels as they were sent, and of nothing else.
+    pub(super) raw: &'k [u8],
+    pub(super) pairs: &'k dyn Fn() -> Pairs<'a>,
+}
+
+/// The rows of one request on their way into the engine.
+///
+/// What is too large for one commit goes into several. When a later one fails, the rows of the earlier ones stay:
+/// the sender sends all of them again, and repeats are welcome.
+pub(super) struct Rows<'e> {
+    engine: &'e Engine,
+    hasher: RawHasher,
+    batch: Option<Batch<'e>>,
+    stored: Stored,
+    pub(super) report: Report,
+}
+
+impl<'e> Rows<'e> {
+    pub(super) fn new(engine: &'e Engine) -> Self {
+        Self {
+            engine,
+            hasher: engine.raw_hasher(),
+            batch: None,
+            stored: Stored::default(),
+            report: Report::default(),
+        }
+    }
+
+    /// Adds the samples and histograms of a series, and says how to add more of it; `None` if it is refused.
+    pub(super) fn series(
+        &mut self,
+        key: SeriesKey<'_, '_>,
+        samples: impl Iterator<Item = Sample>,
+        histograms: impl Iterator<Item = HistogramSample>,
+    ) -> Result<Option<SeriesRef>, CommitError> {
+        let Some(mut series) = self.resolve(key) else { return Ok(None) };
+        for sample in samples {
+            if self.commit_if_large()? {
+                // The reference was good for the batch that has just ended.
+                let Some(again) = self.resolve(key) else { return Ok(None) };
+                series = again;
+            }
+            self.batch().float(series, sample.ts, sample.start_ts, sample.value);
+        }
+        for sample in histograms {
+            if self.commit_if_large()? {
+                let Some(again) = self.resolve(key) else { return Ok(None) };
+                series = again;
+            }
+            self.batch().histogram(series, sample.ts, sample.start_ts, value_of(sample.value));
+        }
+        Ok(Some(series))
+    }
+
+    /// Adds an exemplar of a series that was just added.
+    pub(super) fn exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
+        self.batch().exemplar(series, exemplar);
+    }
+
+    /// Tells about a metric family.
+    pub(super) fn metadata(&mut self, family: &[u8], metadata: Metadata) {
+        self.batch().metadata(&String::from_utf8_lossy(family), metadata);
+    }
+
+    /// Counts a series as refused.
+    pub(super) fn refuse(&mut self, reason: impl std::fmt::Display) {
+        self.stored.refused += 1;
+        self.report.add(reason);
+    }
+
+    /// Commits what is left; returns what was stored of the whole request, and why the rest was not.
+    pub(super) fn finish(mut self) -> Result<(Stored, Report), CommitError> {
+        self.commit()?;
+        Ok((self.stored, self.report))
+    }
+
+    fn batch(&mut self) -> &mut Batch<'e> {
+        let engine = self.engine;
+        self.batch.get_or_insert_with(|| engine.batch())
+    }
+
+    fn resolve(&mut self, key: SeriesKey<'_, '_>) -> Option<SeriesRef> {
+        let hash = self.hasher.hash(key.raw);
+        if let Some(series) = self.batch().known_series(hash, key.raw.len()) {
+            return Some(series);
+        }
+        let pairs = (key.pairs)();
+        let resolved = validate::labels(&pairs).and_then(|labels| {
+            self.batch()
+                .series(&labels, Some(hash))
+                .map_err(|refusal| format!("{refusal} for series {}", validate::Pairs(&pairs)))
+        });
+        resolved.map_err(|reason| self.refuse(reason)).ok()
+    }
+
+    fn commit_if_large(&mut self) -> Result<bool, CommitError> {
+        let is_large = self.batch.as_ref().is_some_and(Batch::is_large);
+        if is_large {
+            self.commit()?;
+        }
+        Ok(is_large)
+    }
+
+    fn commit(&mut self) -> Result<(), CommitError> {
+        let Some(batch) = self.batch.take() else { return Ok(()) };
+        let outcome = batch.commit()?;
+        self.stored.samples += outcome.floats;
+        self.stored.histograms += outcome.histograms;
+        self.stored.exemplars += outcome.exemplars;
+        self.stored.refused += outcome.refused_count;
+        for row in &outcome.refused {
+            self.report.add(format_args!("{} for series {}", row.reason, row.labels));
+        }
+        self.report.omit(outcome.refused_count - outcome.refused.len() as u64);
+        Ok(())
+    }
+}
+
+fn value_of(histogram: NativeHistogram) -> HistogramValue {
+    let too_fine = EXPONENTIAL_SCHEMA_MAX + 1..=EXPONENTIAL_SCHEMA_RESERVED_MAX;
+    let value = match histogram {
+        NativeHistogram::Integer(histogram) => HistogramValue::Integer(histogram),
+        NativeHistogram::Float(histogram) => HistogramValue::Float(histogram),
+    };
+    let schema = match &value {
+        HistogramValue::Integer(histogram) => histogram.schema,
+        HistogramValue::Float(histogram) => histogram.schema,
+    };
+    if !too_fine.contains(&schema) {
+        return value;
+    }
+    let mut float = value.to_float();
+    kymo_query::histogram::reduce_resolution(&mut float, EXPONENTIAL_SCHEMA_MAX);
+    HistogramValue::Float(float)
+}

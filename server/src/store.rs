@@ -1,0 +1,51 @@
+//! The engine as queries read it.
+
+use std::sync::Arc;
+
+use kymo_engine::{Engine, Labels, Matcher, SampleColumns, SelectedSeries};
+use kymo_query::{Error, ErrorKind, SelectRequest, Selection, SeriesReader, Source};
+
+/// Conditions that a series must all satisfy; a request may have several such sets.
+pub(crate) type Matchers = Vec<Matcher>;
+
+/// An engine, as a source of queries.
+#[derive(Debug)]
+pub(crate) struct EngineSource(pub(crate) Arc<Engine>);
+
+impl Source for EngineSource {
+    fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {
+        let mut found = self.0.select(request.matchers, request.start, request.end).map_err(query_error)?;
+        if request.limit > 0 {
+            found.series.truncate(request.limit);
+        }
+        let reader = |series| Box::new(Reader(series)) as Box<dyn SeriesReader>;
+        Ok(Selection { series: found.series.into_iter().map(reader).collect(), warnings: found.warnings })
+    }
+}
+
+struct Reader(SelectedSeries);
+
+impl SeriesReader for Reader {
+    fn labels(&self) -> &Labels {
+        self.0.labels()
+    }
+
+    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+        self.0.read(columns).map_err(query_error)
+    }
+}
+
+fn query_error(error: kymo_engine::Error) -> Error {
+    use kymo_engine::ErrorKind as Kind;
+    let kind = match error.kind() {
+        Kind::Invalid => ErrorKind::Invalid,
+        Kind::Limit => ErrorKind::Limit,
+        Kind::Unavailable => ErrorKind::Unavailable,
+        Kind::Corrupt => ErrorKind::Corrupt,
+        Kind::Execution => ErrorKind::Execution,
+        Kind::Timeout => ErrorKind::Timeout,
+        Kind::Canceled => ErrorKind::Canceled,
+        Kind::NotFound | Kind::Internal => ErrorKind::Internal,
+    };
+    Error::new(kind, error.to_string())
+}

@@ -1,0 +1,172 @@
+//! All metrics at one moment.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use kymo_engine::{Engine, EngineStats, SYNC_SECONDS_BOUNDS};
+
+use super::{
+    metrics::{DURATION_BOUNDS, Durations, Telemetry},
+    names::{self, Info},
+    process,
+};
+
+/// The values of one metric.
+#[derive(Debug)]
+pub(crate) struct Family {
+    pub(crate) info: &'static Info,
+    pub(crate) points: Vec<Point>,
+}
+
+/// One value: of a series of the family, or of a part of a histogram.
+#[derive(Debug)]
+pub(crate) struct Point {
+    /// `_bucket`, `_sum` and `_count` for parts of a histogram.
+    pub(crate) suffix: &'static str,
+    pub(crate) labels: Vec<(&'static str, String)>,
+    pub(crate) value: f64,
+}
+
+/// All metrics now. Without an engine (it is still being opened) those of the engine are missing.
+pub(crate) fn collect(telemetry: &Telemetry, engine: Option<&Engine>, start_ms: i64) -> Vec<Family> {
+    let mut families = Vec::new();
+    push(&mut families, &names::BUILD_INFO, vec![point([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
+    gauge(&mut families, &names::PROCESS_START, start_ms as f64 / 1000.0);
+    if let Some(usage) = process::usage() {
+        gauge(&mut families, &names::PROCESS_RESIDENT, usage.resident_bytes as f64);
+        gauge(&mut families, &names::PROCESS_CPU, usage.cpu_seconds);
+    }
+    requests(&mut families, telemetry);
+    if let Some(engine) = engine {
+        let stats = engine.stats();
+        head(&mut families, &stats);
+        wal(&mut families, &stats);
+        blocks(&mut families, &stats);
+    }
+    gauge(&mut families, &names::SELF_STORE_FAILURES, load(&telemetry.self_store_failures));
+    families
+}
+
+fn requests(families: &mut Vec<Family>, telemetry: &Telemetry) {
+    let routes = telemetry.http.lock().clone();
+    let mut answered = Vec::new();
+    let mut durations = Vec::new();
+    for (route, stats) in &routes {
+        for (code, count) in &stats.by_code {
+            answered.push(point([("handler", route.as_str()), ("code", &code.to_string())], *count as f64));
+        }
+        histogram(&mut durations, &[("handler", route.clone())], &stats.durations);
+    }
+    push(families, &names::HTTP_REQUESTS, answered);
+    push(families, &names::HTTP_DURATION, durations);
+    let rows = [
+        ("sample", &telemetry.samples),
+        ("histogram", &telemetry.histograms),
+        ("exemplar", &telemetry.exemplars),
+    ];
+    push(families, &names::WRITE_ROWS, rows.map(|(kind, count)| point([("kind", kind)], load(count))).into());
+    gauge(families, &names::WRITE_REFUSED, load(&telemetry.refused));
+    gauge(families, &names::WRITE_BYTES, load(&telemetry.write_bytes));
+    let outcomes = [("success", &telemetry.queries_ok), ("error", &telemetry.queries_failed)];
+    let queries = outcomes.map(|(outcome, count)| point([("outcome", outcome)], load(count)));
+    push(families, &names::QUERIES, queries.into());
+    let mut durations = Vec::new();
+    histogram(&mut durations, &[], &telemetry.query_duration.lock());
+    push(families, &names::QUERY_DURATION, durations);
+}
+
+fn head(families: &mut Vec<Family>, stats: &EngineStats) {
+    let head = &stats.head;
+    gauge(families, &names::SERIES, head.series as f64);
+    gauge(families, &names::SERIES_CREATED, head.series_created as f64);
+    gauge(families, &names::SAMPLES, head.samples_appended as f64);
+    gauge(families, &names::SEALED_CHUNKS, head.sealed_chunks as f64);
+    gauge(families, &names::LATE_SAMPLES, head.late_samples as f64);
+    gauge(families, &names::EXEMPLARS, head.exemplars as f64);
+    gauge(families, &names::HEAD_BYTES, super::head_bytes(stats) as f64);
+}
+
+fn wal(families: &mut Vec<Family>, stats: &EngineStats) {
+    let wal = &stats.wal;
+    gauge(families, &names::WAL_BYTES, wal.bytes_total as f64);
+    gauge(families, &names::WAL_SEGMENTS, wal.segments as f64);
+    gauge(families, &names::WAL_WAITING, wal.waiting as f64);
+    gauge(families, &names::WAL_FAILED, f64::from(u8::from(wal.failed)));
+    let mut syncs = Vec::new();
+    let seconds = wal.sync_nanos_total as f64 / 1e9;
+    push_histogram(&mut syncs, &[], &SYNC_SECONDS_BOUNDS, &wal.sync_buckets, seconds);
+    push(families, &names::WAL_SYNC, syncs);
+    let recovery = &stats.recovery;
+    let damaged = recovery.quarantined_bytes + recovery.checkpoint_damaged_bytes;
+    gauge(families, &names::RECOVERY_DAMAGED, damaged as f64);
+}
+
+fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
+    let mut levels: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
+    for block in &stats.blocks {
+        let (count, bytes) = levels.entry(block.level).or_default();
+        *count += 1;
+        *bytes += block.bytes;
+    }
+    let by_level = |value: fn(&(u64, u64)) -> u64| {
+        levels.iter().map(|(level, sums)| point([("level", &level.to_string())], value(sums) as f64)).collect()
+    };
+    push(families, &names::BLOCKS, by_level(|(count, _)| *count));
+    push(families, &names::BLOCK_BYTES, by_level(|(_, bytes)| *bytes));
+    let runs = [
+        (&names::FLUSHES, stats.flushes_total, stats.flush_failures_total),
+        (&names::COMPACTIONS, stats.compactions_total, stats.compaction_failures_total),
+    ];
+    for (info, succeeded, failed) in runs {
+        let outcomes = [("success", succeeded), ("error", failed)];
+        push(families, info, outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into());
+    }
+    gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
+}
+
+fn histogram(points: &mut Vec<Point>, labels: &[(&'static str, String)], durations: &Durations) {
+    push_histogram(points, labels, &DURATION_BOUNDS, &durations.counts, durations.sum_seconds);
+}
+
+/// Appends the parts of a classic histogram: cumulative buckets, sum, count. `counts` has one more than `bounds`.
+fn push_histogram(
+    points: &mut Vec<Point>,
+    labels: &[(&'static str, String)],
+    bounds: &[f64],
+    counts: &[u64],
+    sum: f64,
+) {
+    let mut part = |suffix, bound: Option<&str>, value| {
+        let mut labels = labels.to_vec();
+        labels.extend(bound.map(|bound| ("le", bound.to_owned())));
+        points.push(Point { suffix, labels, value });
+    };
+    let mut cumulative = 0;
+    for (i, count) in counts.iter().enumerate() {
+        cumulative += count;
+        let bound = bounds.get(i).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
+        part("_bucket", Some(&bound), cumulative as f64);
+    }
+    part("_sum", None, sum);
+    part("_count", None, cumulative as f64);
+}
+
+fn push(families: &mut Vec<Family>, info: &'static Info, points: Vec<Point>) {
+    if !points.is_empty() {
+        families.push(Family { info, points });
+    }
+}
+
+fn gauge(families: &mut Vec<Family>, info: &'static Info, value: f64) {
+    push(families, info, vec![point([], value)]);
+}
+
+fn point<const N: usize>(labels: [(&'static str, &str); N], value: f64) -> Point {
+    Point { suffix: "", labels: labels.map(|(name, value)| (name, value.to_owned())).into(), value }
+}
+
+fn load(counter: &AtomicU64) -> f64 {
+    counter.load(Ordering::Relaxed) as f64
+}

@@ -1,0 +1,112 @@
+//! Every metric of Kymo: name, kind and help. `docs/metrics.md` is made from this list.
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+impl Kind {
+    /// The word of the exposition format.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// What is fixed about a metric.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:ident, $help:literal;)*) => {
+        $(pub(crate) const $constant: Info = Info { name: $name, kind: Kind::$kind, help: $help };)*
+
+        /// All metrics, in the order in which they are shown.
+        #[cfg(test)]
+        pub(crate) const ALL: &[&Info] = &[$(&$constant),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = "kymo_build_info", Gauge, "Constant 1, labelled with the version.";
+    PROCESS_START = "process_start_time_seconds", Gauge, "When the process started, in seconds since 1970.";
+    PROCESS_RESIDENT = "process_resident_memory_bytes", Gauge, "Memory of the process that is in RAM.";
+    PROCESS_CPU = "process_cpu_seconds_total", Counter, "CPU time that the process has used, user and system.";
+    HTTP_REQUESTS = "kymo_http_requests_total", Counter, "Requests answered, by route and status code.";
+    HTTP_DURATION = "kymo_http_request_duration_seconds", Histogram,
+        "Time from the head of a request to the head of its answer, by route.";
+    WRITE_ROWS = "kymo_write_rows_total", Counter,
+        "Rows accepted by the write protocols and made durable, by kind: sample, histogram, exemplar.";
+    WRITE_REFUSED = "kymo_write_refused_rows_total", Counter,
+        "Refusals by storage of rows, or of whole series, in otherwise accepted requests.";
+    WRITE_BYTES = "kymo_write_received_bytes_total", Counter, "Bytes of write requests as received, compressed.";
+    QUERIES = "kymo_queries_total", Counter, "PromQL queries that were evaluated, by outcome: success, error.";
+    QUERY_DURATION = "kymo_query_duration_seconds", Histogram, "Time of PromQL queries, waiting included.";
+    SERIES = "kymo_engine_head_series", Gauge, "Series in memory.";
+    SERIES_CREATED = "kymo_engine_head_series_created_total", Counter, "Series that became known since the start.";
+    SAMPLES = "kymo_engine_samples_appended_total", Counter, "Samples accepted since the start.";
+    SEALED_CHUNKS = "kymo_engine_head_sealed_chunks", Gauge, "Sealed chunks that wait for the next flush.";
+    LATE_SAMPLES = "kymo_engine_head_late_samples", Gauge, "Late samples that wait for the next flush.";
+    EXEMPLARS = "kymo_engine_head_exemplars", Gauge, "Exemplars that are kept.";
+    HEAD_BYTES = "kymo_engine_head_bytes", Gauge, "Memory of the head.";
+    WAL_BYTES = "kymo_engine_wal_written_bytes_total", Counter, "Bytes written to the WAL since the start.";
+    WAL_SEGMENTS = "kymo_engine_wal_segments", Gauge, "Number of WAL segments.";
+    WAL_WAITING = "kymo_engine_wal_waiting_requests", Gauge, "Requests that wait for their rows to be durable.";
+    WAL_FAILED = "kymo_engine_wal_failed", Gauge, "1 when the WAL takes no more rows after a failed write or sync.";
+    WAL_SYNC = "kymo_engine_wal_sync_seconds", Histogram, "Time of syncs of the WAL.";
+    RECOVERY_DAMAGED = "kymo_engine_recovery_damaged_bytes", Gauge,
+        "Bytes of the WAL and its checkpoint that the last start found damaged and set aside.";
+    BLOCKS = "kymo_engine_blocks", Gauge, "Live blocks, by level.";
+    BLOCK_BYTES = "kymo_engine_block_bytes", Gauge, "Size of live blocks, by level.";
+    FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";
+    COMPACTIONS = "kymo_engine_compactions_total", Counter,
+        "Compactions since the start, by outcome: success, error.";
+    BLOCKS_EXPIRED = "kymo_engine_blocks_expired_total", Counter, "Blocks dropped by retention since the start.";
+    SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
+        "Attempts to store Kymo's own metrics that failed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+
+    #[test]
+    fn every_metric_has_a_good_name_and_a_help_text() {
+        for info in ALL {
+            assert!(info.help.ends_with('.'), "{} has no help text that is a sentence", info.name);
+            assert_eq!(info.name.ends_with("_total"), info.kind == Kind::Counter, "{}", info.name);
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test reads, and on request writes, a file of the source tree")]
+    fn the_document_is_up_to_date() {
+        let mut expected = String::from(
+            "# Metrics\n\nWhat `GET /metrics` shows, and what Kymo stores about itself with `job=\"kymo-self\"`. \
+             Generated from the source: run `UPDATE=1 cargo test -p kymo-server metrics`.\n\n\
+             | name | kind | meaning |\n| --- | --- | --- |\n",
+        );
+        for info in ALL {
+            writeln!(expected, "| `{}` | {} | {} |", info.name, info.kind.as_str(), info.help).unwrap();
+        }
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(DOCUMENT, &expected).unwrap();
+        }
+        let found = std::fs::read_to_string(DOCUMENT).unwrap_or_default();
+        assert_eq!(found, expected, "run UPDATE=1 cargo test -p kymo-server metrics");
+    }
+}

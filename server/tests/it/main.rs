@@ -1,0 +1,15 @@
+//! The server as its users meet it: a process, a port on loopback, HTTP.
+//!
+//! * `harness` - starts and stops servers, sends requests
+//! * `grafana` - what Grafana's Prometheus data source asks
+//! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
+//! * `bad_input` - requests that must not harm
+//! * `operation` - restarts, signals, admin calls, own metrics, the page
+
+mod bad_input;
+mod federate;
+mod grafana;
+mod harness;
+mod operation;
+mod remote_read;
+mod remote_write;
