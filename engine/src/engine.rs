@@ -129,12 +129,16 @@ impl Engine {
         }
         let lock_path = dir.join("LOCK");
         let lock = fs.lock(&lock_path).map_err(|source| Error::Locked { path: lock_path, source })?;
-        let (manifest, version) = ManifestStore::open(env, &dir.join("manifest"))?;
+        let manifest_dir = dir.join("manifest");
+        recovery::check_manifest(&**fs, &manifest_dir, &block_dir)?;
+        let (manifest, version) = ManifestStore::open(env, &manifest_dir)?;
         fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let (recovery, segment) = recovery::replay(fs, &wal_dir, &version, &head)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
+        // What a crash left behind the last flush.
+        wal.remove_before(version.wal_start().segment)?;
         info!(dir = %dir.display(), blocks = version.blocks().len(), series = head.stats().series, "store opened");
         let newest_ts = head.stats().newest_ts;
         let inner = Inner {

@@ -28,9 +28,14 @@ impl Evaluator<'_> {
     }
 
     /// 1 at the steps at which no series has a sample in its window.
-    pub(crate) fn eval_absent_over_time(&self, call: &promql::Call, notes: &mut Notes) -> Result<Evaluated, Error> {
+    pub(crate) fn eval_absent_over_time(
+        &self,
+        call: &promql::Call,
+        notes: &mut Notes,
+    ) -> Result<Evaluated, Error> {
         let present_function = WindowFunction::new(|_: &Window<'_>, _| Ok(Some(Sample::Float(1.0))));
-        let arguments = self.window_arguments(call, WindowFunction { keeps_name: true, ..present_function }, notes)?;
+        let arguments =
+            self.window_arguments(call, WindowFunction { keeps_name: true, ..present_function }, notes)?;
         let mut present = vec![false; self.grid.steps];
         self.run_window_call(call, arguments, notes, &mut |part, _| {
             mark(&part, &mut present);

@@ -198,7 +198,9 @@ impl Column {
         let floats = self.values.len().checked_sub(1).map(|last| (self.first, self.first + last));
         let histograms = self.histograms.first().zip(self.histograms.last()).map(|(a, b)| (a.0, b.0));
         match (floats, histograms) {
-            (Some(floats), Some(histograms)) => Some((floats.0.min(histograms.0), floats.1.max(histograms.1))),
+            (Some(floats), Some(histograms)) => {
+                Some((floats.0.min(histograms.0), floats.1.max(histograms.1)))
+            }
             (floats, histograms) => floats.or(histograms),
         }
     }
@@ -220,7 +222,8 @@ impl Column {
 
     /// What the column counts against the sample limit: a float is one, a histogram what its size says.
     pub(crate) fn weight(&self) -> usize {
-        self.values.len() + self.histograms.iter().map(|(_, histogram)| histogram_weight(histogram)).sum::<usize>()
+        self.values.len()
+            + self.histograms.iter().map(|(_, histogram)| histogram_weight(histogram)).sum::<usize>()
     }
 }
 

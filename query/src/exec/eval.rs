@@ -54,7 +54,12 @@ impl Evaluator<'_> {
 
     /// The series of an instant vector, in parts: where `expr` can be evaluated series by series, only a part
     /// is in memory at a time.
-    pub(crate) fn for_each_part(&self, expr: &Expr, notes: &mut Notes, consume: Consume<'_>) -> Result<(), Error> {
+    pub(crate) fn for_each_part(
+        &self,
+        expr: &Expr,
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
         if self.grid.steps == 0 {
             return Ok(());
         }
@@ -117,7 +122,9 @@ impl Evaluator<'_> {
             return Ok(value);
         }
         match value {
-            Evaluated::Scalar(values) => Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect())),
+            Evaluated::Scalar(values) => {
+                Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect()))
+            }
             Evaluated::Vector(mut series) => {
                 for series in &mut series {
                     series.drop_name = true;

@@ -84,7 +84,9 @@ impl Evaluator<'_> {
                 Found::Histogram(_) => is_float = false,
             });
             if !is_float {
-                return Err(execution(format!("this should be an info metric, with float samples: {labels}")));
+                return Err(execution(format!(
+                    "this should be an info metric, with float samples: {labels}"
+                )));
             }
             let count = column.len() as u64;
             self.shared.budget.charge(column.weight())?;

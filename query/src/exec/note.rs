@@ -254,7 +254,8 @@ impl Note {
                 metric,
             ),
             Self::FractionNans { metric } => for_metric(
-                "input to histogram_fraction has NaN observations, which are excluded from all fractions".to_owned(),
+                "input to histogram_fraction has NaN observations, which are excluded from all fractions"
+                    .to_owned(),
                 metric,
             ),
             Self::CounterResetCollision { operation } => {

@@ -4,9 +4,7 @@ use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 use rayon::prelude::*;
 
 use super::{
-    Column, Evaluator, Notes, Series,
-    bucketless::BucketlessReader,
-    column::histogram_weight,
+    Column, Evaluator, Notes, Series, bucketless::BucketlessReader, column::histogram_weight,
     context::Consume,
 };
 use crate::{

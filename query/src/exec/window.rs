@@ -52,7 +52,9 @@ impl WindowCall<'_> {
     pub(crate) fn check_extension(&self) -> Result<(), Error> {
         let (allowed, modifier, functions) = match self.extension {
             Extension::Plain => return Ok(()),
-            Extension::Anchored => (self.function.anchored, "anchored", "changes, delta, increase, rate, resets"),
+            Extension::Anchored => {
+                (self.function.anchored, "anchored", "changes, delta, increase, rate, resets")
+            }
             Extension::Smoothed => (self.function.smoothed, "smoothed", "delta, increase, rate"),
         };
         if allowed {
@@ -272,7 +274,10 @@ mod tests {
             histograms: Vec::new(),
         };
         drop_stale(&mut columns);
-        assert_eq!((columns.ts, columns.values, columns.start_ts), (vec![1, 3], vec![1.0, 3.0], vec![10, 30]));
+        assert_eq!(
+            (columns.ts, columns.values, columns.start_ts),
+            (vec![1, 3], vec![1.0, 3.0], vec![10, 30])
+        );
     }
 
     #[test]

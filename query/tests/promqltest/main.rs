@@ -15,7 +15,8 @@ const PASSED_MIN: usize = CASES;
 
 /// Scripts of a directory, sorted.
 fn scripts(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let entries =
+        std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
     paths.sort();
@@ -58,7 +59,8 @@ fn own_scripts() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/promql");
     let mut cases = 0;
     for path in scripts(&directory) {
-        let report = run(&path, EngineOptions::default()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let report = run(&path, EngineOptions::default())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!(report.failures, [], "{}", path.display());
         cases += report.cases;
     }

@@ -40,7 +40,10 @@ pub(crate) async fn federate(
         Ok::<_, PlainError>(page(&newest, &config.external_labels))
     };
     let page = tokio::task::spawn_blocking(work).await.map_err(|_| {
-        PlainError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the request failed by a bug in the server")
+        PlainError::new(
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "the request failed by a bug in the server",
+        )
     })??;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8")], page)
         .into_response())

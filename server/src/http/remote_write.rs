@@ -76,9 +76,10 @@ async fn receive(
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(_) => {
-            Err(PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed by a bug in the server"))
-        }
+        Err(_) => Err(PlainError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the request failed by a bug in the server",
+        )),
     }
 }
 
@@ -146,7 +147,8 @@ fn is_compressed(headers: &HeaderMap) -> Result<bool, PlainError> {
 }
 
 fn check_length(headers: &HeaderMap) -> Result<(), PlainError> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > ingest::BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
@@ -210,9 +212,8 @@ mod tests {
 
     #[test]
     fn only_snappy_and_nothing_are_encodings() {
-        let encoding = |value| {
-            is_compressed(&headers(&[("content-encoding", value)])).map_err(|error| error.status)
-        };
+        let encoding =
+            |value| is_compressed(&headers(&[("content-encoding", value)])).map_err(|error| error.status);
         assert_eq!(encoding("snappy"), Ok(true));
         assert_eq!(encoding(""), Ok(false));
         assert_eq!(is_compressed(&HeaderMap::new()).unwrap(), false);

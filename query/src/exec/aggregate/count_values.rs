@@ -18,7 +18,11 @@ use crate::{
 
 impl Evaluator<'_> {
     /// How many elements of a group have each value; the value becomes a label.
-    pub(super) fn aggregate_count_values(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+    pub(super) fn aggregate_count_values(
+        &self,
+        aggregate: &Aggregate,
+        notes: &mut Notes,
+    ) -> Result<Vec<Series>, Error> {
         let Some(Expr::String(label)) = aggregate.param.as_ref().map(Expr::unparenthesized) else {
             return Err(internal("count_values without a label name"));
         };
