@@ -118,3 +118,32 @@ fn absolute(deltas: &[i64]) -> Vec<f64> {
         })
         .collect()
 }
+
+/// A native histogram in the form in which it was sent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HistogramValue {
+    /// Integer counts.
+    Integer(Histogram),
+    /// Float counts.
+    Float(FloatHistogram),
+}
+
+impl HistogramValue {
+    /// Sum of the observations; the stale marker when the sample is stale.
+    #[must_use]
+    pub const fn sum(&self) -> f64 {
+        match self {
+            Self::Integer(histogram) => histogram.sum,
+            Self::Float(histogram) => histogram.sum,
+        }
+    }
+
+    /// The float form, which queries work on.
+    #[must_use]
+    pub fn to_float(&self) -> FloatHistogram {
+        match self {
+            Self::Integer(histogram) => histogram.to_float(),
+            Self::Float(histogram) => histogram.clone(),
+        }
+    }
+}

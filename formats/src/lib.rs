@@ -4,8 +4,18 @@
 //! [`DecodeError`] that names what was expected and where; none of them panics.
 #![deny(clippy::indexing_slicing)]
 
+pub mod bits;
+pub mod block;
+pub mod checksum;
+pub mod codec;
+pub mod cursor;
 mod error;
 pub mod histogram;
+pub mod index;
+#[cfg(test)]
+mod test_config;
+pub mod varint;
+pub mod wal;
 pub mod wire;
 
 pub use error::DecodeError;

@@ -11,8 +11,9 @@ mod sample;
 mod time;
 
 pub use {
+    kymo_formats::histogram::HistogramValue,
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
-    sample::{HistogramSample, HistogramValue, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
+    sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
     time::Millis,
 };

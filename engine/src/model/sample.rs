@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kymo_formats::histogram::{FloatHistogram, Histogram};
+use kymo_formats::histogram::FloatHistogram;
 
 /// Bits of the NaN that Prometheus writes when a series disappears.
 ///
@@ -19,35 +19,6 @@ pub const fn stale_nan() -> f64 {
 #[must_use]
 pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
-}
-
-/// A native histogram in the form in which it was sent.
-#[derive(Debug, Clone, PartialEq)]
-pub enum HistogramValue {
-    /// Integer counts.
-    Integer(Histogram),
-    /// Float counts.
-    Float(FloatHistogram),
-}
-
-impl HistogramValue {
-    /// Sum of the observations; the stale marker when the sample is stale.
-    #[must_use]
-    pub const fn sum(&self) -> f64 {
-        match self {
-            Self::Integer(histogram) => histogram.sum,
-            Self::Float(histogram) => histogram.sum,
-        }
-    }
-
-    /// The float form, which queries work on.
-    #[must_use]
-    pub fn to_float(&self) -> FloatHistogram {
-        match self {
-            Self::Integer(histogram) => histogram.to_float(),
-            Self::Float(histogram) => histogram.clone(),
-        }
-    }
 }
 
 /// One native histogram of a series at one time.

@@ -1,0 +1,98 @@
+//! What can go wrong with a block file.
+
+use std::{io, path::PathBuf};
+
+use kymo_formats::{DecodeError, index::TooLarge};
+
+use crate::{error::ErrorKind, model::Labels};
+
+/// An operation on a block that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The file system refused.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The bytes of the file are not what was written.
+    #[error(
+        "checksum mismatch in {path}, {what} at byte {offset}: expected {expected:08x}, found {found:08x}"
+    )]
+    Checksum {
+        /// The block file.
+        path: PathBuf,
+        /// The section or page.
+        what: &'static str,
+        /// Where it starts, in bytes from the start of the file.
+        offset: u64,
+        /// The checksum kept in the file.
+        expected: u32,
+        /// That of the bytes found.
+        found: u32,
+    },
+    /// The file is not a block of a known version, or its structure contradicts itself.
+    #[error("damaged block {path}: {what} at byte {offset}")]
+    Corrupt {
+        /// The block file.
+        path: PathBuf,
+        /// What was being read.
+        what: &'static str,
+        /// Where, in bytes from the start of the part that was being read: a section, or the file.
+        offset: usize,
+    },
+    /// The file holds another block than its name and the manifest say.
+    #[error("{path} holds block {found}, expected {expected}")]
+    WrongBlock {
+        /// The block file.
+        path: PathBuf,
+        /// The id asked for.
+        expected: u64,
+        /// The id in the file.
+        found: u64,
+    },
+    /// What is being written exceeds the format.
+    #[error("cannot write block {path}")]
+    TooLarge {
+        /// The block file.
+        path: PathBuf,
+        /// What exceeds it.
+        source: TooLarge,
+    },
+    /// Series were added in the wrong order: the index would be wrong.
+    #[error("series {series} out of order while writing {path}")]
+    Unordered {
+        /// The block file.
+        path: PathBuf,
+        /// The series that came too late.
+        series: Labels,
+    },
+}
+
+impl BlockError {
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
+            Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Checksum { .. } | Self::Corrupt { .. } | Self::WrongBlock { .. } => ErrorKind::Corrupt,
+            Self::TooLarge { .. } => ErrorKind::Limit,
+            Self::Unordered { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// For [`Result::map_err`]: a failed `action` on `path`.
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.into(), source }
+    }
+
+    /// For [`Result::map_err`]: bytes of `path` that do not decode.
+    pub(crate) fn corrupt(path: impl Into<PathBuf>) -> impl FnOnce(DecodeError) -> Self {
+        move |error| Self::Corrupt { path: path.into(), what: error.what, offset: error.offset }
+    }
+}

@@ -1,0 +1,342 @@
+//! A block file, mapped, as an index and chunks.
+//!
+//! Opening verifies header, footer and the summary. Every other section is verified on first use, chunk
+//! data page by page as it is read; what has been found whole is not looked at again.
+
+use std::{
+    ops::Range,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use kymo_formats::{
+    DecodeError,
+    block::{
+        PAGE_BYTES, footer,
+        header::{HEADER_BYTES, Header},
+        meta::BlockSummary,
+        section::{SectionEntry, SectionKind},
+    },
+    checksum::crc32,
+    index::{
+        chunk_directory::{self, ChunkDirectory, ChunkEntry},
+        fingerprints::Fingerprints,
+        stats::{self, MetricStats},
+    },
+};
+use roaring::RoaringBitmap;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::{BlockError, BlockInfo, pages::VerifiedPages};
+use crate::{
+    env::{Fs, Mapping},
+    index::{self, IndexBytes, IndexReader, LabelsCursor, MatcherCache},
+    model::{Labels, Matcher},
+};
+
+/// Version of every section that this reader knows.
+const SECTION_VERSION: u16 = 1;
+
+/// An open block.
+#[derive(Debug)]
+pub struct BlockReader {
+    info: BlockInfo,
+    map: Mapping,
+    sections: Vec<Section>,
+    chunk_data: Range<usize>,
+    pages: VerifiedPages,
+    matchers: MatcherCache,
+}
+
+#[derive(Debug)]
+struct Section {
+    entry: SectionEntry,
+    range: Range<usize>,
+    verified: AtomicBool,
+}
+
+impl BlockReader {
+    /// Opens the block `id`, which lies at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a block of a known version, is another block, or is damaged in
+    /// what is verified here.
+    pub fn open(fs: &dyn Fs, path: &Path, id: u64) -> Result<Self, BlockError> {
+        let map = fs.map(path).map_err(BlockError::io("map", path))?;
+        let header = Header::decode(&map).map_err(BlockError::corrupt(path))?;
+        if header.block_id != id {
+            return Err(BlockError::WrongBlock {
+                path: path.to_owned(),
+                expected: id,
+                found: header.block_id,
+            });
+        }
+        let sections = section_table(&map).map_err(BlockError::corrupt(path))?;
+        let info = BlockInfo {
+            id,
+            path: path.to_owned(),
+            file_bytes: map.len() as u64,
+            summary: BlockSummary::default(),
+        };
+        let mut reader = Self {
+            info,
+            map,
+            sections,
+            chunk_data: 0..0,
+            pages: VerifiedPages::new(0),
+            matchers: MatcherCache::default(),
+        };
+        reader.chunk_data = reader.find(SectionKind::CHUNKS)?.range.clone();
+        reader.pages = VerifiedPages::new(reader.chunk_data.len());
+        reader.info.summary =
+            BlockSummary::decode(reader.section(SectionKind::META)?).map_err(BlockError::corrupt(path))?;
+        Ok(reader)
+    }
+
+    /// Id, path, length and summary.
+    #[must_use]
+    pub const fn info(&self) -> &BlockInfo {
+        &self.info
+    }
+
+    /// Ranks of the series that satisfy all `matchers`.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn select(&self, matchers: &[Matcher]) -> Result<RoaringBitmap, BlockError> {
+        index::select(&self.index()?, matchers).map_err(self.corrupt())
+    }
+
+    /// Label names of the series that satisfy all `matchers`, sorted.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<Vec<u8>>, BlockError> {
+        index::label_names(&self.index()?, matchers).map_err(self.corrupt())
+    }
+
+    /// Values of the label `name` in the series that satisfy all `matchers`, sorted.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn label_values(&self, name: &[u8], matchers: &[Matcher]) -> Result<Vec<Vec<u8>>, BlockError> {
+        index::label_values(&self.index()?, name, matchers).map_err(self.corrupt())
+    }
+
+    /// The series of the block, for reading labels and chunks: cheapest when asked in the order of ranks.
+    ///
+    /// # Errors
+    /// When the index or the chunk directory is damaged.
+    pub fn series(&self) -> Result<BlockSeries<'_>, BlockError> {
+        let directory = self.section(SectionKind::CHUNK_DIRECTORY)?;
+        let directory = ChunkDirectory::parse(directory).map_err(self.corrupt())?;
+        let index = self.index()?;
+        if directory.len() != index.series_count() {
+            return Err(self.corrupt()(DecodeError::new("chunk directory", 8)));
+        }
+        Ok(BlockSeries {
+            block: self,
+            labels: index.labels(),
+            chunks: directory.cursor(),
+            len: directory.len(),
+        })
+    }
+
+    /// The labels of the series `rank`. For more than one use [`Self::series`].
+    ///
+    /// # Errors
+    /// When there is no such series, or the index is damaged.
+    pub fn labels(&self, rank: u32) -> Result<Labels, BlockError> {
+        self.index()?.labels().get(rank).map_err(self.corrupt())
+    }
+
+    /// The rank of the series `labels`, if the block has it.
+    ///
+    /// # Errors
+    /// When the index is damaged.
+    pub fn rank(&self, labels: &Labels) -> Result<Option<u32>, BlockError> {
+        let section = self.section(SectionKind::FINGERPRINTS)?;
+        let fingerprints = Fingerprints::parse(section).map_err(self.corrupt())?;
+        let mut cursor = self.index()?.labels();
+        for rank in fingerprints.candidates(xxh3_128(labels.canonical())) {
+            if cursor.get(rank).map_err(self.corrupt())? == *labels {
+                return Ok(Some(rank));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The bytes of a chunk of this block.
+    ///
+    /// # Errors
+    /// When a page that holds part of it is damaged; chunks on other pages can be read all the same.
+    pub fn chunk(&self, chunk: &ChunkEntry) -> Result<&[u8], BlockError> {
+        let range = || {
+            let start = usize::try_from(chunk.offset).ok()?;
+            let end = start.checked_add(usize::try_from(chunk.len).ok()?)?;
+            (end <= self.chunk_data.len()).then_some(start..end)
+        };
+        let range = range().ok_or_else(|| self.corrupt()(DecodeError::new("chunk", self.chunk_data.end)))?;
+        self.chunk_bytes(range, &self.pages)
+    }
+
+    /// Series, chunks, samples and bytes of each metric.
+    ///
+    /// # Errors
+    /// When the section is damaged.
+    pub fn stats(&self) -> Result<Vec<MetricStats>, BlockError> {
+        stats::decode(self.section(SectionKind::STATS)?).map_err(self.corrupt())
+    }
+
+    /// Verifies every byte of the file, also what was found whole before: storage can go bad later.
+    ///
+    /// # Errors
+    /// The first damage found.
+    pub fn verify(&self) -> Result<(), BlockError> {
+        for section in self.sections.iter().filter(|section| section.entry.kind != SectionKind::CHUNKS) {
+            self.verify_section(section)?;
+        }
+        self.verify_padding()?;
+        let fresh = VerifiedPages::new(self.chunk_data.len());
+        self.chunk_bytes(0..self.chunk_data.len(), &fresh).map(|_| ())
+    }
+
+    /// `range` of the chunk data, its pages verified unless `pages` says that they have been.
+    fn chunk_bytes(&self, range: Range<usize>, pages: &VerifiedPages) -> Result<&[u8], BlockError> {
+        let data = &self.map[self.chunk_data.clone()];
+        let checksums = self.section(SectionKind::CHUNK_PAGES)?;
+        if checksums.len() != data.len().div_ceil(PAGE_BYTES) * size_of::<u32>() {
+            return Err(self.corrupt()(DecodeError::new("chunk page checksums", checksums.len())));
+        }
+        pages.verify(data, checksums, range.start, range.end).map_err(|damage| BlockError::Checksum {
+            path: self.info.path.clone(),
+            what: "chunk page",
+            offset: (self.chunk_data.start + damage.offset) as u64,
+            expected: damage.expected,
+            found: damage.found,
+        })?;
+        Ok(&data[range])
+    }
+
+    /// Nothing is kept between the sections, so nothing may have changed there.
+    fn verify_padding(&self) -> Result<(), BlockError> {
+        let mut used: Vec<_> = self.sections.iter().map(|section| section.range.clone()).collect();
+        let footer_bytes = self.sections.len() * SectionEntry::BYTES + footer::TAIL_BYTES;
+        used.push(self.map.len() - footer_bytes..self.map.len());
+        used.sort_by_key(|range| range.start);
+        let mut position = HEADER_BYTES;
+        for range in used {
+            if range.start < position || self.map[position..range.start].iter().any(|byte| *byte != 0) {
+                return Err(self.corrupt()(DecodeError::new("padding", position)));
+            }
+            position = range.end;
+        }
+        Ok(())
+    }
+
+    fn index(&self) -> Result<IndexReader<'_>, BlockError> {
+        let bytes = IndexBytes {
+            names: self.section(SectionKind::LABEL_NAMES)?,
+            directory: self.section(SectionKind::LABEL_DIRECTORY)?,
+            values: self.section(SectionKind::LABEL_VALUES)?,
+            postings: self.section(SectionKind::POSTINGS)?,
+            series: self.section(SectionKind::SERIES)?,
+        };
+        IndexReader::new(bytes, &self.matchers).map_err(self.corrupt())
+    }
+
+    /// The bytes of a section, verified.
+    fn section(&self, kind: SectionKind) -> Result<&[u8], BlockError> {
+        let section = self.find(kind)?;
+        // Relaxed: the flag says something about bytes that never change, and guards nothing else.
+        if !section.verified.load(Ordering::Relaxed) {
+            self.verify_section(section)?;
+            section.verified.store(true, Ordering::Relaxed);
+        }
+        Ok(&self.map[section.range.clone()])
+    }
+
+    fn find(&self, kind: SectionKind) -> Result<&Section, BlockError> {
+        let section = self.sections.iter().find(|section| section.entry.kind == kind);
+        section
+            .filter(|section| section.entry.version == SECTION_VERSION)
+            .ok_or_else(|| self.corrupt()(DecodeError::new(kind.name(), 0)))
+    }
+
+    fn verify_section(&self, section: &Section) -> Result<(), BlockError> {
+        let (expected, found) = (section.entry.crc, crc32(&self.map[section.range.clone()]));
+        if expected == found {
+            return Ok(());
+        }
+        Err(BlockError::Checksum {
+            path: self.info.path.clone(),
+            what: section.entry.kind.name(),
+            offset: section.entry.offset,
+            expected,
+            found,
+        })
+    }
+
+    fn corrupt(&self) -> impl FnOnce(DecodeError) -> BlockError {
+        BlockError::corrupt(&self.info.path)
+    }
+}
+
+fn section_table(file: &[u8]) -> Result<Vec<Section>, DecodeError> {
+    let sections = footer::decode(file)?.into_iter().map(|entry| {
+        let range = entry.range(file.len())?;
+        Ok(Section { entry, range, verified: AtomicBool::new(false) })
+    });
+    sections.collect()
+}
+
+/// The series of a block, read one after another.
+#[derive(Debug)]
+pub struct BlockSeries<'a> {
+    block: &'a BlockReader,
+    labels: LabelsCursor<'a>,
+    chunks: chunk_directory::Cursor<'a>,
+    len: u32,
+}
+
+impl BlockSeries<'_> {
+    /// Number of series.
+    #[must_use]
+    pub const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is no series.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The labels of the series `rank`.
+    ///
+    /// # Errors
+    /// When there is no such series, or the index is damaged.
+    pub fn labels(&mut self, rank: u32) -> Result<Labels, BlockError> {
+        self.labels.get(rank).map_err(self.block.corrupt())
+    }
+
+    /// Appends to `out` the chunks of the series `rank` that may have samples in `[start, end)`, in order.
+    ///
+    /// # Errors
+    /// When there is no such series, or the chunk directory is damaged.
+    pub fn chunks(
+        &mut self,
+        rank: u32,
+        range: Range<i64>,
+        out: &mut Vec<ChunkEntry>,
+    ) -> Result<(), BlockError> {
+        let from = out.len();
+        self.chunks.get(rank, out).map_err(self.block.corrupt())?;
+        let mut position = 0;
+        out.retain(|chunk| {
+            position += 1;
+            position <= from || (chunk.meta.min_ts < range.end && chunk.meta.max_ts >= range.start)
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! Which blocks to merge next: pure, blocks in and a choice out.
+//!
+//! Of several things to do the lowest level comes first, and within it the oldest window. A merge takes
+//! every block of its level and below in the window, so that "the first one written wins" can be decided
+//! among them alone. A block that reaches over the edge of a closed window is first split at the edges.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::levels::{Level, Levels};
+
+/// The most blocks one merge reads: bounds memory and the time until something is gained.
+const INPUTS_MAX: usize = 64;
+/// As many late blocks of a window are merged into its block whatever their size: more would slow down reads.
+const LATE_BLOCKS_MAX: usize = 4;
+/// Late blocks are merged once they have this part of the size of the window's block: rewriting it for
+/// every few late samples would cost more than reading around them.
+const LATE_BYTES_PART: u64 = 8;
+/// Without new data a window closes this long after it would have: the senders are gone, or their clocks are
+/// behind.
+const IDLE_GRACE_MS: i64 = 60 * 60 * 1000;
+
+/// What a plan needs to know of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanBlock {
+    /// Its id.
+    pub id: u64,
+    /// Age of the oldest data in it; see [`kymo_formats::block::meta::BlockSummary::sequence`].
+    pub sequence: u64,
+    /// Its level.
+    pub level: u8,
+    /// The time it covers.
+    pub range: Range<i64>,
+    /// Length of its file.
+    pub bytes: u64,
+    /// Whether a deletion that is younger than the block concerns it. A block that was written after the
+    /// deletion has it applied, so rewriting a block ends this.
+    pub deletions: bool,
+}
+
+/// How far time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataTime {
+    /// The newest accepted timestamp.
+    pub newest_ts: i64,
+    /// The wall clock, in milliseconds.
+    pub now: i64,
+}
+
+/// How eager a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// What is worth doing: closed windows, and late data that has become much.
+    Due,
+    /// All that can be done, as an operator asked: open windows count as closed, blocks go straight to the
+    /// highest level, and deletions are carried out.
+    Everything,
+}
+
+/// Blocks to be replaced by others with the same data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The blocks to read, the oldest data first: of samples with the same time the first one wins.
+    pub inputs: Vec<u64>,
+    /// Level of the new blocks.
+    pub level: u8,
+    /// Age of the new blocks: that of the oldest input.
+    pub sequence: u64,
+    /// No new block reaches over a multiple of this.
+    pub window_ms: i64,
+    /// Samples per chunk to aim at.
+    pub chunk_samples: u32,
+}
+
+/// The next thing to do with `blocks`, the live ones, if there is any. Blocks that were found damaged are
+/// left out by the caller. Doing it and asking again comes to an end.
+#[must_use]
+pub fn plan(blocks: &[PlanBlock], levels: &Levels, time: DataTime, urgency: Urgency) -> Option<Choice> {
+    let mut blocks: Vec<_> = blocks.iter().filter(|block| !block.range.is_empty()).collect();
+    blocks.sort_by_key(|block| (block.sequence, block.id));
+    match urgency {
+        Urgency::Due => levels.iter().find_map(|level| plan_level(&blocks, level, levels, time, urgency)),
+        Urgency::Everything => plan_level(&blocks, levels.top(), levels, time, urgency),
+    }
+}
+
+fn plan_level(
+    blocks: &[&PlanBlock],
+    level: &Level,
+    levels: &Levels,
+    time: DataTime,
+    urgency: Urgency,
+) -> Option<Choice> {
+    let closed = |window: &Range<i64>| urgency == Urgency::Everything || is_closed(window, level, time);
+    let mut windows: BTreeMap<i64, Vec<&PlanBlock>> = BTreeMap::new();
+    for &block in blocks.iter().filter(|block| block.level <= level.level) {
+        let window = level.window(block.range.start);
+        if level.holds(&block.range) {
+            windows.entry(window.start).or_default().push(block);
+        } else if closed(&window) && (block.level < level.level || urgency == Urgency::Everything) {
+            return Some(split(block, level, levels, urgency));
+        }
+    }
+    windows.into_iter().find_map(|(start, blocks)| {
+        let due = closed(&level.window(start)) && is_due(&blocks, level, urgency);
+        due.then(|| merge(&blocks, level)).flatten()
+    })
+}
+
+fn is_closed(window: &Range<i64>, level: &Level, time: DataTime) -> bool {
+    let closes = window.end.saturating_add(level.grace_ms);
+    time.newest_ts >= closes || time.now >= closes.saturating_add(IDLE_GRACE_MS)
+}
+
+/// Whether merging `blocks`, all those in one closed window, is worth it.
+fn is_due(blocks: &[&PlanBlock], level: &Level, urgency: Urgency) -> bool {
+    let (own, late): (Vec<&PlanBlock>, Vec<&PlanBlock>) =
+        blocks.iter().partition(|block| block.level == level.level);
+    if own.len() > 1 {
+        return true;
+    }
+    match urgency {
+        Urgency::Everything => !late.is_empty() || own.iter().any(|block| block.deletions),
+        Urgency::Due => {
+            let bytes = |blocks: &[&PlanBlock]| blocks.iter().map(|block| block.bytes).sum::<u64>();
+            late.len() >= LATE_BLOCKS_MAX
+                || !late.is_empty() && bytes(&late).saturating_mul(LATE_BYTES_PART) >= bytes(&own)
+        }
+    }
+}
+
+fn merge(blocks: &[&PlanBlock], level: &Level) -> Option<Choice> {
+    let inputs: Vec<_> = blocks.iter().take(INPUTS_MAX).map(|block| block.id).collect();
+    Some(Choice {
+        inputs,
+        level: level.level,
+        sequence: blocks.first()?.sequence,
+        window_ms: level.window_ms,
+        chunk_samples: level.chunk_samples,
+    })
+}
+
+/// Splits one block, alone: merged with others its parts would get the age of the oldest of them, and win
+/// where they should not.
+fn split(block: &PlanBlock, level: &Level, levels: &Levels, urgency: Urgency) -> Choice {
+    // In parts that fit the lowest level they fit every level, and each goes its own way from there.
+    let window = match urgency {
+        Urgency::Due => levels.bottom(),
+        Urgency::Everything => level,
+    };
+    Choice {
+        inputs: vec![block.id],
+        level: block.level,
+        sequence: block.sequence,
+        window_ms: window.window_ms,
+        chunk_samples: window.chunk_samples,
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! The only door to the outside: files, time, randomness, threads.
+//!
+//! Everything else in the engine takes an [`Env`], so that a test decides what time it is, which write
+//! fails, and what is left on disk after a crash.
+//!
+//! * `fs` - the traits [`Fs`] and [`File`], with their promises on durability and order
+//! * `os_fs` - the machine's file system
+//! * `mem_fs`, `fault_fs` - doubles: what a crash leaves behind, and faults on demand (`test-util`)
+//! * `clock`, `rng`, `spawn` - time, randomness, threads
+
+mod clock;
+#[cfg(any(test, feature = "test-util"))]
+mod fault_fs;
+mod fs;
+#[cfg(any(test, feature = "test-util"))]
+mod mem_fs;
+mod os_fs;
+mod rng;
+mod spawn;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+#[cfg(any(test, feature = "test-util"))]
+pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};
+pub use {
+    clock::{Clock, SystemClock},
+    fs::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode},
+    os_fs::OsFs,
+    rng::Rng,
+    spawn::spawn,
+};
+
+/// The outside world as one value, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// Where files live.
+    pub fs: Arc<dyn Fs>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The seed of every generator: fixed in tests, the operating system's otherwise.
+    pub seed: u64,
+}
+
+impl Env {
+    /// The machine's files and clock, and a seed nobody can guess.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { fs: Arc::new(OsFs), clock: Arc::new(SystemClock::new()), seed: rng::os_seed() }
+    }
+
+    /// Files in `fs`, a clock that only tests move, and a fixed seed.
+    #[cfg(any(test, feature = "test-util"))]
+    #[must_use]
+    pub fn simulated(fs: Arc<dyn Fs>, seed: u64) -> Self {
+        Self { fs, clock: Arc::new(SimClock::default()), seed }
+    }
+
+    /// A generator of its own for each `purpose`, so that one more draw in one place moves no other.
+    #[must_use]
+    pub fn rng(&self, purpose: &str) -> Rng {
+        Rng::new(self.seed ^ xxhash_rust::xxh3::xxh3_64(purpose.as_bytes()))
+    }
+}

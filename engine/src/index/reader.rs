@@ -1,0 +1,275 @@
+//! The index sections of a block as a [`LabelIndex`], and the labels of its series.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
+
+use kymo_formats::{
+    DecodeError,
+    cursor::Writer,
+    index::{
+        dictionary::{self, Dictionary},
+        label_directory::LabelDirectory,
+        postings::{Postings, Union},
+        series::{self, SeriesTable},
+    },
+};
+use roaring::RoaringBitmap;
+
+use super::{LabelIndex, cache::MatcherCache, select::CANDIDATE_COST};
+use crate::model::{Labels, Matcher};
+
+/// The index sections of one block, whose checksums have been verified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IndexReader<'a> {
+    names: Dictionary<'a>,
+    directory: LabelDirectory<'a>,
+    values: &'a [u8],
+    postings: &'a [u8],
+    series: SeriesTable<'a>,
+    cache: &'a MatcherCache,
+}
+
+/// The bytes behind an [`IndexReader`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IndexBytes<'a> {
+    pub(crate) names: &'a [u8],
+    pub(crate) directory: &'a [u8],
+    pub(crate) values: &'a [u8],
+    pub(crate) postings: &'a [u8],
+    pub(crate) series: &'a [u8],
+}
+
+/// The data of one label.
+struct LabelReader<'a> {
+    values: Dictionary<'a>,
+    postings: Postings<'a>,
+}
+
+impl<'a> IndexReader<'a> {
+    pub(crate) fn new(bytes: IndexBytes<'a>, cache: &'a MatcherCache) -> Result<Self, DecodeError> {
+        Ok(Self {
+            names: Dictionary::parse(bytes.names)?,
+            directory: LabelDirectory::new(bytes.directory),
+            values: bytes.values,
+            postings: bytes.postings,
+            series: SeriesTable::parse(bytes.series)?,
+            cache,
+        })
+    }
+
+    /// Number of series.
+    pub(crate) const fn series_count(&self) -> u32 {
+        self.series.len()
+    }
+
+    /// A cursor over the labels of the series.
+    pub(crate) fn labels(&self) -> LabelsCursor<'a> {
+        LabelsCursor {
+            index: *self,
+            series: self.series.cursor(),
+            labels: BTreeMap::new(),
+            bytes: Vec::new(),
+        }
+    }
+
+    fn label(&self, name: &[u8]) -> Result<Option<LabelReader<'a>>, DecodeError> {
+        self.names.find(name)?.map(|id| self.label_by_id(id)).transpose()
+    }
+
+    fn label_by_id(&self, id: u32) -> Result<LabelReader<'a>, DecodeError> {
+        let entry = self.directory.get(id)?;
+        Ok(LabelReader {
+            values: Dictionary::parse(part(self.values, &entry.values)?)?,
+            postings: Postings::parse(part(self.postings, &entry.postings)?)?,
+        })
+    }
+
+    /// Value ids of the label `name_id` in the series `ids`; `None` for series without the label.
+    fn for_each_value_id(
+        &self,
+        name_id: u32,
+        ids: &RoaringBitmap,
+        mut visit: impl FnMut(u32, Option<u32>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let mut cursor = self.series.cursor();
+        for rank in ids {
+            let labels = cursor.get(rank)?;
+            let value = labels.binary_search_by_key(&name_id, |label| label.name).ok();
+            visit(rank, value.map(|at| labels[at].value))?;
+        }
+        Ok(())
+    }
+}
+
+fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], DecodeError> {
+    let range = || Some(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?);
+    range().and_then(|range| bytes.get(range)).ok_or(DecodeError::new("label directory", bytes.len()))
+}
+
+impl LabelIndex for IndexReader<'_> {
+    type Error = DecodeError;
+
+    fn all(&self) -> Result<RoaringBitmap, DecodeError> {
+        let mut all = RoaringBitmap::new();
+        all.insert_range(0..self.series.len());
+        Ok(all)
+    }
+
+    fn with_label(&self, name: &[u8]) -> Result<RoaringBitmap, DecodeError> {
+        match self.label(name)? {
+            Some(label) => label.postings.with_label()?.to_bitmap(),
+            None => Ok(RoaringBitmap::new()),
+        }
+    }
+
+    fn value_count(&self, name: &[u8]) -> Result<u64, DecodeError> {
+        Ok(self.label(name)?.map_or(0, |label| u64::from(label.values.len())))
+    }
+
+    fn cardinality(&self, name: &[u8], value: &[u8]) -> Result<u64, DecodeError> {
+        let Some(label) = self.label(name)? else { return Ok(0) };
+        let Some(id) = label.values.find(value)? else { return Ok(0) };
+        Ok(label.postings.get(id)?.len())
+    }
+
+    fn postings(&self, name: &[u8], value: &[u8]) -> Result<RoaringBitmap, DecodeError> {
+        let Some(label) = self.label(name)? else { return Ok(RoaringBitmap::new()) };
+        match label.values.find(value)? {
+            Some(id) => label.postings.get(id)?.to_bitmap(),
+            None => Ok(RoaringBitmap::new()),
+        }
+    }
+
+    fn union_where(
+        &self,
+        name: &[u8],
+        prefix: &[u8],
+        keep: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<RoaringBitmap, DecodeError> {
+        let Some(label) = self.label(name)? else { return Ok(RoaringBitmap::new()) };
+        let mut union = Union::default();
+        let mut postings = label.postings.cursor();
+        let mut values = label.values.cursor();
+        for id in label.values.lower_bound(prefix)?..label.values.len() {
+            let value = values.get(id)?;
+            if !value.starts_with(prefix) {
+                break;
+            }
+            if keep(value) {
+                union.add(&postings.get(id)?)?;
+            }
+        }
+        Ok(union.finish())
+    }
+
+    fn filter(
+        &self,
+        ids: &RoaringBitmap,
+        name: &[u8],
+        keep: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<RoaringBitmap, DecodeError> {
+        let Some(name_id) = self.names.find(name)? else {
+            return Ok(if keep(b"") { ids.clone() } else { RoaringBitmap::new() });
+        };
+        let mut values = self.label_by_id(name_id)?.values.cursor();
+        let mut verdicts: BTreeMap<Option<u32>, bool> = BTreeMap::new();
+        let mut kept = RoaringBitmap::new();
+        self.for_each_value_id(name_id, ids, |rank, value| {
+            let verdict = match (verdicts.get(&value), value) {
+                (Some(verdict), _) => *verdict,
+                (None, Some(id)) => keep(values.get(id)?),
+                (None, None) => keep(b""),
+            };
+            verdicts.insert(value, verdict);
+            if verdict {
+                kept.insert(rank);
+            }
+            Ok(())
+        })?;
+        Ok(kept)
+    }
+
+    fn names(&self, ids: Option<&RoaringBitmap>) -> Result<Vec<Vec<u8>>, DecodeError> {
+        let mut names = Vec::new();
+        let mut cursor = self.names.cursor();
+        while let Some(id) = cursor.advance()? {
+            let occurs = match ids {
+                Some(ids) => self.label_by_id(id)?.postings.with_label()?.intersects(ids)?,
+                None => true,
+            };
+            if occurs {
+                names.push(cursor.value().to_vec());
+            }
+        }
+        Ok(names)
+    }
+
+    fn values(&self, name: &[u8], ids: Option<&RoaringBitmap>) -> Result<Vec<Vec<u8>>, DecodeError> {
+        let Some(name_id) = self.names.find(name)? else { return Ok(Vec::new()) };
+        let label = self.label_by_id(name_id)?;
+        let mut cursor = label.values.cursor();
+        let mut found = Vec::new();
+        match ids {
+            Some(ids) if ids.len().saturating_mul(CANDIDATE_COST) < u64::from(label.values.len()) => {
+                let mut value_ids = BTreeSet::new();
+                self.for_each_value_id(name_id, ids, |_, value| {
+                    value_ids.extend(value);
+                    Ok(())
+                })?;
+                for id in value_ids {
+                    found.push(cursor.get(id)?.to_vec());
+                }
+            }
+            _ => {
+                let mut postings = label.postings.cursor();
+                while let Some(id) = cursor.advance()? {
+                    let occurs = ids.map_or(Ok(true), |ids| postings.get(id)?.intersects(ids))?;
+                    if occurs {
+                        found.push(cursor.value().to_vec());
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn remembered(&self, matcher: &Matcher) -> Option<Arc<RoaringBitmap>> {
+        self.cache.get(matcher)
+    }
+
+    fn remember(&self, matcher: &Matcher, answer: &Arc<RoaringBitmap>) {
+        self.cache.insert(matcher, answer);
+    }
+}
+
+/// Reads the labels of series; cheapest when their ranks ascend, since neighbours share most labels.
+#[derive(Debug)]
+pub(crate) struct LabelsCursor<'a> {
+    index: IndexReader<'a>,
+    series: series::Cursor<'a>,
+    /// By name id: the name, and a cursor that stands at the value that was read last.
+    labels: BTreeMap<u32, (Vec<u8>, dictionary::Cursor<'a>)>,
+    bytes: Vec<u8>,
+}
+
+impl LabelsCursor<'_> {
+    /// The labels of the series `rank`.
+    pub(crate) fn get(&mut self, rank: u32) -> Result<Labels, DecodeError> {
+        self.bytes.clear();
+        let mut writer = Writer::new(&mut self.bytes);
+        for label in self.series.get(rank)? {
+            if !self.labels.contains_key(&label.name) {
+                let name = self.index.names.get(label.name)?;
+                let values = self.index.label_by_id(label.name)?.values.cursor();
+                self.labels.insert(label.name, (name, values));
+            }
+            let (name, values) = self.labels.get_mut(&label.name).expect("inserted above");
+            writer.prefixed(name);
+            writer.prefixed(values.get(label.value)?);
+        }
+        Labels::from_canonical(&self.bytes).ok_or(DecodeError::new("series labels", 0))
+    }
+}
