@@ -1,6 +1,6 @@
 //! Tests of both versions: round trips, hostile bytes, and messages from an encoder that is not ours.
 
-use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
@@ -12,16 +12,6 @@ use crate::{
 const GOLDEN_V1: &[u8] = include_bytes!("../../../tests/golden/remote-write-1.0.bin");
 const GOLDEN_V2: &[u8] = include_bytes!("../../../tests/golden/remote-write-2.0.bin");
 const STALE: u64 = 0x7ff0_0000_0000_0002;
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../proptest-regressions/formats/wire-remote-write.txt"
-        )))),
-        ..ProptestConfig::default()
-    }
-}
 
 #[test]
 fn version_1_of_another_encoder_is_read() {
@@ -448,7 +438,9 @@ fn intern(table: &mut v2::SymbolTable, labels: &[(Vec<u8>, Vec<u8>)]) -> Vec<u32
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(crate::test_config::config(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-remote-write.txt")
+    ))]
 
     #[test]
     fn version_1_comes_back(all in vec(any_series(), 0..4)) {
