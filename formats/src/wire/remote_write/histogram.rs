@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeError,
-    histogram::{FloatHistogram, Histogram, ResetHint, Span},
+    histogram::{FloatHistogram, Histogram, HistogramValue, ResetHint, Span},
     wire::protobuf::{
         Field, Reader, put_double, put_message, put_signed, put_unsigned, put_varint, put_zigzag, zigzag,
     },
