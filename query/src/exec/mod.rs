@@ -40,6 +40,8 @@ mod notes;
 mod options;
 mod scan;
 mod series;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 mod timestamp;
 mod window;
 

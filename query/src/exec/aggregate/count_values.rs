@@ -1,11 +1,11 @@
 //! `count_values`.
 
-use kymo_engine::{Labels, LabelsBuilder};
+use kymo_engine::{Labels, LabelsBuilder, quote};
 
 use super::super::{
     Column, Evaluator, Notes, SampleRef, Series,
     context::{execution, internal},
-    format::{format_f, quote},
+    format::format_f,
     grouping::Grouping,
     hash::Map,
     labels::is_label_name,
@@ -18,7 +18,11 @@ use crate::{
 
 impl Evaluator<'_> {
     /// How many elements of a group have each value; the value becomes a label.
-    pub(super) fn aggregate_count_values(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+    pub(super) fn aggregate_count_values(
+        &self,
+        aggregate: &Aggregate,
+        notes: &mut Notes,
+    ) -> Result<Vec<Series>, Error> {
         let Some(Expr::String(label)) = aggregate.param.as_ref().map(Expr::unparenthesized) else {
             return Err(internal("count_values without a label name"));
         };

@@ -39,7 +39,8 @@ impl Evaluator<'_> {
                 self.vector_scalar(binary, rhs, &lhs, scalar::Side::Left, notes).map(Evaluated::Vector)
             }
             (Evaluated::Vector(lhs), Evaluated::Vector(rhs)) => {
-                let matching = binary.matching.as_ref().ok_or_else(|| internal("vectors without matching"))?;
+                let matching =
+                    binary.matching.as_ref().ok_or_else(|| internal("vectors without matching"))?;
                 let series = match binary.op {
                     BinaryOp::And => set::and(&lhs, &rhs, matching, self.grid.steps),
                     BinaryOp::Unless => set::unless(&lhs, &rhs, matching, self.grid.steps),

@@ -4,8 +4,8 @@ use kymo_engine::{Labels, LabelsBuilder};
 
 use super::{
     super::{
-        Column, Evaluator, Note, Notes, Sample, SampleRef, Series, context::execution, hash::Map,
-        series::is_metadata_label,
+        Column, Evaluator, Note, Notes, Sample, SampleRef, Series, context::execution, format::format_labels,
+        hash::Map, series::is_metadata_label,
     },
     element::{changes_meaning, combine},
     matching::{Signatures, grouping},
@@ -112,14 +112,14 @@ impl Join<'_> {
     fn duplicate_error(&self, first: &Labels, second: &Labels) -> Error {
         let side = if self.swapped { "left" } else { "right" };
         let group = grouping(self.matching).labels(first);
-        let (mut a, mut b) = (upstream_text(first), upstream_text(second));
+        let (mut a, mut b) = (format_labels(first), format_labels(second));
         if a > b {
             std::mem::swap(&mut a, &mut b);
         }
         execution(format!(
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{a}, {b}]\
              ;many-to-many matching not allowed: matching labels must be unique on one side",
-            upstream_text(&group),
+            format_labels(&group),
         ))
     }
 
@@ -282,9 +282,4 @@ fn count(groups: &[usize], len: usize) -> Vec<usize> {
     let mut counts = vec![0; len];
     groups.iter().for_each(|group| counts[*group] += 1);
     counts
-}
-
-/// A label set as upstream prints it in errors.
-fn upstream_text(labels: &Labels) -> String {
-    labels.to_string()
 }

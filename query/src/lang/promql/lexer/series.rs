@@ -34,7 +34,8 @@ impl Lexer<'_> {
                 return Mode::KeywordOrIdentifier;
             }
             _ => {
-                return self.fail(format!("unexpected character in series sequence: {}", quote_char(Some(c))));
+                return self
+                    .fail(format!("unexpected character in series sequence: {}", quote_char(Some(c))));
             }
         }
         Mode::Values
