@@ -33,7 +33,7 @@ fn storage(series: usize) -> MemoryStorage {
         })
         .collect();
     all.push(TestSeries { labels: Labels::from_pairs([("__name__", "y")]), samples: samples(0).collect() });
-    storage.append(all).unwrap();
+    storage.append(all).expect("samples ascend");
     storage
 }
 
@@ -44,7 +44,9 @@ fn engine(change: impl FnOnce(&mut EngineOptions)) -> QueryEngine {
 }
 
 fn range(engine: &QueryEngine, storage: &MemoryStorage, query: &str) -> QueryResult {
-    engine.range(storage, query, 0, 1_000_000, 10_000, &QueryOptions::default()).unwrap()
+    engine
+        .range(storage, query, 0, 1_000_000, 10_000, &QueryOptions::default())
+        .expect("the query is answered")
 }
 
 #[test]
