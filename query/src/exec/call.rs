@@ -313,8 +313,14 @@ pub(crate) fn unwrapped(mut expr: &Expr) -> &Expr {
     }
 }
 
+/// Where arguments start. Upstream puts what it has evaluated in the place of a subquery, and loses where that
+/// stood: annotations point at the start of the query.
 fn positions(call: &promql::Call) -> Vec<usize> {
-    call.args.iter().map(|arg| arg.span().start as usize).collect()
+    let position = |arg: &Expr| match unwrapped(arg) {
+        Expr::Subquery(_) => 0,
+        _ => arg.span().start as usize,
+    };
+    call.args.iter().map(position).collect()
 }
 
 fn map_histograms(column: &Column, map: fn(&kymo_formats::histogram::FloatHistogram) -> f64) -> Column {

@@ -63,13 +63,6 @@ impl Column {
         Self { first: 0, values, histograms: Vec::new() }
     }
 
-    /// A column of one step.
-    pub(crate) fn single(sample: Sample) -> Self {
-        let mut column = Self::default();
-        column.push(0, sample);
-        column
-    }
-
     /// Appends a float. Steps must ascend.
     #[inline]
     pub(crate) fn push_float(&mut self, step: usize, value: f64) {

@@ -14,6 +14,8 @@ impl Evaluator<'_> {
     /// The value of `expr` over all steps.
     pub(crate) fn eval(&self, expr: &Expr, notes: &mut Notes) -> Result<Evaluated, Error> {
         self.shared.check_interrupt()?;
+        // A subquery may ask for any number of steps; columns are allocated for all of them.
+        self.shared.budget.probe(0, self.grid.steps)?;
         let before = self.shared.budget.held();
         let value = self.eval_node(expr, notes)?;
         self.shared.budget.settle(before, value.weight())?;

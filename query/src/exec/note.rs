@@ -1,6 +1,8 @@
 //! The annotations that evaluation can make, with upstream's texts.
 
-use super::format::{format_g, format_g2, quote, rfc3339};
+use kymo_engine::quote;
+
+use super::format::{format_g, format_g2, rfc3339};
 
 /// How much an annotation weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

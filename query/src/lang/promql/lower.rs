@@ -34,7 +34,7 @@ impl QueryRange {
 }
 
 /// Functions whose value depends on the evaluation time though their arguments do not.
-const TIME_DEPENDENT: [&str; 15] = [
+pub(crate) const TIME_DEPENDENT: [&str; 15] = [
     "day_of_month",
     "day_of_week",
     "day_of_year",
