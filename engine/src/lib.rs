@@ -14,7 +14,7 @@ pub use block::{
 };
 pub use compaction::{
     Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
-    PlanBlock, Urgency, compact, plan,
+    PlanBlock, Urgency, compact, plan, same_deletions,
 };
 pub use env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, spawn};
 #[cfg(any(test, feature = "test-util"))]

@@ -5,9 +5,11 @@
 //! * `merge` - series of several blocks in order, each with its samples merged
 //! * `chunks` - samples to chunks of a level's size
 //! * `samples` - samples out of chunks and into chunks
+//! * `edits` - a version of the manifest as the input of a plan, its outcome as edits
 //! * `run` - carries out a choice: reads the inputs, writes the outputs
 
 mod chunks;
+mod edits;
 mod error;
 mod levels;
 mod merge;
@@ -15,6 +17,7 @@ mod plan;
 mod run;
 mod samples;
 
+pub use edits::same_deletions;
 pub use error::CompactionError;
 pub use levels::{Level, Levels};
 pub use merge::{Deletion, MergeInput};
