@@ -25,8 +25,9 @@ pub use manifest::{
     BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
 };
 pub use model::{
-    HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
-    STALE_NAN_BITS, SampleColumns, is_stale, stale_nan,
+    Captures, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError,
+    Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote,
+    quote_char, stale_nan,
 };
 pub use wal::{
     Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
