@@ -1,6 +1,7 @@
 //! Open, append, read, close: wiring only.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     /// Held by whoever compacts, deletes or drops blocks.
     pub(crate) compacting: Mutex<()>,
     pub(crate) last_flush: Mutex<LastFlush>,
+    /// Live blocks that a compaction could not read.
+    pub(crate) damaged_blocks: Mutex<BTreeSet<u64>>,
     pub(crate) counters: Counters,
     recovery: RecoveryReport,
     _lock: LockGuard,
@@ -92,6 +95,8 @@ pub struct EngineStats {
     pub compaction_failures_total: u64,
     /// Blocks dropped by retention since the start.
     pub blocks_expired_total: u64,
+    /// Live blocks that a compaction could not read, and that are left alone.
+    pub blocks_damaged: usize,
 }
 
 impl Engine {
@@ -157,6 +162,7 @@ impl Engine {
                 wal_bytes: 0,
                 window: newest_ts.div_euclid(WINDOW_MS),
             }),
+            damaged_blocks: Mutex::default(),
             counters: Counters::default(),
             recovery,
             _lock: lock,
@@ -287,6 +293,7 @@ impl Engine {
             compactions_total: count(&inner.counters.compactions),
             compaction_failures_total: count(&inner.counters.compaction_failures),
             blocks_expired_total: count(&inner.counters.blocks_expired),
+            blocks_damaged: inner.damaged_blocks.lock().len(),
         }
     }
 
