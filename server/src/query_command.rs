@@ -61,7 +61,8 @@ pub(crate) fn run(args: &QueryArgs) -> ExitCode {
         // Whoever reads us has seen enough: `kymo query ... | head`.
         Err(QueryError::Print { source }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _: io::Result<()> = writeln!(io::stderr(), "error: {error}");
+            // Where this cannot be said, nothing can.
+            drop(writeln!(io::stderr(), "error: {error}"));
             ExitCode::FAILURE
         }
     }

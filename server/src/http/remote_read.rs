@@ -40,7 +40,7 @@ pub(crate) async fn read(
     let config = app.config();
     let admission = app
         .reads
-        .enter(config.query.timeout())
+        .enter(1, config.query.timeout())
         .await
         .map_err(|_| PlainError::unavailable("too many remote reads are running"))?;
     let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX)

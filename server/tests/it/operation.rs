@@ -111,8 +111,8 @@ fn own_metrics_are_shown_and_stored() {
         }
         assert!(now() < deadline, "own metrics are not stored");
     }
-    let metadata = server.get("/api/v1/metadata", &[("metric", "kymo_http_requests_total")]).data();
-    assert_eq!(metadata["kymo_http_requests_total"][0]["type"], "counter");
+    let metadata = server.get("/api/v1/metadata", &[("metric", "kymo_build_info")]).data();
+    assert_eq!(metadata["kymo_build_info"][0]["type"], "gauge");
 }
 
 #[test]
