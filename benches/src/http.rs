@@ -12,6 +12,20 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 /// How much of a refusal is shown.
 const REFUSAL_CHARS_MAX: usize = 300;
 
+/// How many samples of a request a store says it has written; remote write 2.0 demands this of it.
+const SAMPLES_WRITTEN: &str = "X-Prometheus-Remote-Write-Samples-Written";
+
+/// The answer to a write request.
+#[derive(Debug)]
+pub(crate) struct WriteAnswer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// How many samples the store says it has written.
+    pub(crate) written: Option<u64>,
+    /// The start of the text, which says why a request was refused.
+    pub(crate) text: String,
+}
+
 /// One kept-alive connection to a store.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -31,21 +45,21 @@ impl Client {
         Self { agent: config.into(), base }
     }
 
-    /// Sends `body` and gives the status, and the start of the answer when it is a refusal.
-    pub(crate) fn write(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<(u16, String)> {
+    /// Sends a write request.
+    pub(crate) fn write(&self, body: &[u8], headers: &[(&str, &str)]) -> Result<WriteAnswer> {
         let url = format!("{}/api/v1/write", self.base);
         let mut request = self.agent.post(&url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let mut response = request.send(body).map_err(transport(&url))?;
+        let written = response.headers().get(SAMPLES_WRITTEN);
+        let written =
+            written.and_then(|written| written.to_str().ok()).and_then(|written| written.parse().ok());
         let status = response.status().as_u16();
         // The answer is read in any case: a connection with unread bytes is not used again.
         let text = response.body_mut().read_to_string().unwrap_or_default();
-        Ok((
-            status,
-            if status < 300 { String::new() } else { text.chars().take(REFUSAL_CHARS_MAX).collect() },
-        ))
+        Ok(WriteAnswer { status, written, text: text.chars().take(REFUSAL_CHARS_MAX).collect() })
     }
 
     /// Gets `path` and gives the status and the answer.

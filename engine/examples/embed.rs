@@ -10,7 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::open_with(dir, kymo_engine::EngineConfig::keep_everything())?;
 
     let mut batch = engine.batch();
-    let series = batch.series(&Labels::from_pairs([("__name__", "room_celsius"), ("room", "kitchen")]), None)?;
+    let series =
+        batch.series(&Labels::from_pairs([("__name__", "room_celsius"), ("room", "kitchen")]), None)?;
     (0..10_i32).for_each(|i| batch.float(series, i64::from(i) * 15_000, 0, 20.0 + f64::from(i) / 10.0));
     batch.commit()?; // Durable from here on.
 

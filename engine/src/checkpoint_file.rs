@@ -80,7 +80,8 @@ struct FrameWriter {
 impl FrameWriter {
     fn frame(&mut self, kind: u8, shard: u16, payload: &[u8]) -> io::Result<()> {
         let offset = self.offset + self.buffer.len() as u64;
-        let offset = u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
+        let offset =
+            u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
         let lsn = lsn_at(self.segment, offset);
         let frame = Frame { kind, flags: 0, shard, space: 0, lsn, payload };
         encode_frame(&frame, payload_checksum(payload), &mut self.buffer);

@@ -78,7 +78,8 @@ impl Inner {
         })?;
         let created = self.env.clock.now();
         let mut edits: Vec<Edit> = done.removed.iter().map(|id| Edit::RemoveBlock(*id)).collect();
-        edits.extend(done.added.iter().map(|block| Edit::AddBlock(block_meta(block, created, &done.removed))));
+        edits
+            .extend(done.added.iter().map(|block| Edit::AddBlock(block_meta(block, created, &done.removed))));
         self.manifest.apply(edits)?;
         info!(
             inputs = done.removed.len(),
@@ -96,9 +97,14 @@ impl Inner {
     fn drop_spent_tombstones(&self) -> Result<(), Error> {
         let _alone = self.compacting.lock();
         let version = self.manifest.current();
-        let spent = |tombstone: &&Arc<Tombstone>| !version.blocks().iter().any(|block| touches(tombstone, block));
-        let edits: Vec<Edit> =
-            version.tombstones().iter().filter(spent).map(|tombstone| Edit::RemoveTombstone(tombstone.id)).collect();
+        let spent =
+            |tombstone: &&Arc<Tombstone>| !version.blocks().iter().any(|block| touches(tombstone, block));
+        let edits: Vec<Edit> = version
+            .tombstones()
+            .iter()
+            .filter(spent)
+            .map(|tombstone| Edit::RemoveTombstone(tombstone.id))
+            .collect();
         if !edits.is_empty() {
             self.manifest.apply(edits)?;
         }

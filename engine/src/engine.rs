@@ -148,7 +148,11 @@ impl Engine {
             wal_dir,
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
-            last_flush: Mutex::new(LastFlush { at_ms: env.clock.now().0, wal_bytes: 0, window: newest_ts.div_euclid(WINDOW_MS) }),
+            last_flush: Mutex::new(LastFlush {
+                at_ms: env.clock.now().0,
+                wal_bytes: 0,
+                window: newest_ts.div_euclid(WINDOW_MS),
+            }),
             counters: Counters::default(),
             recovery,
             _lock: lock,
@@ -212,7 +216,12 @@ impl Engine {
     /// Exemplars between `start` and `end`, both inclusive, of the series that satisfy all matchers of one of the
     /// selectors: sorted by series, those of one series in the order of their arrival.
     #[must_use]
-    pub fn exemplars(&self, selectors: &[Vec<Matcher>], start: i64, end: i64) -> Vec<(Labels, Vec<Exemplar>)> {
+    pub fn exemplars(
+        &self,
+        selectors: &[Vec<Matcher>],
+        start: i64,
+        end: i64,
+    ) -> Vec<(Labels, Vec<Exemplar>)> {
         let mut by_series = std::collections::BTreeMap::<Labels, Vec<Exemplar>>::new();
         for found in self.inner.head.exemplars(selectors, start, end) {
             by_series.entry(found.series).or_default().push(found.exemplar);

@@ -49,22 +49,28 @@ mod wal;
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
 pub use {
-    block::{BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path},
+    block::{
+        BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
+    },
     compaction::{Choice, CompactionError, DataTime, Level, Levels, PlanBlock, Urgency, plan},
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},
-    env::{Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, memory_bytes, spawn},
+    env::{
+        Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, memory_bytes,
+        spawn,
+    },
     error::{Error, ErrorKind},
     flush::FlushReport,
     head::{
-        AppendOutcome, Batch, CommitError, Exemplar, HeadConfig, HeadStats, Metadata, RawHash, RawHasher, Refusal,
-        RefusedRow, SeriesRef, ShardBytes,
+        AppendOutcome, Batch, CommitError, Exemplar, HeadConfig, HeadStats, Metadata, RawHash, RawHasher,
+        Refusal, RefusedRow, SeriesRef, ShardBytes,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
+    manifest::{BlockMeta, ManifestError, Tombstone},
     model::{
-        Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher,
-        MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable,
-        is_stale, quote, quote_char, stale_nan,
+        Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp,
+        Matcher, MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns,
+        is_printable, is_stale, quote, quote_char, stale_nan,
     },
     read::{SelectedSeries, Selection},
     recovery::RecoveryReport,
@@ -72,5 +78,4 @@ pub use {
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
         WalConfig, WalError, WalPin, WalStats, WalSync,
     },
-    manifest::{BlockMeta, ManifestError, Tombstone},
 };

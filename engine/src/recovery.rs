@@ -56,12 +56,8 @@ pub(crate) fn replay(
     let mut log = Replay::open(fs, wal_dir, start.segment)?;
     for frame in log.by_ref() {
         let frame = frame?;
-        let entry = LogFrame {
-            kind: frame.kind,
-            shard: frame.shard,
-            lsn: frame.lsn.get(),
-            payload: frame.payload(),
-        };
+        let entry =
+            LogFrame { kind: frame.kind, shard: frame.shard, lsn: frame.lsn.get(), payload: frame.payload() };
         if let Err(error) = replayer.replay(frame.lsn.segment(), entry) {
             report.undecodable_frames += 1;
             warn!(lsn = %frame.lsn, %error, "log frame does not decode");
@@ -93,8 +89,11 @@ pub(crate) fn remove_rubbish(
     wal_dir: &Path,
     version: &Version,
 ) -> Result<(), Error> {
-    let live: BTreeSet<String> =
-        version.blocks().iter().map(|block| file_name(&crate::block::block_path(block_dir, block.id))).collect();
+    let live: BTreeSet<String> = version
+        .blocks()
+        .iter()
+        .map(|block| file_name(&crate::block::block_path(block_dir, block.id)))
+        .collect();
     for entry in fs.list(block_dir).map_err(Error::io("list", block_dir))? {
         if !entry.is_dir && !live.contains(&entry.name) {
             info!(file = %entry.name, "removing a file that is no live block");

@@ -12,7 +12,7 @@ use super::{ack_log::AckLog, outcome::Outcome, pace::Pace};
 use crate::{
     dataset::{Protocol, Setup, fleet::Fleet, plan::ConnectionPlan},
     error::{Error, Result},
-    http::Client,
+    http::{Client, WriteAnswer},
 };
 
 /// Requests that wait to be sent, per connection.
@@ -120,19 +120,19 @@ impl Connection<'_> {
         loop {
             let sent = Instant::now();
             let answer = client.write(&request.body, headers);
-            let status = answer.as_ref().map_or(0, |(status, _)| *status);
+            let status = answer.as_ref().map_or(0, |answer| answer.status);
             match answer {
-                Ok((200..300, _)) => {
+                Ok(WriteAnswer { status: 200..300, written, .. }) => {
                     outcome.latencies_ms.push(sent.elapsed().as_secs_f64() * 1e3);
-                    return Ok(true);
+                    return Ok(self.is_written(written, request, status, outcome));
                 }
-                Ok((status, answer)) if status != 429 && status < 500 => {
-                    outcome.refused.entry(status).or_insert((0, answer)).0 += 1;
+                Ok(answer) if answer.status != 429 && answer.status < 500 => {
+                    outcome.refuse(answer.status, answer.text);
                     return Ok(false);
                 }
                 failed if first_try.elapsed() >= self.retry_for() => {
-                    let (status, body) = failed?;
-                    return Err(Error::Status { url: self.url.to_owned(), status, body });
+                    let WriteAnswer { status, text, .. } = failed?;
+                    return Err(Error::Status { url: self.url.to_owned(), status, body: text });
                 }
                 _ => {}
             }
@@ -140,6 +140,24 @@ impl Connection<'_> {
             thread::sleep(backoff);
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+    }
+
+    /// Whether a request that was answered with success counts as acknowledged. A store that does not know
+    /// remote write 2.0 reads such a request as one of 1.0 that holds nothing, and is content; that is why
+    /// 2.0 has it say how many samples it has written.
+    fn is_written(
+        &self,
+        written: Option<u64>,
+        request: &Request,
+        status: u16,
+        outcome: &mut Outcome,
+    ) -> bool {
+        let all = self.setup.protocol == Protocol::V1 || written == Some(request.samples);
+        if !all {
+            let written = written.map_or("an unknown number".to_owned(), |written| written.to_string());
+            outcome.refuse(status, format!("{written} of {} samples were written", request.samples));
+        }
+        all
     }
 
     fn retry_for(&self) -> Duration {

@@ -16,7 +16,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{ack_log::AckLog, connection::Connection, outcome::Outcome, pace::Pace};
 use crate::{
-    dataset::{Protocol, Setup, fleet::Fleet, plan::ConnectionPlan, recording::Recording},
+    dataset::{
+        Protocol, Setup,
+        fleet::Fleet,
+        plan::{ConnectionPlan, series_of},
+        recording::Recording,
+    },
     error::{Error, Result},
     report,
     units::{grouped, now_ms, parse_duration_ms},
@@ -62,7 +67,8 @@ pub(crate) struct TrafficArgs {
     /// Time that the samples cover.
     #[arg(long, default_value = "1h", value_parser = parse_duration_ms, conflicts_with = "samples")]
     pub(crate) duration: i64,
-    /// Samples to send, rounded up to whole scrapes.
+    /// Samples to send, rounded up to whole scrapes. Series that the recording does not show at all times
+    /// make it a little less.
     #[arg(long)]
     pub(crate) samples: Option<u64>,
     /// Samples per second, instead of as many as the store takes.
@@ -151,7 +157,7 @@ impl Load {
     /// Sends everything to the store at `url`.
     pub(crate) fn run(&self, url: &str, ack_log: Option<&AckLog>) -> Outcome {
         let progress = self.progress_bar();
-        let pace = Pace::new(self.setup.connections, self.args.scrapes_ahead_max, self.rate_per_connection());
+        let pace = Pace::new(self.args.scrapes_ahead_max, self.rates());
         let started = Instant::now();
         let mut outcome = Outcome::default();
         thread::scope(|scope| {
@@ -188,8 +194,15 @@ impl Load {
         outcome
     }
 
-    fn rate_per_connection(&self) -> Option<f64> {
-        self.args.rate.map(|rate| rate as f64 / self.setup.connections as f64)
+    /// Samples per second of each connection: its share of the rate is that of its series.
+    fn rates(&self) -> Vec<Option<f64>> {
+        let all = (self.fleet.series_count() as f64).max(1.0);
+        (0..self.setup.connections)
+            .map(|connection| {
+                let own = series_of(&self.fleet, &self.setup, connection).count() as f64;
+                self.args.rate.map(|rate| rate as f64 * own / all)
+            })
+            .collect()
     }
 
     fn progress_bar(&self) -> ProgressBar {

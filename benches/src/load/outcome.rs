@@ -33,6 +33,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Counts a request that was refused for good; the text of the first one with a status is kept.
+    pub(crate) fn refuse(&mut self, status: u16, text: String) {
+        self.refused.entry(status).or_insert((0, text)).0 += 1;
+    }
+
     /// Adds what happened on another connection.
     pub(crate) fn add(&mut self, other: Self) {
         self.samples += other.samples;
@@ -56,7 +61,7 @@ impl Outcome {
     /// An error unless everything was acknowledged.
     pub(crate) fn check(&self) -> Result<()> {
         let refused = self.refused.iter().map(|(status, (count, answer))| {
-            format!("{count} requests refused with {status}: {}", answer.trim_end())
+            format!("{count} requests answered with {status}: {}", answer.trim_end())
         });
         let found: Vec<_> = refused.chain(self.gave_up.iter().cloned()).collect();
         if found.is_empty() { Ok(()) } else { Err(Error::Failed { found: found.join("\n") }) }

@@ -16,14 +16,15 @@ pub(super) struct Pace {
     /// The scrape that each connection is at.
     scrapes: Vec<AtomicU64>,
     ahead_max: u64,
-    samples_per_second: Option<f64>,
+    /// Samples per second of each connection.
+    rates: Vec<Option<f64>>,
 }
 
 impl Pace {
-    /// A pace for so many connections, each sending at that rate.
-    pub(super) fn new(connections: usize, ahead_max: u64, samples_per_second: Option<f64>) -> Self {
-        let scrapes = (0..connections).map(|_| AtomicU64::new(0)).collect();
-        Self { started: Instant::now(), scrapes, ahead_max, samples_per_second }
+    /// A pace for connections that send so many samples per second each, or as many as they can.
+    pub(super) fn new(ahead_max: u64, rates: Vec<Option<f64>>) -> Self {
+        let scrapes = rates.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { started: Instant::now(), scrapes, ahead_max, rates }
     }
 
     /// Waits until connection number `connection`, which has sent `samples`, may go on with `scrape`.
@@ -32,7 +33,7 @@ impl Pace {
         while self.slowest().saturating_add(self.ahead_max) < scrape {
             thread::sleep(NAP);
         }
-        if let Some(rate) = self.samples_per_second {
+        if let Some(rate) = self.rates[connection] {
             let due = Duration::from_secs_f64(samples as f64 / rate);
             thread::sleep(due.saturating_sub(self.started.elapsed()));
         }

@@ -5,12 +5,7 @@
 //! the same time the first written counts: inputs come oldest data first, and within a block the chunk that
 //! stands first.
 
-use std::{
-    cmp::Ordering,
-    collections::{BinaryHeap, binary_heap::PeekMut},
-    ops::Range,
-    sync::Arc,
-};
+use std::{ops::Range, sync::Arc};
 
 use kymo_formats::index::chunk_directory::ChunkEntry;
 
@@ -53,26 +48,20 @@ pub(super) fn merge(
     target: ChunkTarget,
     mut write: impl FnMut(&Labels, &[MergedChunk<'_>]) -> Result<(), CompactionError>,
 ) -> Result<(), CompactionError> {
-    let mut cursors = Vec::with_capacity(inputs.len());
-    let mut heads = BinaryHeap::with_capacity(inputs.len());
-    for (input, MergeInput { reader, .. }) in inputs.iter().enumerate() {
-        let mut cursor = Cursor { series: reader.series().map_err(failed(reader))?, reader, next: 0 };
-        heads.extend(cursor.head(input)?);
-        cursors.push(cursor);
-    }
+    let mut cursors = inputs.iter().map(Cursor::new).collect::<Result<Vec<_>, _>>()?;
     let mut pieces = Vec::new();
     let mut merger = SeriesMerger { inputs, target, samples: Vec::new() };
-    while let Some(labels) = heads.peek().map(|head: &Head| head.labels.clone()) {
+    // A walk over all inputs for each series, not a heap: most inputs have most series, so most comparisons
+    // are with an equal label set, and a heap would make more of them.
+    while let Some(labels) = first_in_order(&cursors) {
         pieces.clear();
-        while let Some(mut head) = heads.peek_mut().filter(|head| head.labels == labels) {
-            let cursor = &mut cursors[head.input];
-            cursor.pieces(&inputs[head.input], head.input, &labels, &mut pieces)?;
-            match cursor.head(head.input)? {
-                Some(next) => *head = next,
-                None => drop(PeekMut::pop(head)),
+        for (input, cursor) in cursors.iter_mut().enumerate() {
+            if cursor.head.as_ref() == Some(&labels) {
+                cursor.pieces(input, &mut pieces)?;
+                cursor.advance()?;
             }
         }
-        write(&labels, &merger.series(&mut pieces)?)?;
+        write(&labels, &merger.series(&pieces)?)?;
     }
     Ok(())
 }
@@ -82,63 +71,50 @@ fn failed(reader: &BlockReader) -> impl FnOnce(BlockError) -> CompactionError {
     CompactionError::input(reader.info().id)
 }
 
-/// The next series of one input. The greatest comes first out of a heap, so the order is reversed.
-struct Head {
-    labels: Labels,
-    input: usize,
+/// The series that comes next.
+fn first_in_order(cursors: &[Cursor<'_>]) -> Option<Labels> {
+    let heads = cursors.iter().filter_map(|cursor| cursor.head.as_ref());
+    heads.min_by(|a, b| series_order(a, b)).cloned()
 }
-
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> Ordering {
-        series_order(&other.labels, &self.labels).then(other.input.cmp(&self.input))
-    }
-}
-
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Head {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Head {}
 
 /// Where one input has been read to.
 struct Cursor<'a> {
-    reader: &'a BlockReader,
+    input: &'a MergeInput,
     series: BlockSeries<'a>,
+    /// Labels of the current series; none at the end.
+    head: Option<Labels>,
     /// The series after the current one.
     next: u32,
 }
 
-impl Cursor<'_> {
-    /// Goes to the next series.
-    fn head(&mut self, input: usize) -> Result<Option<Head>, CompactionError> {
-        if self.next >= self.series.len() {
-            return Ok(None);
-        }
-        let labels = self.series.labels(self.next).map_err(failed(self.reader))?;
-        self.next += 1;
-        Ok(Some(Head { labels, input }))
+impl<'a> Cursor<'a> {
+    /// A cursor at the first series.
+    fn new(input: &'a MergeInput) -> Result<Self, CompactionError> {
+        let series = input.reader.series().map_err(failed(&input.reader))?;
+        let mut cursor = Self { input, series, head: None, next: 0 };
+        cursor.advance()?;
+        Ok(cursor)
     }
 
-    /// Appends the chunks of the current series, whose labels are `labels`, that are not deleted as a whole.
-    fn pieces(
-        &mut self,
-        from: &MergeInput,
-        input: usize,
-        labels: &Labels,
-        pieces: &mut Vec<Piece>,
-    ) -> Result<(), CompactionError> {
-        let deleted = from.deletions.iter().filter(|deletion| deletion.concerns(labels));
+    /// Goes to the next series.
+    fn advance(&mut self) -> Result<(), CompactionError> {
+        self.head = None;
+        if self.next < self.series.len() {
+            self.head = Some(self.series.labels(self.next).map_err(failed(&self.input.reader))?);
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// Appends the chunks of the current series that are not deleted as a whole. This is input `at`.
+    fn pieces(&mut self, at: usize, pieces: &mut Vec<Piece>) -> Result<(), CompactionError> {
+        let Some(labels) = &self.head else { return Ok(()) };
+        let deleted = self.input.deletions.iter().filter(|deletion| deletion.concerns(labels));
         let deleted: Vec<_> = deleted.map(|deletion| deletion.range.clone()).collect();
         let mut chunks = Vec::new();
-        self.series.chunks(self.next - 1, i64::MIN..i64::MAX, &mut chunks).map_err(failed(self.reader))?;
+        self.series
+            .chunks(self.next - 1, i64::MIN..i64::MAX, &mut chunks)
+            .map_err(failed(&self.input.reader))?;
         for chunk in chunks {
             let (min_ts, max_ts) = (chunk.meta.min_ts, chunk.meta.max_ts);
             if deleted.iter().any(|range| range.contains(&min_ts) && range.contains(&max_ts)) {
@@ -146,7 +122,7 @@ impl Cursor<'_> {
             }
             let touches = |range: &&Range<i64>| range.start <= max_ts && min_ts < range.end;
             let deleted = deleted.iter().filter(touches).cloned().collect();
-            pieces.push(Piece { input, chunk, deleted });
+            pieces.push(Piece { input: at, chunk, deleted });
         }
         Ok(())
     }
@@ -169,7 +145,7 @@ struct SeriesMerger<'a> {
 
 impl<'a> SeriesMerger<'a> {
     /// The chunks of one series out of its `pieces`, which come in the order of precedence.
-    fn series(&mut self, pieces: &mut [Piece]) -> Result<Vec<MergedChunk<'a>>, CompactionError> {
+    fn series(&mut self, pieces: &[Piece]) -> Result<Vec<MergedChunk<'a>>, CompactionError> {
         // Stable: pieces that start at the same time stay in the order of precedence.
         let mut by_time: Vec<(usize, &Piece)> = pieces.iter().enumerate().collect();
         by_time.sort_by_key(|(_, piece)| piece.chunk.meta.min_ts);

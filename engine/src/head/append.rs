@@ -119,13 +119,13 @@ impl Shard {
     /// When it contradicts what is stored, or lies outside of the bounds. Nothing has changed then.
     pub(super) fn append_histogram(
         &mut self,
-        sample: HistogramSample,
+        mut sample: HistogramSample,
         bounds: &Bounds,
         segment: u32,
         rows: &mut RowsEncoder,
     ) -> Result<(), Refusal> {
         bounds.check(sample.ts)?;
-        validate(&sample.value)?;
+        validate(&mut sample.value)?;
         let place = self.place_histogram(&sample)?;
         if place == Place::Nowhere {
             return Ok(());
@@ -188,7 +188,7 @@ impl Shard {
         }
         let chunk = &self.slab.get(series.slot)[..series.appender.byte_len()];
         let (mut ts, mut values) = (Vec::new(), Vec::new());
-        if kymo_formats::codec::xor::decode(chunk, &mut ts, &mut values).is_err() {
+        if codec::xor::decode(chunk, &mut ts, &mut values).is_err() {
             return Novelty::New;
         }
         match ts.binary_search(&sample.ts) {
@@ -376,7 +376,12 @@ impl Shard {
             None => (Encoding::Xor, series.appender.count()),
         };
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Some(ChunkMeta { encoding: encoding.as_u8(), count, min_ts: series.open_since, max_ts: series.newest_ts })
+        Some(ChunkMeta {
+            encoding: encoding.as_u8(),
+            count,
+            min_ts: series.open_since,
+            max_ts: series.newest_ts,
+        })
     }
 
     /// A copy of the open chunk of a series.
@@ -396,10 +401,18 @@ impl Shard {
     }
 }
 
-fn validate(value: &HistogramValue) -> Result<(), Refusal> {
+/// Brings the histogram to a schema that is kept, and checks it. Of a stale marker only the sum counts.
+fn validate(value: &mut HistogramValue) -> Result<(), Refusal> {
+    if is_stale(value.sum()) {
+        return Ok(());
+    }
     let validated = match value {
-        HistogramValue::Integer(histogram) => histogram.validate(),
-        HistogramValue::Float(histogram) => histogram.validate(),
+        HistogramValue::Integer(histogram) => {
+            histogram.reduce_reserved_schema().and_then(|()| histogram.validate())
+        }
+        HistogramValue::Float(histogram) => {
+            histogram.reduce_reserved_schema().and_then(|()| histogram.validate())
+        }
     };
     validated.map_err(|error| Refusal::InvalidHistogram { reason: error.to_string() })
 }

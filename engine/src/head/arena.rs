@@ -27,7 +27,8 @@ impl ByteArena {
         let page = &mut self.pages[page_index];
         let offset = page.len();
         page.extend_from_slice(bytes);
-        let narrow = |n: usize| u32::try_from(n).expect("limits keep an arena's pages and strings below 4 GiB");
+        let narrow =
+            |n: usize| u32::try_from(n).expect("limits keep an arena's pages and strings below 4 GiB");
         ByteSpan { page: narrow(page_index), offset: narrow(offset), len: narrow(bytes.len()) }
     }
 

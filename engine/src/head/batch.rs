@@ -212,7 +212,9 @@ impl Batch<'_> {
         if let Some(lsn) = self.append(&mut outcome)? {
             self.wal.wait_durable(lsn)?;
         }
-        self.head.samples.fetch_add(outcome.floats + outcome.histograms, std::sync::atomic::Ordering::Relaxed);
+        self.head
+            .samples
+            .fetch_add(outcome.floats + outcome.histograms, std::sync::atomic::Ordering::Relaxed);
         outcome.refused = self.refused.rows;
         outcome.refused_count = self.refused.count;
         Ok(outcome)

@@ -12,12 +12,7 @@ use kymo_formats::{
     },
 };
 
-use super::{
-    Head,
-    late::LateSamples,
-    series::Kind,
-    shard::Shard,
-};
+use super::{Head, late::LateSamples, series::Kind, shard::Shard};
 use crate::model::{Fingerprint, Labels};
 
 /// Series copied before writers get their turn.
@@ -100,7 +95,8 @@ impl Head {
         let applied_lsn = payload.applied_lsn();
         for series in payload {
             let series = series?;
-            let labels = Labels::from_canonical(series.labels).ok_or(DecodeError::new("checkpoint labels", 0))?;
+            let labels =
+                Labels::from_canonical(series.labels).ok_or(DecodeError::new("checkpoint labels", 0))?;
             let (shard, id) = self.find_or_add(&labels);
             self.shards[shard].write().restore(id, &series)?;
             restored(shard, id, applied_lsn);
@@ -139,7 +135,8 @@ impl Shard {
             if let Some((meta, bytes)) = &open {
                 encoder.chunk(&chunk(*meta, bytes));
             }
-            encoder.end_series(open.is_some(), &self.late.get(&id).map_or_else(Vec::new, LateSamples::encode));
+            encoder
+                .end_series(open.is_some(), &self.late.get(&id).map_or_else(Vec::new, LateSamples::encode));
         }
         encoder.finish()
     }

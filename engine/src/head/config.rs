@@ -56,7 +56,10 @@ impl HeadConfig {
             return Err("head.labels_max and head.label_bytes_max must be greater than 0".to_owned());
         }
         if self.label_bytes_max > 1 << 20 {
-            return Err(format!("head.label_bytes_max must be at most 1048576, not {}", self.label_bytes_max));
+            return Err(format!(
+                "head.label_bytes_max must be at most 1048576, not {}",
+                self.label_bytes_max
+            ));
         }
         if self.future_max_ms < 0 || self.idle_ms < 0 {
             return Err("head.future_max_ms and head.idle_ms must not be negative".to_owned());

@@ -62,7 +62,8 @@ impl Exemplars {
             return Ok(Added::Repeated);
         }
         let chars = |bytes: &[u8]| String::from_utf8_lossy(bytes).chars().count();
-        if exemplar.labels.iter().map(|label| chars(label.name) + chars(label.value)).sum::<usize>() > LABEL_CHARS_MAX
+        if exemplar.labels.iter().map(|label| chars(label.name) + chars(label.value)).sum::<usize>()
+            > LABEL_CHARS_MAX
         {
             return Err(Refusal::ExemplarLabelLength);
         }

@@ -66,10 +66,12 @@ impl OpenHistograms {
             (Chunk::Float(chunk), HistogramValue::Float(histogram)) if cut => {
                 Some(Chunk::Float(FloatHistogramAppender::after(chunk, ts, histogram)))
             }
-            (Chunk::Integer(chunk), HistogramValue::Integer(histogram)) => match chunk.append(ts, histogram) {
-                Appended::InPlace | Appended::Recoded => None,
-                Appended::Cut(next) => Some(Chunk::Integer(*next)),
-            },
+            (Chunk::Integer(chunk), HistogramValue::Integer(histogram)) => {
+                match chunk.append(ts, histogram) {
+                    Appended::InPlace | Appended::Recoded => None,
+                    Appended::Cut(next) => Some(Chunk::Integer(*next)),
+                }
+            }
             (Chunk::Float(chunk), HistogramValue::Float(histogram)) => match chunk.append(ts, histogram) {
                 Appended::InPlace | Appended::Recoded => None,
                 Appended::Cut(next) => Some(Chunk::Float(*next)),

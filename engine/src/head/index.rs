@@ -108,7 +108,8 @@ impl LabelIndex for ShardIndex<'_> {
         for part in all.chunks(VALUES_PER_LOCK) {
             let shard = self.shard.read();
             for id in part {
-                let mut strings = label_ids(shard.packed_labels(*id)).map(|label| shard.labels().strings(label));
+                let mut strings =
+                    label_ids(shard.packed_labels(*id)).map(|label| shard.labels().strings(label));
                 if keep(strings.find(|(other, _)| *other == name).map_or(&[], |(_, value)| value)) {
                     kept.insert(*id);
                 }

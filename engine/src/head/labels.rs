@@ -93,8 +93,7 @@ impl LabelTable {
             return index;
         }
         let value = self.strings.push(value);
-        let index =
-            self.labels.push(HeadLabel { name, value, wal_segment: 0, series: Postings::default() });
+        let index = self.labels.push(HeadLabel { name, value, wal_segment: 0, series: Postings::default() });
         self.names[name as usize].labels.push(index);
         let (labels, strings, seed) = (&self.labels, &self.strings, self.seed);
         self.by_label.insert_unique(hash, index, |i| {

@@ -240,7 +240,9 @@ impl Head {
     /// The exemplars of series that satisfy one of the matcher lists, in the order of their arrival.
     pub(crate) fn exemplars(&self, selectors: &[Vec<Matcher>], start: i64, end: i64) -> Vec<SeriesExemplar> {
         let wanted = |series: &Labels| {
-            selectors.iter().any(|matchers| matchers.iter().all(|matcher| matcher.matches(series.get(matcher.name()))))
+            selectors
+                .iter()
+                .any(|matchers| matchers.iter().all(|matcher| matcher.matches(series.get(matcher.name()))))
         };
         let exemplars = self.exemplars.lock();
         let in_range = exemplars.iter().filter(|found| (start..=end).contains(&found.exemplar.ts));

@@ -82,7 +82,11 @@ impl RawTable {
     pub(super) fn insert(&self, hash: RawHash, series: SeriesRef) {
         let mut stripe = self.stripe(hash).write();
         if stripe.find(hash.bucket, |entry| entry.is(hash)).is_none() {
-            stripe.insert_unique(hash.bucket, Entry { bucket: hash.bucket, check: hash.check, series }, |entry| entry.bucket);
+            stripe.insert_unique(
+                hash.bucket,
+                Entry { bucket: hash.bucket, check: hash.check, series },
+                |entry| entry.bucket,
+            );
         }
     }
 

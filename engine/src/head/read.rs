@@ -6,12 +6,7 @@ use kymo_formats::index::chunk_directory::ChunkMeta;
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
-use super::{
-    Head, SharedBytes,
-    index::ShardIndex,
-    late::LateSamples,
-    shard::Shard,
-};
+use super::{Head, SharedBytes, index::ShardIndex, late::LateSamples, shard::Shard};
 use crate::{
     index,
     model::{Labels, Matcher},
@@ -68,7 +63,13 @@ impl Head {
     }
 
     /// Values of a label in the series that satisfy all matchers and have samples in the range; unsorted.
-    pub(crate) fn label_values(&self, name: &[u8], matchers: &[Matcher], start: i64, end: i64) -> Vec<Vec<u8>> {
+    pub(crate) fn label_values(
+        &self,
+        name: &[u8],
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+    ) -> Vec<Vec<u8>> {
         self.for_each_index(matchers, start, end, |index, ids| {
             index::LabelIndex::values(index, name, ids).unwrap_or_else(|never| match never {})
         })
@@ -139,13 +140,15 @@ fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec
         }
     }
     let buffer: SharedBytes = buffer.into();
-    found.extend(copies.into_iter().map(|(id, chunks, late)| HeadSeries {
-        labels: shard.labels_of(id),
-        chunks: chunks
-            .into_iter()
-            .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
-            .collect(),
-        late,
+    found.extend(copies.into_iter().map(|(id, chunks, late)| {
+        HeadSeries {
+            labels: shard.labels_of(id),
+            chunks: chunks
+                .into_iter()
+                .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
+                .collect(),
+            late,
+        }
     }));
 }
 
@@ -190,9 +193,14 @@ impl Shard {
 impl LateSamples {
     /// The samples between `start` and `end`, both inclusive, if there is any.
     pub(crate) fn in_range(&self, start: i64, end: i64) -> Option<Self> {
-        let floats = self.floats.iter().filter(|late| (start..=end).contains(&late.ts)).copied().collect::<Vec<_>>();
-        let histograms =
-            self.histograms.iter().filter(|late| (start..=end).contains(&late.ts)).cloned().collect::<Vec<_>>();
+        let floats =
+            self.floats.iter().filter(|late| (start..=end).contains(&late.ts)).copied().collect::<Vec<_>>();
+        let histograms = self
+            .histograms
+            .iter()
+            .filter(|late| (start..=end).contains(&late.ts))
+            .cloned()
+            .collect::<Vec<_>>();
         if floats.is_empty() && histograms.is_empty() { None } else { Some(Self { floats, histograms }) }
     }
 }

@@ -128,9 +128,8 @@ impl<'a> Replayer<'a> {
         let definitions = self.shards.entry(frame.shard).or_default();
         definitions.learn(&rows, self.head)?;
         let (head, covered, lsn) = (self.head, &self.covered, frame.lsn);
-        let news = |known: &Known| {
-            covered[known.shard].get(known.id as usize).is_none_or(|covered| *covered < lsn)
-        };
+        let news =
+            |known: &Known| covered[known.shard].get(known.id as usize).is_none_or(|covered| *covered < lsn);
         for row in rows.floats() {
             let FloatRow { id, ts, start_ts, xor } = row?;
             let known = definitions.known(id)?;
@@ -166,8 +165,7 @@ impl<'a> Replayer<'a> {
         for row in rows.exemplars() {
             let row = row?;
             let known = definitions.known(row.id)?;
-            let labels =
-                Labels::from_canonical(row.labels).ok_or(DecodeError::new("exemplar labels", 0))?;
+            let labels = Labels::from_canonical(row.labels).ok_or(DecodeError::new("exemplar labels", 0))?;
             let shard = head.shards[known.shard].read();
             let fingerprint = shard.series[known.id].fingerprint;
             let exemplar = Exemplar { labels, value: row.value, ts: row.ts };

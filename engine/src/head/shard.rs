@@ -97,8 +97,7 @@ impl Shard {
         let packed = self.packed_labels.push(&packed);
         self.series.push(Series::new(fingerprint, packed));
         let series = &self.series;
-        self.by_fingerprint
-            .insert_unique(low_bits(fingerprint), id, |id| low_bits(series[*id].fingerprint));
+        self.by_fingerprint.insert_unique(low_bits(fingerprint), id, |id| low_bits(series[*id].fingerprint));
         id
     }
 
@@ -119,7 +118,12 @@ impl Shard {
     }
 
     /// Describes the series, and those of its labels that are not known in the segment, to the WAL.
-    pub(super) fn describe(&mut self, id: u32, segment: u32, rows: &mut kymo_formats::wal::rows::RowsEncoder) {
+    pub(super) fn describe(
+        &mut self,
+        id: u32,
+        segment: u32,
+        rows: &mut kymo_formats::wal::rows::RowsEncoder,
+    ) {
         let series = &mut self.series[id];
         series.wal_segment = segment;
         let packed = self.packed_labels.get(series.packed_labels);

@@ -7,11 +7,7 @@ use std::{
 
 use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
-use super::{
-    Head, HeadConfig,
-    sealed::Generation,
-    shard::Shard,
-};
+use super::{Head, HeadConfig, sealed::Generation, shard::Shard};
 use crate::{
     model::Labels,
     signals::metrics::{ChunkTarget, SeriesChunks, decode_samples, merge_samples},

@@ -27,6 +27,8 @@ pub(crate) struct IndexBuilder {
     names: Interner,
     /// By provisional name id.
     labels: Vec<LabelValues>,
+    /// Provisional ids of the names of the last series: the next one mostly has the same.
+    last_names: Vec<usize>,
     /// For each series `count: varint`, then provisional ids of name and value as varints.
     series: Vec<u8>,
     fingerprints: Vec<u128>,
@@ -36,6 +38,8 @@ pub(crate) struct IndexBuilder {
 #[derive(Debug, Default)]
 struct LabelValues {
     values: Interner,
+    /// Provisional id of the value that came last: neighbours share most of their labels.
+    last: Option<usize>,
     /// Number of series by provisional value id.
     counts: Vec<u32>,
 }
@@ -56,13 +60,19 @@ impl IndexBuilder {
     pub(crate) fn push(&mut self, labels: &Labels) {
         let mut series = Writer::new(&mut self.series);
         series.varint_usize(labels.len());
-        for label in labels {
-            let name = self.names.intern(label.name);
+        for (position, label) in labels.iter().enumerate() {
+            let guess = self.last_names.get(position).copied();
+            let name = self.names.intern(label.name, guess);
+            match self.last_names.get_mut(position) {
+                Some(last) => *last = name,
+                None => self.last_names.push(name),
+            }
             if name == self.labels.len() {
                 self.labels.push(LabelValues::default());
             }
             let of_name = &mut self.labels[name];
-            let value = of_name.values.intern(label.value);
+            let value = of_name.values.intern(label.value, of_name.last);
+            of_name.last = Some(value);
             if value == of_name.counts.len() {
                 of_name.counts.push(0);
             }
@@ -205,7 +215,11 @@ struct Interner {
 }
 
 impl Interner {
-    fn intern(&mut self, string: &[u8]) -> usize {
+    /// The id of `string`, which may be `guess`: comparing costs less than a look-up.
+    fn intern(&mut self, string: &[u8], guess: Option<usize>) -> usize {
+        if let Some(id) = guess.filter(|id| self.get(*id) == string) {
+            return id;
+        }
         let (bytes, ends) = (&mut self.bytes, &mut self.ends);
         let hash = xxh3_64(string);
         if let Some(id) = self.ids.find(hash, |id| slice(bytes, ends, *id) == string) {

@@ -67,12 +67,8 @@ impl<'a> IndexReader<'a> {
 
     /// A cursor over the labels of the series.
     pub(crate) fn labels(&self) -> LabelsCursor<'a> {
-        LabelsCursor {
-            index: *self,
-            series: self.series.cursor(),
-            labels: BTreeMap::new(),
-            bytes: Vec::new(),
-        }
+        let labels = std::iter::repeat_with(|| None).take(self.names.len() as usize).collect();
+        LabelsCursor { index: *self, series: self.series.cursor(), labels, bytes: Vec::new() }
     }
 
     fn label(&self, name: &[u8]) -> Result<Option<LabelReader<'a>>, DecodeError> {
@@ -250,9 +246,18 @@ impl LabelIndex for IndexReader<'_> {
 pub(crate) struct LabelsCursor<'a> {
     index: IndexReader<'a>,
     series: series::Cursor<'a>,
-    /// By name id: the name, and a cursor that stands at the value that was read last.
-    labels: BTreeMap<u32, (Vec<u8>, dictionary::Cursor<'a>)>,
+    /// By name id, once it has been seen.
+    labels: Vec<Option<LabelCursor<'a>>>,
     bytes: Vec<u8>,
+}
+
+/// One label of a [`LabelsCursor`].
+#[derive(Debug)]
+struct LabelCursor<'a> {
+    /// Its name, behind its length.
+    name: Vec<u8>,
+    /// Stands at the value that was read last, which is often the next one's too.
+    values: dictionary::Cursor<'a>,
 }
 
 impl LabelsCursor<'_> {
@@ -261,15 +266,23 @@ impl LabelsCursor<'_> {
         self.bytes.clear();
         let mut writer = Writer::new(&mut self.bytes);
         for label in self.series.get(rank)? {
-            if !self.labels.contains_key(&label.name) {
-                let name = self.index.names.get(label.name)?;
-                let values = self.index.label_by_id(label.name)?.values.cursor();
-                self.labels.insert(label.name, (name, values));
-            }
-            let (name, values) = self.labels.get_mut(&label.name).expect("inserted above");
-            writer.prefixed(name);
-            writer.prefixed(values.get(label.value)?);
+            let unknown = DecodeError::new("series label name", 0);
+            let at = usize::try_from(label.name).map_err(|_| unknown)?;
+            let cursor = match self.labels.get_mut(at).ok_or(unknown)? {
+                Some(cursor) => cursor,
+                slot @ None => slot.insert(LabelCursor::new(&self.index, label.name)?),
+            };
+            writer.bytes(&cursor.name);
+            writer.prefixed(cursor.values.get(label.value)?);
         }
         Labels::from_canonical(&self.bytes).ok_or(DecodeError::new("series labels", 0))
+    }
+}
+
+impl<'a> LabelCursor<'a> {
+    fn new(index: &IndexReader<'a>, name_id: u32) -> Result<Self, DecodeError> {
+        let mut name = Vec::new();
+        Writer::new(&mut name).prefixed(&index.names.get(name_id)?);
+        Ok(Self { name, values: index.label_by_id(name_id)?.values.cursor() })
     }
 }

@@ -150,7 +150,11 @@ impl ManifestStore {
                 self.remove(before.number);
             }
             Err(CreateError::Unchanged(path, error)) => {
-                tracing::warn!(path = %path.display(), %error, "manifest snapshot not written, tried again with the next edit");
+                tracing::warn!(
+                    path = %path.display(),
+                    %error,
+                    "manifest snapshot not written, tried again with the next edit"
+                );
             }
             Err(CreateError::Unknown(source)) => {
                 writer.fail("sync", self.dir.clone(), source);
@@ -187,7 +191,12 @@ impl Writer {
 
     /// Takes no more edits from now on: the error that everybody gets.
     fn fail(&mut self, operation: &'static str, path: PathBuf, source: io::Error) -> ManifestError {
-        tracing::error!(operation, path = %path.display(), error = %source, "manifest failed, no more edits are taken");
+        tracing::error!(
+            operation,
+            path = %path.display(),
+            error = %source,
+            "manifest failed, no more edits are taken"
+        );
         let error = ManifestError::Failed { operation, path, source: Arc::new(source) };
         self.failed.get_or_insert(error).clone()
     }

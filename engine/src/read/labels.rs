@@ -14,7 +14,12 @@ use super::select::{Blocks, deleted_ranges, is_covered};
 
 impl Inner {
     /// See [`crate::Engine::label_names`].
-    pub(crate) fn label_names(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Vec<u8>>, Error> {
+    pub(crate) fn label_names(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         let mut names: BTreeSet<Vec<u8>> = self.head.label_names(matchers, start, end).into_iter().collect();
         let blocks = self.blocks_in(start, end)?;
         for (meta, reader) in &blocks.readers {
@@ -92,9 +97,9 @@ fn alive(
         }
         let labels = series.labels(rank)?;
         let deleted = deleted_ranges(blocks.version.tombstones(), meta, &labels);
-        let left = chunks.iter().any(|chunk| {
-            !is_covered(&deleted, chunk.meta.min_ts.max(start), chunk.meta.max_ts.min(end))
-        });
+        let left = chunks
+            .iter()
+            .any(|chunk| !is_covered(&deleted, chunk.meta.min_ts.max(start), chunk.meta.max_ts.min(end)));
         if left {
             found.push(labels);
         }

@@ -67,7 +67,8 @@ impl<'a> Merge<'a> {
 
     /// Whether the chunks follow one another in time, in whatever order they were added.
     fn is_sequence(&self) -> bool {
-        let mut ranges: Vec<(i64, i64)> = self.chunks.iter().map(|chunk| (chunk.min_ts, chunk.max_ts)).collect();
+        let mut ranges: Vec<(i64, i64)> =
+            self.chunks.iter().map(|chunk| (chunk.min_ts, chunk.max_ts)).collect();
         ranges.sort_unstable();
         ranges.windows(2).all(|pair| matches!(pair, [a, b] if a.1 < b.0))
     }

@@ -104,7 +104,11 @@ fn collect_block(
 }
 
 /// Ranges of time, both ends inclusive, in which samples of the series in this block are deleted.
-pub(super) fn deleted_ranges(tombstones: &[Arc<Tombstone>], block: &BlockMeta, labels: &Labels) -> Vec<(i64, i64)> {
+pub(super) fn deleted_ranges(
+    tombstones: &[Arc<Tombstone>],
+    block: &BlockMeta,
+    labels: &Labels,
+) -> Vec<(i64, i64)> {
     let concerns = |tombstone: &&Arc<Tombstone>| {
         let matches = |matcher: &Matcher| matcher.matches(labels.get(matcher.name()));
         tombstone.id > block.id && tombstone.matchers.iter().all(matches)

@@ -4,7 +4,8 @@
 //! segment ([`Wal::enter`]), which guarantees room for its frames, appends them, applies them to the head, drops
 //! the pin, and waits until they are durable ([`Wal::wait_durable`]). Many waiters share one sync.
 //!
-//! * `writer` - [`Wal`]: pins, group commit, rotation
+//! * `writer` - [`Wal`]: pins, acknowledgement, rotation, removal
+//! * `shared` - what its users share: the buffer, group commit, how bytes move
 //! * `segment` - names of segment files, their creation and recycling
 //! * `replay` - [`Replay`]: frames back in order; torn tails and damage
 //! * `config`, `stats`, `error`
@@ -13,6 +14,7 @@ mod config;
 mod error;
 mod replay;
 mod segment;
+mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;

@@ -207,7 +207,7 @@ impl Replay {
     fn end_without_seal(&mut self, segment: &Segment) -> Result<(), WalError> {
         let rest = segment.bytes.get(segment.offset..).unwrap_or_default();
         if rest.iter().all(|byte| *byte == 0) {
-            return Ok(());
+            return self.sync(segment);
         }
         if find_frame(&segment.bytes, segment.number, segment.offset + 1).is_some() || self.goes_on()? {
             self.quarantine(segment, rest)
@@ -240,7 +240,10 @@ impl Replay {
                 self.truncate(segment)?;
                 Some(path)
             }
-            Err((_, error)) if error.kind() == io::ErrorKind::StorageFull => None,
+            Err((_, error)) if error.kind() == io::ErrorKind::StorageFull => {
+                self.sync(segment)?;
+                None
+            }
             Err((path, error)) => return Err(WalError::io("quarantine to", path)(error)),
         };
         tracing::warn!(
@@ -272,6 +275,14 @@ impl Replay {
             Ok(()) => Ok(path),
             Err(error) => Err((path, error)),
         }
+    }
+
+    /// What was read may be in the kernel only, when a process was killed before its sync. From here on it counts,
+    /// and later segments follow it, so that a power loss must not take it back.
+    fn sync(&self, segment: &Segment) -> Result<(), WalError> {
+        let path = segment::path(&self.dir, segment.number);
+        let sync = || self.fs.open(&path, OpenMode::ReadWrite)?.sync_data();
+        sync().map_err(WalError::io("sync", path.clone()))
     }
 
     fn truncate(&self, segment: &Segment) -> Result<(), WalError> {

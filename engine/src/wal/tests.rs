@@ -302,6 +302,26 @@ fn an_error_before_anything_changed_is_no_end() {
     assert_eq!(wal.rotate().unwrap(), 2);
 }
 
+/// The process was killed between a write and its sync: what is there is replayed and acted upon, and must not go
+/// away with a power loss later.
+#[test]
+fn what_was_replayed_is_durable() {
+    for leftovers in [false, true] {
+        let fs = FaultFs::new();
+        let wal = open(&fs);
+        let lsn = append(&wal, b"written, not synced");
+        drop(wal);
+        if leftovers {
+            overwrite(&fs, 1, 1000, b"leftovers of a recycled file");
+        }
+        let none = replay(Arc::new(fs.durable_image(0)), 1).0;
+        assert!(none.is_empty(), "closing does not sync");
+        let (frames, _) = replay(Arc::new(fs.clone()), 1);
+        assert_eq!(frames.into_keys().collect::<Vec<_>>(), [lsn]);
+        assert_eq!(replay(Arc::new(fs.durable_image(0)), 1).0.into_keys().collect::<Vec<_>>(), [lsn]);
+    }
+}
+
 #[test]
 fn recycled_files_never_give_back_what_they_held() {
     let fs = FaultFs::new();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use kymo_engine::{Engine, EngineConfig, Env, Fs, Labels, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{Engine, EngineConfig, Env, Fs, Labels, MatchOp, Matcher, Millis, SampleColumns, SimClock};
 
 /// All samples of a store: labels to time to bits of the value.
 pub(crate) type Content = BTreeMap<Labels, BTreeMap<i64, u64>>;
@@ -16,8 +16,10 @@ pub(crate) fn config() -> EngineConfig {
     config
 }
 
+/// An environment whose clock stands a thousand hours after the epoch.
 pub(crate) fn env(fs: Arc<dyn Fs>) -> Env {
-    Env::simulated(fs, 7)
+    let clock = SimClock::new(Millis(1_000 * 3_600_000));
+    Env { clock: Arc::new(clock), ..Env::simulated(fs, 7) }
 }
 
 pub(crate) fn open(env: &Env, config: EngineConfig) -> Engine {

@@ -101,7 +101,11 @@ impl Evaluator<'_> {
         notes: &mut Notes,
     ) -> Result<Evaluated, Error> {
         let is_float_map = matches!(functions::find(call.function.name), Some(Function::Map(_)));
-        let mut series = self.eval_vector(argument(call, 0)?, notes)?;
+        let mut series = match call.args.first() {
+            Some(arg) => self.eval_vector(arg, notes)?,
+            // Functions of dates take the evaluation time when nothing is given.
+            None => vec![self.evaluation_times()],
+        };
         for series in &mut series {
             if is_float_map {
                 series.column.clear_histograms();
@@ -110,6 +114,12 @@ impl Evaluator<'_> {
             series.drop_name = true;
         }
         self.finish(series).map(Evaluated::Vector)
+    }
+
+    /// The time of each step in seconds.
+    fn evaluation_times(&self) -> Series {
+        let seconds = self.grid.times().map(|time| time as f64 / 1000.0).collect();
+        Series { column: Column::from_floats(seconds), ..Series::default() }
     }
 
     fn eval_map_with_scalars(

@@ -5,7 +5,7 @@
 //! * `grid` - the times at which a query is evaluated
 //! * `column`, `series` - values of one series per step, and with its labels
 //! * `eval` - from an expression to its value; the other files are its operators:
-//!   `scan` (selectors), `window` (functions over range vectors), `matrix` (range vectors as results,
+//!   `scan` (selectors; `bucketless` for functions that need no buckets), `window` (functions over range vectors), `matrix` (range vectors as results,
 //!   subqueries), `extended` (`anchored`, `smoothed`), `aggregate`, `binary`, `call` (functions), of which
 //!   `absent`, `info`, `labels` and `timestamp` need more than values
 //! * `finish` - names dropped and equal label sets brought together after an operator
@@ -18,6 +18,7 @@
 mod absent;
 mod aggregate;
 mod binary;
+mod bucketless;
 mod budget;
 mod call;
 mod column;

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 
 use super::{
     Column, Evaluator, Notes, Series,
+    bucketless::BucketlessReader,
     column::histogram_weight,
-    context::{Consume, execution},
+    context::Consume,
 };
 use crate::{
     Error, SelectRequest, SeriesReader,
@@ -77,7 +78,12 @@ impl Evaluator<'_> {
             end: timing.reference(self.grid.end()).saturating_add(reach.after),
             limit: 0,
         };
-        self.select_request(&request, notes)
+        let readers = self.select_request(&request, notes)?;
+        if !selector.skip_histogram_buckets {
+            return Ok(readers);
+        }
+        let bucketless = |reader| Box::new(BucketlessReader(reader)) as Box<dyn SeriesReader>;
+        Ok(readers.into_iter().map(bucketless).collect())
     }
 
     /// The readers that answer `request`.
@@ -238,11 +244,6 @@ pub(crate) fn count_until<T>(items: &[T], end: i64, time: impl Fn(&T) -> i64) ->
         return to;
     }
     from + items[from..to].partition_point(|item| time(item) <= end)
-}
-
-/// Fails for what the executor cannot do with a series.
-pub(crate) fn unsupported(what: &str) -> Error {
-    execution(what.to_owned())
 }
 
 /// `evaluate` of all items in order, on several threads when that pays.

@@ -91,7 +91,7 @@ pub(super) fn histogram_change(window: &Window<'_>, change: Change, notes: &mut 
     let left = edges.left(span.first, notes)?;
     let right = edges.right(span.last, notes)?;
     let is_gauge = |histogram: &FloatHistogram| histogram.reset_hint == ResetHint::Gauge;
-    if !change.of_counter() && !(is_gauge(&left) && is_gauge(&right)) {
+    if !(change.of_counter() || is_gauge(&left) && is_gauge(&right)) {
         subject.not_gauge(notes);
     }
     let mut result = right.clone();

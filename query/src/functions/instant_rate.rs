@@ -111,7 +111,7 @@ fn histogram_change(
     if of_counter && (is_gauge(before) || is_gauge(last)) {
         subject.not_counter(notes);
     }
-    if !of_counter && !(is_gauge(before) && is_gauge(last)) {
+    if !(of_counter || is_gauge(before) && is_gauge(last)) {
         subject.not_gauge(notes);
     }
     let mut result = last.clone();

@@ -100,8 +100,9 @@ fn single_float_change(window: &Window<'_>, change: Change) -> Option<f64> {
     let (ts, value) = (*window.ts.first()?, *window.values.first()?);
     let start = start_inside(window, change, &ts, window.start_ts.first())?;
     let edges = Edges { first: ts, last: ts, samples: 1, start: Some(start) };
-    // The change among the samples is zero, or NaN for an infinite one.
-    Some((value - value + value) * edges.factor(window.start, window.end, change, None))
+    // Infinite minus infinite is NaN, also for a sample and itself.
+    let change_to_end = if value.is_finite() { value } else { f64::NAN };
+    Some(change_to_end * edges.factor(window.start, window.end, change, None))
 }
 
 /// The values before each reset.

@@ -15,6 +15,12 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     Some(&FUNCTIONS[idx].1)
 }
 
+/// The names in the table.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name)
+}
+
 /// A function that drops the name, with a kernel for whole series.
 const fn window(window: WindowFn, windows: WindowsFn) -> WindowFunction {
     WindowFunction { windows: Some(windows), ..WindowFunction::new(window) }

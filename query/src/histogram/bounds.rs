@@ -10,7 +10,7 @@ pub const fn is_custom(schema: i32) -> bool {
 
 /// Whether `schema` has exponential buckets.
 #[must_use]
-pub const fn is_exponential(schema: i32) -> bool {
+pub(super) const fn is_exponential(schema: i32) -> bool {
     schema >= EXPONENTIAL_SCHEMA_MIN && schema <= EXPONENTIAL_SCHEMA_MAX
 }
 
@@ -68,7 +68,6 @@ fn power_of_two(exponent: i64) -> f64 {
 ///
 /// Upstream's numbers to the last bit. Most are an ulp or two off the true power, but bounds travel through
 /// the API as text, and the same bucket must have the same text there.
-#[expect(clippy::excessive_precision, clippy::approx_constant, reason = "the digits are upstream's, not ours to round")]
 #[rustfmt::skip]
 const BOUNDS: [f64; 256] = [
     0.5, 0.5013556375251013, 0.5027149505564014, 0.5040779490592088, 0.5054446430258502, 0.5068150424757447, 0.5081891574554764, 0.509566998038869,

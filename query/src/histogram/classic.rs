@@ -49,7 +49,8 @@ fn monotonic_quantile(q: f64, buckets: &[ClassicBucket]) -> f64 {
         return f64::NAN;
     }
     let rank = q * last.count;
-    let idx = finite.partition_point(|bucket| !(bucket.count >= rank));
+    let reaches = |bucket: &ClassicBucket| bucket.count >= rank;
+    let idx = finite.partition_point(|bucket| !reaches(bucket));
     let Some(bucket) = finite.get(idx) else { return highest.upper_bound };
     if idx == 0 && bucket.upper_bound <= 0.0 {
         return bucket.upper_bound;
@@ -74,7 +75,7 @@ pub fn classic_fraction(lower: f64, upper: f64, buckets: &mut Vec<ClassicBucket>
     if lower >= upper {
         return 0.0;
     }
-    let rank = |value| rank_of(value, buckets).filter(|rank| !(*rank > count)).unwrap_or(count);
+    let rank = |value| rank_of(value, buckets).map_or(count, |rank| if rank > count { count } else { rank });
     (rank(upper) - rank(lower)) / count
 }
 

@@ -41,7 +41,7 @@ pub fn fraction(lower: f64, upper: f64, histogram: &FloatHistogram) -> (f64, Opt
         count = rest.fold(seen, |count, bucket| count + bucket.count);
         effect = (count < histogram.count).then_some(NanEffect::Excluded);
     }
-    let capped = |rank: Option<f64>| rank.filter(|rank| !(*rank > count)).unwrap_or(count);
+    let capped = |rank: Option<f64>| rank.map_or(count, |rank| if rank > count { count } else { rank });
     ((capped(upper_rank) - capped(lower_rank)) / histogram.count, effect)
 }
 

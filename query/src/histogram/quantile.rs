@@ -44,10 +44,11 @@ pub fn quantile(q: f64, histogram: &FloatHistogram) -> (f64, Option<NanEffect>) 
     let mut rest = buckets(histogram, order);
     let mut found = EMPTY;
     let mut count = 0.0;
-    for bucket in rest.by_ref().filter(|bucket| bucket.count != 0.0) {
+    // Where the rank lies beyond all observations, the last bucket answers, empty or not.
+    for bucket in rest.by_ref() {
         found = bucket;
         count += bucket.count;
-        if count >= rank {
+        if bucket.count != 0.0 && count >= rank {
             break;
         }
     }
@@ -60,9 +61,17 @@ pub fn quantile(q: f64, histogram: &FloatHistogram) -> (f64, Option<NanEffect>) 
         return if has_nan_sum { (f64::NAN, Some(NanEffect::ResultIsNan)) } else { (found.upper, None) };
     }
     let rank_in_bucket = if upwards { rank - (count - found.count) } else { count - rank };
-    let effect = has_nan_sum && rest.fold(count, |count, bucket| count + bucket.count) < histogram.count;
-    let value = interpolate(&found, rank_in_bucket / found.count, is_custom(histogram.schema));
-    (value, effect.then_some(NanEffect::SkewedHigher))
+    let mut effect = None;
+    if has_nan_sum {
+        // Upstream goes on to the last bucket to count what is there, and then interpolates in that one,
+        // whichever held the rank. The answers are to be the same.
+        let seen = rest.fold(count, |count, bucket| {
+            found = bucket;
+            count + bucket.count
+        });
+        effect = (seen < histogram.count).then_some(NanEffect::SkewedHigher);
+    }
+    (interpolate(&found, rank_in_bucket / found.count, is_custom(histogram.schema)), effect)
 }
 
 /// No bucket, where there is none.

@@ -9,7 +9,10 @@ use super::{
 
 /// Index of the bucket of schema `to` that contains bucket `index` of schema `from`.
 pub(crate) const fn coarser_index(index: i32, from: i32, to: i32) -> i32 {
-    (index.wrapping_sub(1) >> (from - to)).wrapping_add(1)
+    // Beyond 31, as only damaged schemas are apart, nothing but the sign is left.
+    let distance = from.saturating_sub(to);
+    let shift = if distance > 31 { 31 } else { distance };
+    (index.wrapping_sub(1) >> shift).wrapping_add(1)
 }
 
 /// Merges the buckets of an exponential histogram into those of the coarser exponential `schema`; does

@@ -11,7 +11,7 @@ use kymo_query::{
 const CASES: usize = 2_214;
 
 /// Cases that pass. May only go up.
-const PASSED_MIN: usize = 0;
+const PASSED_MIN: usize = CASES;
 
 /// Scripts of a directory, sorted.
 fn scripts(directory: &Path) -> Vec<PathBuf> {

@@ -22,7 +22,8 @@ pub(crate) struct Field<'a> {
 #[derive(Debug, Clone, Copy)]
 enum Value<'a> {
     Varint(u64),
-    Fixed64([u8; 8]),
+    /// The bits, not the bytes: an enum of bytes is put together in memory, and reading it back stalls.
+    Fixed64(u64),
     Fixed32,
     Bytes(Reader<'a>),
 }
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
         let number = number.ok_or(DecodeError::new("field number", offset))?;
         let value = match tag & 7 {
             0 => Value::Varint(self.varint("varint field")?),
-            1 => Value::Fixed64(self.array("64-bit field")?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.array("64-bit field")?)),
             2 => Value::Bytes(self.length_delimited()?),
             5 => self.array::<4>("32-bit field").map(|_| Value::Fixed32)?,
             _ => return Err(DecodeError::new("wire type", offset)),
@@ -155,7 +156,7 @@ impl<'a> Field<'a> {
     #[inline]
     pub(crate) fn double(&self, what: &'static str) -> Result<f64, DecodeError> {
         match self.value {
-            Value::Fixed64(bytes) => Ok(f64::from_le_bytes(bytes)),
+            Value::Fixed64(bits) => Ok(f64::from_bits(bits)),
             Value::Varint(_) | Value::Fixed32 | Value::Bytes(_) => Err(self.error(what)),
         }
     }
@@ -200,7 +201,7 @@ impl<'a> Field<'a> {
         mut take: impl FnMut(f64),
     ) -> Result<(), DecodeError> {
         match self.value {
-            Value::Fixed64(bytes) => take(f64::from_le_bytes(bytes)),
+            Value::Fixed64(bits) => take(f64::from_bits(bits)),
             Value::Bytes(mut packed) => {
                 while !packed.is_empty() {
                     take(f64::from_le_bytes(packed.array(what)?));

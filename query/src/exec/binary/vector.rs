@@ -40,8 +40,10 @@ impl Evaluator<'_> {
             one,
             one_in_group: members(&one_groups, signatures.len),
             many_count: count(&many_groups, signatures.len),
-            fill_many: if swapped { matching.fill.rhs } else { matching.fill.lhs },
-            fill_one: if swapped { matching.fill.lhs } else { matching.fill.rhs },
+            // Not swapped with the sides: with `group_right` upstream's `fill_left` stands in for series of
+            // the right side, and its tests say so.
+            fill_many: matching.fill.lhs,
+            fill_one: matching.fill.rhs,
             steps,
             matched: vec![None; signatures.len],
             outputs: Outputs::default(),

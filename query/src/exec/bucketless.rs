@@ -1,0 +1,41 @@
+//! Histograms without their buckets, for functions that need only count and sum.
+
+use std::{mem, sync::Arc};
+
+use kymo_engine::{Labels, SampleColumns, is_stale};
+use kymo_formats::histogram::{FloatHistogram, ResetHint};
+
+use crate::{Error, SeriesReader, histogram::detect_reset};
+
+/// A series whose histograms have no buckets.
+///
+/// Resets cannot be found without buckets, so each histogram gets a hint that compares it with the one before.
+pub(super) struct BucketlessReader(pub(super) Box<dyn SeriesReader>);
+
+impl SeriesReader for BucketlessReader {
+    fn labels(&self) -> &Labels {
+        self.0.labels()
+    }
+
+    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+        self.0.read(columns)?;
+        let mut previous: Option<Arc<FloatHistogram>> = None;
+        for sample in &mut columns.histograms {
+            let full = &*sample.value;
+            let stale = is_stale(full.sum);
+            let reset_hint = match (full.reset_hint, &previous) {
+                (ResetHint::Unknown, Some(previous)) if !stale => {
+                    if detect_reset(full, previous) { ResetHint::Reset } else { ResetHint::NotReset }
+                }
+                (hint, _) => hint,
+            };
+            let (schema, count, sum) = (full.schema, full.count, full.sum);
+            let bucketless = FloatHistogram { reset_hint, schema, count, sum, ..FloatHistogram::default() };
+            let full = mem::replace(&mut sample.value, Arc::new(bucketless));
+            if !stale {
+                previous = Some(full);
+            }
+        }
+        Ok(())
+    }
+}
