@@ -1,9 +1,6 @@
 //! The parts of the server, put together.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use kymo_engine::{Clock, Engine, SystemClock};
 use parking_lot::RwLock;

@@ -220,10 +220,8 @@ impl Config {
         let config = if blank {
             Self::default()
         } else {
-            serde_saphyr::from_str(text).map_err(|error| ConfigError::Syntax {
-                path: path.to_owned(),
-                message: error.to_string(),
-            })?
+            serde_saphyr::from_str(text)
+                .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?
         };
         config.validate()?;
         Ok(config)
@@ -268,7 +266,10 @@ impl Config {
         }
         self.engine().validate().map_err(|problem| ConfigError::Engine { problem })?;
         if self.query.lookback_ms > i64::MAX as u64 {
-            return Err(ConfigError::Invalid { field: "query.lookback_ms", reason: "is out of range".to_owned() });
+            return Err(ConfigError::Invalid {
+                field: "query.lookback_ms",
+                reason: "is out of range".to_owned(),
+            });
         }
         if self.external_labels.keys().any(|name| name.is_empty() || name == "__name__") {
             let reason = "names must not be empty or __name__".to_owned();

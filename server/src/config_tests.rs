@@ -113,7 +113,10 @@ fn public(line: &str) -> Option<&str> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test reads, and on request writes, a file of the source tree")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test reads, and on request writes, a file of the source tree"
+)]
 fn the_document_is_up_to_date() {
     let expected = document();
     if std::env::var_os("UPDATE").is_some() {

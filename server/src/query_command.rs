@@ -84,11 +84,18 @@ fn ask(args: &QueryArgs) -> Result<Envelope, QueryError> {
         .map_err(|source| QueryError::Answer { url: url.clone(), source: Box::new(source) })?;
     let envelope: Envelope =
         serde_json::from_str(&body).map_err(|source| QueryError::Answer { url, source: Box::new(source) })?;
-    if envelope.error.is_empty() { Ok(envelope) } else { Err(QueryError::Refused { message: envelope.error }) }
+    if envelope.error.is_empty() {
+        Ok(envelope)
+    } else {
+        Err(QueryError::Refused { message: envelope.error })
+    }
 }
 
-/// Path and form of the call.
-fn request(args: &QueryArgs) -> Result<(&'static str, Vec<(&'static str, String)>), QueryError> {
+/// Parameters of a call.
+type Form = Vec<(&'static str, String)>;
+
+/// Path and parameters of the call.
+fn request(args: &QueryArgs) -> Result<(&'static str, Form), QueryError> {
     let wrong = |option| move |reason| QueryError::Option { option, reason };
     let end = args.time.as_deref().map(parse_time).transpose().map_err(wrong("time"))?;
     let mut form = vec![("query", args.expr.clone())];
@@ -116,7 +123,8 @@ fn seconds(ms: i64) -> String {
 
 fn print(envelope: &Envelope, out: &mut impl Write, notes: &mut impl Write) -> io::Result<()> {
     let rows = rows(&envelope.data);
-    let width = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0);
+    let width =
+        |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0);
     let (time, value) = (width(|row| &row.time), width(|row| &row.value));
     for row in &rows {
         writeln!(out, "{:<time$}  {:>value$}  {}", row.time, row.value, row.series)?;
@@ -157,7 +165,10 @@ fn rows(data: &Data) -> Vec<Row> {
 
 fn row(pair: &Value, series: String) -> Row {
     let time = pair[0].as_f64().and_then(|seconds| {
-        #[expect(clippy::cast_possible_truncation, reason = "what a server sends as a time; out of range is refused")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "what a server sends as a time; out of range is refused"
+        )]
         let ms = (seconds * 1000.0).round() as i64;
         jiff::Timestamp::from_millisecond(ms).ok()
     });
@@ -203,10 +214,7 @@ mod tests {
                 {"metric":{"__name__":"up","job":"a"},"value":[1.5,"1"]},
                 {"metric":{"__name__":"up"},"value":[1.5,"0.25"]}]},"warnings":["careful"]}"#,
         );
-        assert_eq!(
-            out,
-            "1970-01-01T00:00:01.5Z     1  up{job=\"a\"}\n1970-01-01T00:00:01.5Z  0.25  up\n"
-        );
+        assert_eq!(out, "1970-01-01T00:00:01.5Z     1  up{job=\"a\"}\n1970-01-01T00:00:01.5Z  0.25  up\n");
         assert_eq!(notes, "careful\n");
     }
 

@@ -10,8 +10,7 @@ use crate::{
     app::{App, ConfigSources},
     cli::ServeArgs,
     config::{Config, ConfigError},
-    http, shutdown,
-    telemetry,
+    http, shutdown, telemetry,
 };
 
 /// Why the server did not start, or ended.
@@ -114,7 +113,8 @@ async fn close(app: &App, patience: Duration) -> Result<(), ServeError> {
     let Some(mut shared) = app.take_engine() else { return Ok(()) };
     // Work on blocking threads may outlive its request by a moment.
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    let deadline = app.monotonic_nanos().saturating_add(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
+    let deadline =
+        app.monotonic_nanos().saturating_add(u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX));
     let engine = loop {
         match Arc::try_unwrap(shared) {
             Ok(engine) => break engine,

@@ -13,10 +13,7 @@ use super::{
     params::Params,
     work,
 };
-use crate::{
-    app::App,
-    promql,
-};
+use crate::{app::App, promql};
 
 /// `/api/v1/admin/tsdb/delete_series`
 pub(crate) async fn delete_series(
@@ -33,7 +30,10 @@ pub(crate) async fn delete_series(
     for selector in params.all("match[]") {
         sets.push(promql::parse_selector(selector).map_err(|error| ApiError::parameter("match[]", error))?);
     }
-    work::blocking(move || sets.iter().try_for_each(|matchers| engine.delete_series(matchers, range.start, range.end))).await?;
+    work::blocking(move || {
+        sets.iter().try_for_each(|matchers| engine.delete_series(matchers, range.start, range.end))
+    })
+    .await?;
     Ok(Answer::none())
 }
 

@@ -126,7 +126,8 @@ mod tests {
     fn floats_and_histograms_come_in_order_of_time() {
         let value = Arc::new(FloatHistogram { count: 1.0, zero_count: 1.0, ..FloatHistogram::default() });
         let histograms = vec![HistogramSample { ts: -5, start_ts: 0, value }];
-        let columns = SampleColumns { ts: vec![7], values: vec![1.0], histograms, ..SampleColumns::default() };
+        let columns =
+            SampleColumns { ts: vec![7], values: vec![1.0], histograms, ..SampleColumns::default() };
         let found: Vec<_> = encode(&columns).iter().map(|chunk| (chunk.encoding, chunk.min_ts)).collect();
         assert_eq!(found, [(ChunkEncoding::FloatHistogram, -5), (ChunkEncoding::Xor, 7)]);
     }

@@ -72,7 +72,6 @@ impl ApiError {
     pub(crate) fn parameter(name: &str, reason: impl std::fmt::Display) -> Self {
         Self::bad_data(format!("invalid parameter \"{name}\": {reason}"))
     }
-
 }
 
 impl IntoResponse for ApiError {

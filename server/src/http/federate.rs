@@ -29,7 +29,7 @@ pub(crate) async fn federate(
 ) -> Result<Response, PlainError> {
     let sets = params
         .all("match[]")
-        .map(|selector| promql::parse_selector(selector))
+        .map(promql::parse_selector)
         .collect::<Result<Vec<Matchers>, _>>()
         .map_err(|error| PlainError::bad_request(error.to_string()))?;
     let config = app.config();
@@ -40,7 +40,10 @@ pub(crate) async fn federate(
         Ok::<_, PlainError>(page(&newest, &config.external_labels))
     };
     let page = tokio::task::spawn_blocking(work).await.map_err(|_| {
-        PlainError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "the request failed by a bug in the server")
+        PlainError::new(
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "the request failed by a bug in the server",
+        )
     })??;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8")], page)
         .into_response())

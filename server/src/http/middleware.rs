@@ -39,7 +39,8 @@ pub(crate) fn ready(app: &App) -> Result<Arc<Engine>, NotReady> {
 impl IntoResponse for NotReady {
     fn into_response(self) -> Response {
         let stopping = if self.stopping { "true" } else { "false" };
-        let headers = [(HeaderName::from_static("x-prometheus-stopping"), HeaderValue::from_static(stopping))];
+        let headers =
+            [(HeaderName::from_static("x-prometheus-stopping"), HeaderValue::from_static(stopping))];
         (StatusCode::SERVICE_UNAVAILABLE, headers, "Service Unavailable").into_response()
     }
 }

@@ -118,7 +118,9 @@ async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError>
             }
             Ok(form)
         }
-        other => Err(form_error(&format!("content encoding {:?} is not accepted", String::from_utf8_lossy(other)))),
+        other => {
+            Err(form_error(&format!("content encoding {:?} is not accepted", String::from_utf8_lossy(other))))
+        }
     }
 }
 
@@ -165,7 +167,10 @@ mod tests {
             text(params("time=x").time_or("time", 0)),
             r#"invalid parameter "time": invalid time value for 'time': cannot parse "x" to a valid timestamp"#
         );
-        assert_eq!(text(params("limit=-1").limit()), r#"invalid parameter "limit": limit must be non-negative"#);
+        assert_eq!(
+            text(params("limit=-1").limit()),
+            r#"invalid parameter "limit": limit must be non-negative"#
+        );
         assert_eq!(
             text(params("limit=x").limit()),
             r#"invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax"#

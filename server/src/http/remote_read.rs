@@ -62,10 +62,8 @@ pub(crate) async fn read(
                 read.samples(&EngineSource(engine), samples_max)
             };
             let body = tokio::task::spawn_blocking(work).await.map_err(|_| by_a_bug())??;
-            let headers = [
-                (header::CONTENT_TYPE, "application/x-protobuf"),
-                (header::CONTENT_ENCODING, "snappy"),
-            ];
+            let headers =
+                [(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")];
             Ok((headers, body).into_response())
         }
         ResponseType::StreamedXorChunks => {
@@ -111,7 +109,9 @@ impl Read {
                 let read = self.each_series(source, query, |labels, columns| {
                     count += columns.len();
                     if count > samples_max {
-                        return Err(PlainError::bad_request(format!("exceeded sample limit ({samples_max})")));
+                        return Err(PlainError::bad_request(format!(
+                            "exceeded sample limit ({samples_max})"
+                        )));
                     }
                     result.series(|series| {
                         for label in labels {
@@ -154,8 +154,14 @@ impl Read {
             self.each_series(source, query, |labels, columns| {
                 let send = |encoder: &mut ChunkedFrameEncoder| {
                     let mut frame = Vec::new();
-                    encoder.finish(&mut frame, query_index, labels.iter().map(|label| (label.name, label.value)));
-                    sender.blocking_send(Ok(frame.into())).map_err(|_| PlainError::unavailable("the reader left"))
+                    encoder.finish(
+                        &mut frame,
+                        query_index,
+                        labels.iter().map(|label| (label.name, label.value)),
+                    );
+                    sender
+                        .blocking_send(Ok(frame.into()))
+                        .map_err(|_| PlainError::unavailable("the reader left"))
                 };
                 for chunk in chunks::encode(columns) {
                     let encoding = chunk.encoding;
@@ -247,7 +253,8 @@ fn selector(
                 MatchType::NotRegex => MatchOp::NotRegex,
             };
             let value = std::str::from_utf8(matcher.name).ok().and_then(|name| external.get(name));
-            let is_external = op == MatchOp::Equal && value.is_some_and(|value| value.as_bytes() == matcher.value);
+            let is_external =
+                op == MatchOp::Equal && value.is_some_and(|value| value.as_bytes() == matcher.value);
             Matcher::new(op, matcher.name, if is_external { b"" } else { matcher.value })
         })
         .collect::<Result<_, _>>()?;

@@ -76,9 +76,10 @@ async fn receive(
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(_) => {
-            Err(PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed by a bug in the server"))
-        }
+        Err(_) => Err(PlainError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the request failed by a bug in the server",
+        )),
     }
 }
 
@@ -147,7 +148,8 @@ fn is_compressed(headers: &HeaderMap) -> Result<bool, PlainError> {
 
 /// The length of the body, or the most that it may be when the head does not say.
 fn body_bytes_max(headers: &HeaderMap) -> Result<usize, PlainError> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let Some(length) = length else { return Ok(ingest::BODY_BYTES_MAX) };
     usize::try_from(length).ok().filter(|length| *length <= ingest::BODY_BYTES_MAX).ok_or_else(too_large)
 }
@@ -214,12 +216,11 @@ mod tests {
 
     #[test]
     fn only_snappy_and_nothing_are_encodings() {
-        let encoding = |value| {
-            is_compressed(&headers(&[("content-encoding", value)])).map_err(|error| error.status)
-        };
+        let encoding =
+            |value| is_compressed(&headers(&[("content-encoding", value)])).map_err(|error| error.status);
         assert_eq!(encoding("snappy"), Ok(true));
         assert_eq!(encoding(""), Ok(false));
-        assert_eq!(is_compressed(&HeaderMap::new()).unwrap(), false);
+        assert!(!is_compressed(&HeaderMap::new()).unwrap());
         for other in ["gzip", "zstd", "Snappy2"] {
             assert_eq!(encoding(other), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }

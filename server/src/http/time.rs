@@ -38,11 +38,13 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let nanos = seconds * 1e9;
-        // Half of the range of `i64` is out of reach of any use; NaN fails the comparison, too.
-        if !(nanos.abs() < i64::MAX as f64) {
+        if nanos.is_nan() || nanos.abs() >= i64::MAX as f64 {
             return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
         }
-        #[expect(clippy::cast_possible_truncation, reason = "checked just above; the fraction is meant to go")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked just above; the fraction is meant to go"
+        )]
         return Ok(nanos as i64);
     }
     parse_units(text)
@@ -54,7 +56,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
 fn millis_of(seconds: f64) -> Option<i64> {
     let whole = seconds.trunc();
     let millis = whole * 1000.0 + ((seconds - whole) * 1000.0).round();
-    #[expect(clippy::cast_possible_truncation, reason = "an integer, and far inside of i64 by the comparison")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an integer, and far inside of i64 by the comparison"
+    )]
     (millis.abs() <= TIME_MAX as f64).then_some(millis as i64)
 }
 
@@ -106,7 +111,9 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "x", "NaN", "inf", "-inf", "1e300", "9223372036854775807", "-9223372036854775808", "30s"] {
+        for text in
+            ["", "x", "NaN", "inf", "-inf", "1e300", "9223372036854775807", "-9223372036854775808", "30s"]
+        {
             assert_eq!(parse_time(text), Err(format!("cannot parse {text:?} to a valid timestamp")));
         }
     }
@@ -129,7 +136,11 @@ mod tests {
     #[test]
     fn what_is_no_duration_is_refused() {
         for text in ["", "x", "1m1h", "1m1m", "h", "999999999y", "1 m", "-1m"] {
-            assert_eq!(parse_duration(text), Err(format!("cannot parse {text:?} to a valid duration")), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Err(format!("cannot parse {text:?} to a valid duration")),
+                "{text}"
+            );
         }
         for text in ["NaN", "1e300", "-inf"] {
             assert!(parse_duration(text).unwrap_err().ends_with("It overflows int64"), "{text}");

@@ -14,14 +14,18 @@ use super::{
 };
 
 /// Runs `work` on a thread that may block, without a bound of its own.
-pub(crate) async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, ApiError>
+pub(crate) async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, ApiError>
 where
     T: Send + 'static,
     E: Into<ApiError> + Send + 'static,
 {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(Into::into),
-        Err(_) => Err(ApiError::internal("the request failed by a bug in the server; its log has the details")),
+        Err(_) => {
+            Err(ApiError::internal("the request failed by a bug in the server; its log has the details"))
+        }
     }
 }
 

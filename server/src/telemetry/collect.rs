@@ -111,7 +111,10 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
         *bytes += block.bytes;
     }
     let by_level = |value: fn(&(u64, u64)) -> u64| {
-        levels.iter().map(|(level, sums)| point([("level", &level.to_string())], value(sums) as f64)).collect()
+        levels
+            .iter()
+            .map(|(level, sums)| point([("level", &level.to_string())], value(sums) as f64))
+            .collect()
     };
     push(families, &names::BLOCKS, by_level(|(count, _)| *count));
     push(families, &names::BLOCK_BYTES, by_level(|(_, bytes)| *bytes));
@@ -121,7 +124,11 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
     ];
     for (info, succeeded, failed) in runs {
         let outcomes = [("success", succeeded), ("error", failed)];
-        push(families, info, outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into());
+        push(
+            families,
+            info,
+            outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into(),
+        );
     }
     gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
 }

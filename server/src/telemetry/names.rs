@@ -93,7 +93,10 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "the test reads, and on request writes, a file of the source tree")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test reads, and on request writes, a file of the source tree"
+    )]
     fn the_document_is_up_to_date() {
         let mut expected = String::from(
             "# Metrics\n\nWhat `GET /metrics` shows, and what Kymo stores about itself with `job=\"kymo-self\"`. \

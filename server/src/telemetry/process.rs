@@ -1,5 +1,8 @@
 //! What the operating system says about the process. Linux only; elsewhere the metrics are missing.
-#![expect(clippy::disallowed_methods, reason = "/proc answers questions; it stores nothing that a test could lose")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "/proc answers questions; it stores nothing that a test could lose"
+)]
 
 /// Ticks per second of the times in `/proc/self/stat`: fixed by the kernel's interface, whatever it runs at.
 const TICKS_PER_SECOND: f64 = 100.0;

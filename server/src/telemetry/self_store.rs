@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval};
 use kymo_engine::{Batch, CommitError, Engine, Labels, Metadata};
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::collect::{Family, collect};
@@ -47,11 +47,14 @@ fn store(engine: &Engine, families: &[Family], ts: i64, instance: &str) -> Resul
         for point in &family.points {
             push(&mut batch, &format!("{name}{}", point.suffix), instance, &point.labels, ts, point.value);
         }
-        batch.metadata(name, Metadata {
-            kind: family.info.kind.as_str().to_owned(),
-            help: family.info.help.to_owned(),
-            unit: String::new(),
-        });
+        batch.metadata(
+            name,
+            Metadata {
+                kind: family.info.kind.as_str().to_owned(),
+                help: family.info.help.to_owned(),
+                unit: String::new(),
+            },
+        );
     }
     batch.commit().map(drop)
 }

@@ -70,7 +70,8 @@ fn times_and_values_at_the_edge_are_handled() {
         assert_eq!(answer.status, 400, "{time}");
     }
     let edges = [f64::NAN, f64::NEG_INFINITY, f64::MAX, -0.0, f64::MIN_POSITIVE / 2.0];
-    let samples: Vec<_> = edges.iter().enumerate().map(|(i, value)| (ts - 10_000 + i as i64, *value)).collect();
+    let samples: Vec<_> =
+        edges.iter().enumerate().map(|(i, value)| (ts - 10_000 + i as i64, *value)).collect();
     server.store(&[("__name__", "edge")], &samples);
     let values = server.get("/api/v1/query", &[("query", "edge[1m]"), ("time", &seconds(ts))]).data();
     let values: Vec<_> = values["result"][0]["values"]
@@ -123,19 +124,19 @@ fn parameters_that_make_no_sense_are_named() {
     assert_eq!(answer.data()["result"][0]["values"].as_array().unwrap().len(), 11_001);
     assert_eq!(
         server.get("/api/v1/query", &[("query", "1"), ("time", "NaN")]).error(),
-        bad(r#"invalid parameter "time": invalid time value for 'time': cannot parse "NaN" to a valid timestamp"#)
+        bad(
+            r#"invalid parameter "time": invalid time value for 'time': cannot parse "NaN" to a valid timestamp"#
+        )
     );
+    assert_eq!(server.get("/api/v1/series", &[]).error(), bad("no match[] parameter provided"));
+    assert_eq!(server.get("/api/v1/labels", &[("match[]", "{}")]).error().0, 400);
     assert_eq!(
-        server.get("/api/v1/series", &[]).error(),
-        bad("no match[] parameter provided")
-    );
-    assert_eq!(
-        server.get("/api/v1/labels", &[("match[]", "{}")]).error().0,
-        400
-    );
-    assert_eq!(
-        server.get("/api/v1/query_range", &[("query", "up[5m]"), ("start", "0"), ("end", "1"), ("step", "1")]).error(),
-        bad(r#"invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector"#)
+        server
+            .get("/api/v1/query_range", &[("query", "up[5m]"), ("start", "0"), ("end", "1"), ("step", "1")])
+            .error(),
+        bad(
+            r#"invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector"#
+        )
     );
     is_unharmed(&server, ts);
 }

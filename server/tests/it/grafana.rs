@@ -19,14 +19,9 @@ fn the_health_check_is_a_query_at_time_four() {
 fn explore_draws_a_range_and_shows_an_instant() {
     let server = Server::new();
     let end = now();
-    let samples: Vec<_> = (0..5).map(|i| (end - 60_000 + i * 15_000, f64::from(i as i32))).collect();
+    let samples: Vec<_> = (0..5).map(|i| (end - 60_000 + i64::from(i) * 15_000, f64::from(i))).collect();
     server.store(&[("__name__", "m"), ("job", "a<b")], &samples);
-    let range = [
-        ("query", "m"),
-        ("start", &*seconds(end - 60_000)),
-        ("end", &*seconds(end)),
-        ("step", "15"),
-    ];
+    let range = [("query", "m"), ("start", &*seconds(end - 60_000)), ("end", &*seconds(end)), ("step", "15")];
     for answer in [server.form("/api/v1/query_range", &range), server.get("/api/v1/query_range", &range)] {
         let values: Vec<_> =
             samples.iter().map(|(ts, value)| json!([ts / 1000, value.to_string()])).collect();
@@ -114,8 +109,16 @@ fn rules_alerts_and_targets_are_empty_in_upstreams_shape() {
         ("/api/v1/notifications", "[]"),
     ];
     for (path, data) in cases {
-        assert_eq!(server.get(path, &[]).text(), format!(r#"{{"status":"success","data":{data}}}"#), "{path}");
-        assert_eq!(server.form(path, &[]).status, 405, "{path} is for GET only, and Grafana falls back to it");
+        assert_eq!(
+            server.get(path, &[]).text(),
+            format!(r#"{{"status":"success","data":{data}}}"#),
+            "{path}"
+        );
+        assert_eq!(
+            server.form(path, &[]).status,
+            405,
+            "{path} is for GET only, and Grafana falls back to it"
+        );
     }
     let (status, kind, text) = server.get("/api/v1/rules", &[("type", "x")]).error();
     assert_eq!((status, kind.as_str()), (400, "bad_data"));
@@ -139,7 +142,9 @@ fn the_editor_formats_and_parses() {
 fn answers_are_compressed_and_open_to_browsers() {
     let server = Server::new();
     let raw = |encoding: &str| {
-        let head = format!("GET /api/v1/features HTTP/1.1\r\nHost: k\r\nOrigin: http://g\r\n{encoding}Connection: close\r\n\r\n");
+        let head = format!(
+            "GET /api/v1/features HTTP/1.1\r\nHost: k\r\nOrigin: http://g\r\n{encoding}Connection: close\r\n\r\n"
+        );
         server.raw(head.as_bytes())
     };
     let answers = [raw(""), raw("Accept-Encoding: gzip\r\n")];
@@ -177,10 +182,19 @@ fn status_pages_have_upstreams_fields() {
     };
     has("/api/v1/status/config", &["/yaml"]);
     has("/api/v1/status/flags", &["/data-dir", "/listen"]);
-    has("/api/v1/status/runtimeinfo", &["/startTime", "/reloadConfigSuccess", "/storageRetention", "/corruptionCount"]);
-    has("/api/v1/status/tsdb", &["/headStats/numSeries", "/seriesCountByMetricName", "/labelValueCountByLabelName"]);
+    has(
+        "/api/v1/status/runtimeinfo",
+        &["/startTime", "/reloadConfigSuccess", "/storageRetention", "/corruptionCount"],
+    );
+    has(
+        "/api/v1/status/tsdb",
+        &["/headStats/numSeries", "/seriesCountByMetricName", "/labelValueCountByLabelName"],
+    );
     has("/api/v1/status/tsdb/blocks", &["/blocks"]);
     has("/api/v1/status/walreplay", &["/min", "/max", "/current"]);
-    has("/api/v1/features", &["/api/remote_write_receiver", "/promql_functions/rate", "/promql_operators/>="]);
+    has(
+        "/api/v1/features",
+        &["/api/remote_write_receiver", "/promql_functions/rate", "/promql_operators/>="],
+    );
     has("/api/v1/status/kymo", &["/series", "/levels", "/wal_bytes", "/open_to_network"]);
 }

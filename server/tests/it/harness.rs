@@ -112,7 +112,8 @@ impl Server {
     /// The next line of the log that contains `text`.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {text:?}: {error}"));
+            let line =
+                self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("no {text:?}: {error}"));
             if line.contains(text) {
                 return line;
             }

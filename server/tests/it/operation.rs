@@ -56,8 +56,7 @@ fn deleted_series_are_gone_at_once() {
 #[test]
 fn the_admin_api_can_be_switched_off() {
     let server = Server::with_config("server: {admin_api: false}\n");
-    let (status, kind, text) =
-        server.form("/api/v1/admin/tsdb/delete_series", &[("match[]", "a")]).error();
+    let (status, kind, text) = server.form("/api/v1/admin/tsdb/delete_series", &[("match[]", "a")]).error();
     assert_eq!((status, kind.as_str(), text.as_str()), (500, "unavailable", "admin APIs disabled"));
 }
 
@@ -102,8 +101,12 @@ fn own_metrics_are_shown_and_stored() {
     let server = Server::with_config("self_metrics: {interval_ms: 50}\n");
     let page = server.get("/metrics", &[]);
     assert!(page.header("content-type").starts_with("text/plain; version=0.0.4"));
-    assert!(page.text().contains("# TYPE kymo_build_info gauge\nkymo_build_info{version="), "{}", page.text());
-    let deadline = now() + PATIENCE.as_millis() as i64;
+    assert!(
+        page.text().contains("# TYPE kymo_build_info gauge\nkymo_build_info{version="),
+        "{}",
+        page.text()
+    );
+    let deadline = now() + i64::try_from(PATIENCE.as_millis()).unwrap();
     loop {
         let found = server.query(r#"up{job="kymo-self"}"#, now() + 1000);
         if found[0]["value"][1] == "1" {

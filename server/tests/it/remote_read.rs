@@ -2,14 +2,22 @@
 
 use kymo_formats::{
     codec::xor,
-    wire::remote_read::{ChunkEncoding, ChunkedFrames, MatchType, Matcher, Query, ReadRequest, ReadResponse, ResponseType},
+    wire::remote_read::{
+        ChunkEncoding, ChunkedFrames, MatchType, Matcher, Query, ReadRequest, ReadResponse, ResponseType,
+    },
 };
 
 use crate::harness::{Answer, Server, now};
 
 const EXTERNAL: &str = "self_metrics: {enabled: false}\nexternal_labels: {replica: a, job: external}\n";
 
-fn read(server: &Server, start_ms: i64, end_ms: i64, types: &[ResponseType], matchers: &[(&str, &str)]) -> Answer {
+fn read(
+    server: &Server,
+    start_ms: i64,
+    end_ms: i64,
+    types: &[ResponseType],
+    matchers: &[(&str, &str)],
+) -> Answer {
     let matchers = matchers
         .iter()
         .map(|(name, value)| Matcher {

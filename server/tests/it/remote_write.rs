@@ -20,7 +20,8 @@ fn the_head_decides_before_the_body() {
     let message = message_v1(&[(&[("__name__", "m")], &[(now(), 1.0)])]);
     let snappy = snap::raw::Encoder::new().compress_vec(&message).unwrap();
     let v1_named = "application/x-protobuf;proto=prometheus.WriteRequest";
-    let cases: [(&[(&str, &str)], &[u8], u16); 8] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16);
+    let cases: [Case<'_>; 8] = [
         (&[("content-type", V1), ("content-encoding", "snappy")], &snappy, 204),
         (&[("content-type", v1_named), ("content-encoding", "snappy")], &snappy, 204),
         (&[("content-encoding", "snappy")], &snappy, 204),
@@ -42,7 +43,8 @@ fn the_head_decides_before_the_body() {
 fn both_versions_store_and_count() {
     let server = Server::new();
     let ts = now();
-    let first = server.write(V1, &message_v1(&[(&[("__name__", "m"), ("job", "v1")], &[(ts, 1.5), (ts + 1, 2.5)])]));
+    let first =
+        server.write(V1, &message_v1(&[(&[("__name__", "m"), ("job", "v1")], &[(ts, 1.5), (ts + 1, 2.5)])]));
     assert_eq!((first.status, first.written()), (204, ["2", "0", "0"]));
     let message = message_v2(&SYMBOLS, |request| {
         request.series(|series| {
@@ -85,7 +87,12 @@ fn what_is_wrong_does_not_cost_what_is_right() {
     assert_eq!((answer.status, answer.written()), (400, ["1", "0", "0"]), "{}", answer.text());
     let text = answer.text();
     assert!(text.starts_with("parsing labels for series [1 99]: "), "{text}");
-    assert!(text.contains(r#"TimeSeries must contain at least one sample or histogram for series {__name__="m"}"#), "{text}");
+    assert!(
+        text.contains(
+            r#"TimeSeries must contain at least one sample or histogram for series {__name__="m"}"#
+        ),
+        "{text}"
+    );
     assert_eq!(server.query("m", ts)[0]["value"][1], "7");
 }
 

@@ -11,10 +11,7 @@ use super::super::{
 use crate::promql;
 
 /// `/rules`
-pub(crate) async fn rules(
-    _: Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn rules(_: Ready, params: Params) -> Result<Answer, ApiError> {
     for selector in params.all("match[]") {
         promql::parse_selector(selector).map_err(|error| ApiError::bad_data(error.to_string()))?;
     }
@@ -46,10 +43,7 @@ pub(crate) async fn targets(_: Ready, params: Params) -> Result<Answer, ApiError
 }
 
 /// `/targets/metadata`
-pub(crate) async fn targets_metadata(
-    _: Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn targets_metadata(_: Ready, params: Params) -> Result<Answer, ApiError> {
     let limit = params.get("limit");
     if !limit.is_empty() && atoi(limit).is_err() {
         return Err(ApiError::bad_data("limit must be a number"));
@@ -81,7 +75,9 @@ fn check_exclude_alerts(text: &str) -> Result<(), ApiError> {
         "" | "1" | "t" | "true" | "0" | "f" | "false" => Ok(()),
         other => Err(ApiError::parameter(
             "exclude_alerts",
-            format_args!("error converting exclude_alerts: strconv.ParseBool: parsing {other:?}: invalid syntax"),
+            format_args!(
+                "error converting exclude_alerts: strconv.ParseBool: parsing {other:?}: invalid syntax"
+            ),
         )),
     }
 }

@@ -2,19 +2,14 @@
 
 use kymo_engine::{Exemplar, Labels};
 
-use super::{
-    super::{
-        answer::Answer, error::ApiError, json, middleware::Ready, number::push_seconds, number::push_value,
-        params::Params, work,
-    },
+use super::super::{
+    answer::Answer, error::ApiError, json, middleware::Ready, number::push_seconds, number::push_value,
+    params::Params, work,
 };
 use crate::promql;
 
 /// `/query_exemplars`
-pub(crate) async fn query(
-    Ready(engine): Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn query(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
     let range = params.range()?;
     if range.end < range.start {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));

@@ -10,8 +10,37 @@ type Features = BTreeMap<&'static str, BTreeMap<&'static str, bool>>;
 
 /// Operators of matchers, of arithmetic and sets, and aggregations, that are no experiments.
 const OPERATORS: [&str; 32] = [
-    "!=", "!~", "%", "*", "+", "-", "/", "<", "<=", "==", "=~", ">", ">=", "@", "^", "and", "atan2", "avg", "bottomk",
-    "count", "count_values", "group", "max", "min", "or", "quantile", "stddev", "stdvar", "sum", "topk", "unless",
+    "!=",
+    "!~",
+    "%",
+    "*",
+    "+",
+    "-",
+    "/",
+    "<",
+    "<=",
+    "==",
+    "=~",
+    ">",
+    ">=",
+    "@",
+    "^",
+    "and",
+    "atan2",
+    "avg",
+    "bottomk",
+    "count",
+    "count_values",
+    "group",
+    "max",
+    "min",
+    "or",
+    "quantile",
+    "stddev",
+    "stdvar",
+    "sum",
+    "topk",
+    "unless",
     "=",
 ];
 
@@ -42,39 +71,45 @@ fn all() -> Features {
     let mut set = |category, switches: &[(&'static str, bool)]| {
         features.entry(category).or_default().extend(switches.iter().copied());
     };
-    set("api", &[
-        ("admin", true),
-        ("label_values_match", true),
-        ("lifecycle", true),
-        ("otlp_write_receiver", false),
-        ("query_stats", true),
-        ("query_warnings", true),
-        ("remote_write_receiver", true),
-        ("search", false),
-        ("time_range_labels", true),
-        ("time_range_series", true),
-    ]);
-    set("promql", &[
-        ("anchored", options.extended_range_selectors),
-        ("at_modifier", true),
-        ("bool", true),
-        ("by", true),
-        ("delayed_name_removal", false),
-        ("duration_expr", options.duration_expressions),
-        ("fill", options.binop_fill_modifiers),
-        ("group_left", true),
-        ("group_right", true),
-        ("ignoring", true),
-        ("negative_offset", true),
-        ("offset", true),
-        ("on", true),
-        ("per_query_lookback_delta", true),
-        ("per_step_stats", false),
-        ("smoothed", options.extended_range_selectors),
-        ("subqueries", true),
-        ("type_and_unit_labels", false),
-        ("without", true),
-    ]);
+    set(
+        "api",
+        &[
+            ("admin", true),
+            ("label_values_match", true),
+            ("lifecycle", true),
+            ("otlp_write_receiver", false),
+            ("query_stats", true),
+            ("query_warnings", true),
+            ("remote_write_receiver", true),
+            ("search", false),
+            ("time_range_labels", true),
+            ("time_range_series", true),
+        ],
+    );
+    set(
+        "promql",
+        &[
+            ("anchored", options.extended_range_selectors),
+            ("at_modifier", true),
+            ("bool", true),
+            ("by", true),
+            ("delayed_name_removal", false),
+            ("duration_expr", options.duration_expressions),
+            ("fill", options.binop_fill_modifiers),
+            ("group_left", true),
+            ("group_right", true),
+            ("ignoring", true),
+            ("negative_offset", true),
+            ("offset", true),
+            ("on", true),
+            ("per_query_lookback_delta", true),
+            ("per_step_stats", false),
+            ("smoothed", options.extended_range_selectors),
+            ("subqueries", true),
+            ("type_and_unit_labels", false),
+            ("without", true),
+        ],
+    );
     set("tsdb", &[("exemplar_storage", true), ("native_histograms", true), ("st_storage", true)]);
     set("prometheus", &[("agent_mode", false), ("server_mode", true)]);
     for function in &FUNCTIONS {

@@ -16,10 +16,7 @@ use super::super::{
 use crate::{promql, store::Matchers};
 
 /// `/series`
-pub(crate) async fn series(
-    Ready(engine): Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn series(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -35,10 +32,7 @@ pub(crate) async fn series(
 }
 
 /// `/labels`
-pub(crate) async fn names(
-    Ready(engine): Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn names(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
     list(&params, move |matchers, range| engine.label_names(matchers, range.start, range.end)).await
 }
 
@@ -52,7 +46,10 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    list(&params, move |matchers, range| engine.label_values(name.as_bytes(), matchers, range.start, range.end)).await
+    list(&params, move |matchers, range| {
+        engine.label_values(name.as_bytes(), matchers, range.start, range.end)
+    })
+    .await
 }
 
 /// The sorted union of what `look_up` finds for each set of matchers.

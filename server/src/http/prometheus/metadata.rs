@@ -13,10 +13,7 @@ use super::super::{
 };
 
 /// `/metadata`
-pub(crate) async fn metadata(
-    Ready(engine): Ready,
-    params: Params,
-) -> Result<Answer, ApiError> {
+pub(crate) async fn metadata(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
     let limit = number(&params, "limit")?;
     number(&params, "limit_per_metric")?;
     let metric = params.get("metric").to_owned();

@@ -5,12 +5,12 @@
 //! * `status`, `features` - about the server; `cardinality` - what its series are made of
 //! * `discovery` - what a server that neither scrapes nor alerts has to say about scraping and alerting
 
-pub(super) mod discovery;
 mod cardinality;
+pub(super) mod discovery;
 mod encode;
-mod histogram;
 pub(super) mod exemplars;
 pub(super) mod features;
+mod histogram;
 pub(super) mod labels;
 pub(super) mod language;
 pub(super) mod metadata;

@@ -61,8 +61,7 @@ fn range_times(params: &Params) -> Result<Times, ApiError> {
     // Evaluation counts in milliseconds: what is less than one of them would never advance.
     let step = step_nanos / 1_000_000;
     if step <= 0 {
-        let reason =
-            "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        let reason = "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(ApiError::parameter("step", reason));
     }
     let range_nanos = (i128::from(end) - i128::from(start)) * 1_000_000;
@@ -90,7 +89,8 @@ impl Common {
         let timeout = match params.get("timeout") {
             "" => config.query.timeout(),
             text => {
-                let nanos = time::parse_duration(text).map_err(|reason| ApiError::parameter("timeout", reason))?;
+                let nanos =
+                    time::parse_duration(text).map_err(|reason| ApiError::parameter("timeout", reason))?;
                 Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)).min(config.query.timeout())
             }
         };
@@ -135,10 +135,8 @@ async fn evaluate(
         Ok(answer(&shared, result, &common, begin, queued))
     })
     .await;
-    app.telemetry.query_evaluated(
-        answered.is_ok(),
-        Duration::from_nanos(app.monotonic_nanos().saturating_sub(begin)),
-    );
+    app.telemetry
+        .query_evaluated(answered.is_ok(), Duration::from_nanos(app.monotonic_nanos().saturating_sub(begin)));
     answered
 }
 
