@@ -5,9 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tracing::{error, info};
 
 use crate::{
-    compaction::{
-        self, Choice, CompactionEnv, CompactionError, Levels, MergeInput, PlanBlock, Urgency,
-    },
+    compaction::{self, Choice, CompactionEnv, CompactionError, Levels, MergeInput, PlanBlock, Urgency},
     engine::Inner,
     error::Error,
     manifest::{BlockMeta, Edit, Tombstone, Version},
@@ -73,7 +71,8 @@ impl Inner {
     fn carry_out(&self, version: &Version, choice: &Choice) -> Result<(), Error> {
         let mut inputs = Vec::with_capacity(choice.inputs.len());
         for id in &choice.inputs {
-            let reader = self.blocks.get(*id).map_err(|source| CompactionError::Input { block: *id, source })?;
+            let reader =
+                self.blocks.get(*id).map_err(|source| CompactionError::Input { block: *id, source })?;
             inputs.push(MergeInput::of(reader, version));
         }
         let env = CompactionEnv { fs: Arc::clone(&self.env.fs), dir: self.block_dir.clone(), space: 0 };

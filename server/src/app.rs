@@ -23,6 +23,7 @@ pub(crate) struct App {
     pub(crate) telemetry: Telemetry,
     pub(crate) queries: Gate,
     pub(crate) reads: Gate,
+    /// Shares are KiB of memory.
     pub(crate) writes: Gate,
     /// When the process started.
     pub(crate) start_ms: i64,
@@ -92,7 +93,7 @@ impl App {
             telemetry: Telemetry::default(),
             queries: Gate::new(config.query.concurrency_max, config.query.waiting_max),
             reads: Gate::new(config.remote_read.concurrency_max, config.query.waiting_max),
-            writes: Gate::new(config.remote_write.concurrency_max, config.remote_write.waiting_max),
+            writes: Gate::new(config.remote_write.memory_kib(), config.remote_write.waiting_max),
             start_ms,
             reload: RwLock::new(Reload { at_ms: start_ms, succeeded: true }),
             instance: listen.to_string(),

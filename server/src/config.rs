@@ -121,7 +121,7 @@ pub(crate) struct QueryConfig {
     /// Longest time for one query, waiting included. A request may ask for less.
     pub(crate) timeout_ms: u64,
     /// Queries that run at once; the others wait. Change needs a restart.
-    pub(crate) concurrency_max: usize,
+    pub(crate) concurrency_max: u32,
     /// Queries that may wait; more are refused with status 503. Change needs a restart.
     pub(crate) waiting_max: usize,
     /// Most samples that one query may hold in memory.
@@ -152,8 +152,9 @@ impl QueryConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RemoteWriteConfig {
-    /// Requests that are decoded and stored at once; the others wait. Change needs a restart.
-    pub(crate) concurrency_max: usize,
+    /// Memory for the bodies of all requests that are received and stored at once, compressed and not; the others
+    /// wait. Change needs a restart.
+    pub(crate) memory_bytes_max: u64,
     /// Requests that may wait; more are refused with status 503. Change needs a restart.
     pub(crate) waiting_max: usize,
     /// Longest time that a request may wait, and that its body may take to arrive.
@@ -162,11 +163,16 @@ pub(crate) struct RemoteWriteConfig {
 
 impl Default for RemoteWriteConfig {
     fn default() -> Self {
-        Self { concurrency_max: 32, waiting_max: 256, timeout_ms: 30_000 }
+        Self { memory_bytes_max: 512 << 20, waiting_max: 1000, timeout_ms: 30_000 }
     }
 }
 
 impl RemoteWriteConfig {
+    /// The memory in KiB.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        u32::try_from(self.memory_bytes_max / 1024).unwrap_or(u32::MAX)
+    }
+
     pub(crate) const fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
@@ -179,7 +185,7 @@ pub(crate) struct RemoteReadConfig {
     /// Most samples in one answer of the kind `SAMPLES`, which is built in memory.
     pub(crate) samples_max: usize,
     /// Requests that are answered at once; the others wait. Change needs a restart.
-    pub(crate) concurrency_max: usize,
+    pub(crate) concurrency_max: u32,
     /// Size at which an answer in chunks starts a new frame.
     pub(crate) frame_bytes_max: usize,
 }
@@ -243,13 +249,13 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let positive: [(&'static str, u64); 10] = [
             ("query.timeout_ms", self.query.timeout_ms),
-            ("query.concurrency_max", self.query.concurrency_max as u64),
+            ("query.concurrency_max", self.query.concurrency_max.into()),
             ("query.samples_max", self.query.samples_max as u64),
             ("query.lookback_ms", self.query.lookback_ms),
-            ("remote_write.concurrency_max", self.remote_write.concurrency_max as u64),
+            ("remote_write.memory_bytes_max", self.remote_write.memory_bytes_max / 1024),
             ("remote_write.timeout_ms", self.remote_write.timeout_ms),
             ("remote_read.samples_max", self.remote_read.samples_max as u64),
-            ("remote_read.concurrency_max", self.remote_read.concurrency_max as u64),
+            ("remote_read.concurrency_max", self.remote_read.concurrency_max.into()),
             ("remote_read.frame_bytes_max", self.remote_read.frame_bytes_max as u64),
             ("self_metrics.interval_ms", self.self_metrics.interval_ms),
         ];

@@ -61,7 +61,8 @@ pub(crate) fn run(args: &QueryArgs) -> ExitCode {
         // Whoever reads us has seen enough: `kymo query ... | head`.
         Err(QueryError::Print { source }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _: io::Result<()> = writeln!(io::stderr(), "error: {error}");
+            // Where this cannot be said, nothing can.
+            drop(writeln!(io::stderr(), "error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -90,8 +91,11 @@ fn ask(args: &QueryArgs) -> Result<Envelope, QueryError> {
     }
 }
 
-/// Path and form of the call.
-fn request(args: &QueryArgs) -> Result<(&'static str, Vec<(&'static str, String)>), QueryError> {
+/// Parameters of a call.
+type Form = Vec<(&'static str, String)>;
+
+/// Path and parameters of the call.
+fn request(args: &QueryArgs) -> Result<(&'static str, Form), QueryError> {
     let wrong = |option| move |reason| QueryError::Option { option, reason };
     let end = args.time.as_deref().map(parse_time).transpose().map_err(wrong("time"))?;
     let mut form = vec![("query", args.expr.clone())];

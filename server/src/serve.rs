@@ -105,7 +105,7 @@ async fn open(app: &App, data_dir: PathBuf) -> Result<(), ServeError> {
     let series = engine.stats().head.series;
     app.set_engine(engine);
     let elapsed_ms = app.monotonic_nanos().saturating_sub(begin) / 1_000_000;
-    info!(series, elapsed_ms, "store open");
+    info!(series, elapsed_ms, "ready");
     Ok(())
 }
 

@@ -97,7 +97,9 @@ impl Head {
 
     /// Calls `visit` for each place, letting writers in between.
     fn for_each(&self, places: &[Place], mut visit: impl FnMut(&Shard, Place)) {
-        for part in places.chunk_by(|a, b| a.0 == b.0).flat_map(|shard| shard.chunks(usize::from(SERIES_PER_LOCK))) {
+        for part in
+            places.chunk_by(|a, b| a.0 == b.0).flat_map(|shard| shard.chunks(usize::from(SERIES_PER_LOCK)))
+        {
             let Some((shard, _)) = part.first() else { continue };
             let shard = self.shards[*shard].read();
             part.iter().for_each(|place| visit(&shard, *place));

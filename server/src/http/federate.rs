@@ -29,7 +29,7 @@ pub(crate) async fn federate(
 ) -> Result<Response, PlainError> {
     let sets = params
         .all("match[]")
-        .map(|selector| promql::parse_selector(selector))
+        .map(promql::parse_selector)
         .collect::<Result<Vec<Matchers>, _>>()
         .map_err(|error| PlainError::bad_request(error.to_string()))?;
     let config = app.config();

@@ -1,15 +1,17 @@
-//! A bound on how many calls of one kind run at once, with a bounded queue before it.
+//! A bound on what calls of one kind take at once, with a bounded queue before it.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Lets a fixed number of calls in; the others wait for a while.
+/// Lets calls in until they take all there is of something: threads, or memory. The others wait for a while, in the
+/// order of their arrival.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    slots: Arc<Semaphore>,
-    /// Running and waiting calls together.
-    queue: Arc<Semaphore>,
+    supply: Arc<Semaphore>,
+    supply_max: u32,
+    /// Places for waiting calls, each of which is left on entry.
+    waiting: Arc<Semaphore>,
 }
 
 /// Why a call was not let in.
@@ -24,23 +26,30 @@ pub(crate) enum Refused {
 /// The right to run. Goes with the work, not with the caller: a caller that leaves frees nothing until the
 /// work has ended.
 #[derive(Debug)]
-#[expect(dead_code, reason = "held for what their drop does")]
 pub(crate) struct Admission {
-    slot: OwnedSemaphorePermit,
-    place: OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "held for what its drop does")]
+    share: OwnedSemaphorePermit,
 }
 
 impl Gate {
-    pub(crate) fn new(running_max: usize, waiting_max: usize) -> Self {
-        let queue = Semaphore::new(running_max.saturating_add(waiting_max).min(Semaphore::MAX_PERMITS));
-        Self { slots: Arc::new(Semaphore::new(running_max)), queue: Arc::new(queue) }
+    /// A gate to `supply` of something, with room for `waiting_max` calls before it.
+    pub(crate) fn new(supply: u32, waiting_max: usize) -> Self {
+        Self {
+            supply: Arc::new(Semaphore::new(supply as usize)),
+            supply_max: supply,
+            waiting: Arc::new(Semaphore::new(waiting_max.min(Semaphore::MAX_PERMITS))),
+        }
     }
 
-    /// Waits for a slot for at most `patience`.
-    pub(crate) async fn enter(&self, patience: Duration) -> Result<Admission, Refused> {
-        let place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| Refused::QueueFull)?;
-        match tokio::time::timeout(patience, Arc::clone(&self.slots).acquire_owned()).await {
-            Ok(Ok(slot)) => Ok(Admission { slot, place }),
+    /// Waits for `share` of the supply (all of it, if it is less) for at most `patience`.
+    pub(crate) async fn enter(&self, share: u32, patience: Duration) -> Result<Admission, Refused> {
+        let share = share.min(self.supply_max);
+        if let Ok(share) = Arc::clone(&self.supply).try_acquire_many_owned(share) {
+            return Ok(Admission { share });
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| Refused::QueueFull)?;
+        match tokio::time::timeout(patience, Arc::clone(&self.supply).acquire_many_owned(share)).await {
+            Ok(Ok(share)) => Ok(Admission { share }),
             // The semaphore is never closed, so an error here is as good as waiting in vain.
             Ok(Err(_)) | Err(_) => Err(Refused::TimedOut),
         }
@@ -51,16 +60,28 @@ impl Gate {
 mod tests {
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     #[tokio::test]
     async fn the_queue_is_bounded_and_waiting_ends() {
-        let gate = Gate::new(1, 1);
-        let inside = gate.enter(Duration::ZERO).await.unwrap();
-        assert_eq!(gate.enter(Duration::ZERO).await.unwrap_err(), Refused::TimedOut);
-        let waiting = gate.enter(Duration::from_secs(60));
+        let gate = Gate::new(2, 1);
+        let inside = gate.enter(2, Duration::ZERO).await.unwrap();
+        assert_eq!(gate.enter(1, Duration::ZERO).await.unwrap_err(), Refused::TimedOut);
+        let waiting = gate.enter(1, LONG);
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
-        assert_eq!(gate.enter(Duration::from_secs(60)).await.unwrap_err(), Refused::QueueFull);
+        assert_eq!(gate.enter(1, LONG).await.unwrap_err(), Refused::QueueFull);
         drop(inside);
         assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_wants_more_than_there_is_gets_all() {
+        let gate = Gate::new(2, 1);
+        let inside = gate.enter(u32::MAX, Duration::ZERO).await.unwrap();
+        assert_eq!(gate.enter(1, Duration::ZERO).await.unwrap_err(), Refused::TimedOut);
+        drop(inside);
+        let _first = gate.enter(1, Duration::ZERO).await.unwrap();
+        assert!(gate.enter(1, Duration::ZERO).await.is_ok());
     }
 }

@@ -58,9 +58,9 @@ async fn receive(
 ) -> Result<(Stored, Report), PlainError> {
     let version = version(headers)?;
     let compressed = is_compressed(headers)?;
-    check_length(headers)?;
+    let share_kib = memory_kib(body_bytes_max(headers)?);
     let patience = app.config().remote_write.timeout();
-    let admission = app.writes.enter(patience).await.map_err(|refused| {
+    let admission = app.writes.enter(share_kib, patience).await.map_err(|refused| {
         PlainError::unavailable(match refused {
             Refused::QueueFull => "too many write requests are waiting",
             Refused::TimedOut => "write request waited too long",
@@ -146,13 +146,17 @@ fn is_compressed(headers: &HeaderMap) -> Result<bool, PlainError> {
     }
 }
 
-fn check_length(headers: &HeaderMap) -> Result<(), PlainError> {
+/// The length of the body, or the most that it may be when the head does not say.
+fn body_bytes_max(headers: &HeaderMap) -> Result<usize, PlainError> {
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > ingest::BODY_BYTES_MAX as u64) {
-        return Err(too_large());
-    }
-    Ok(())
+    let Some(length) = length else { return Ok(ingest::BODY_BYTES_MAX) };
+    usize::try_from(length).ok().filter(|length| *length <= ingest::BODY_BYTES_MAX).ok_or_else(too_large)
+}
+
+/// The most memory that a body of this length can take together with what it decompresses to.
+fn memory_kib(body_bytes: usize) -> u32 {
+    u32::try_from((body_bytes + ingest::message_bytes_max(body_bytes)) / 1024 + 1).unwrap_or(u32::MAX)
 }
 
 async fn read_body(body: Body, patience: std::time::Duration) -> Result<Bytes, PlainError> {
@@ -216,7 +220,7 @@ mod tests {
             |value| is_compressed(&headers(&[("content-encoding", value)])).map_err(|error| error.status);
         assert_eq!(encoding("snappy"), Ok(true));
         assert_eq!(encoding(""), Ok(false));
-        assert_eq!(is_compressed(&HeaderMap::new()).unwrap(), false);
+        assert!(!is_compressed(&HeaderMap::new()).unwrap());
         for other in ["gzip", "zstd", "Snappy2"] {
             assert_eq!(encoding(other), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
@@ -224,8 +228,9 @@ mod tests {
 
     #[test]
     fn a_length_over_the_limit_is_refused_by_the_head() {
-        let refused = check_length(&headers(&[("content-length", "99999999999")])).unwrap_err();
+        let refused = body_bytes_max(&headers(&[("content-length", "99999999999")])).unwrap_err();
         assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert!(check_length(&headers(&[("content-length", "100")])).is_ok());
+        assert_eq!(body_bytes_max(&headers(&[("content-length", "100")])).unwrap(), 100);
+        assert_eq!(body_bytes_max(&HeaderMap::new()).unwrap(), ingest::BODY_BYTES_MAX);
     }
 }

@@ -38,8 +38,7 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
 pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let nanos = seconds * 1e9;
-        // Half of the range of `i64` is out of reach of any use; NaN fails the comparison, too.
-        if !(nanos.abs() < i64::MAX as f64) {
+        if nanos.is_nan() || nanos.abs() >= i64::MAX as f64 {
             return Err(format!("cannot parse {text:?} to a valid duration. It overflows int64"));
         }
         #[expect(

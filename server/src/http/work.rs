@@ -35,7 +35,7 @@ pub(crate) async fn query<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let admission = gate.enter(timeout).await.map_err(|refused| match refused {
+    let admission = gate.enter(1, timeout).await.map_err(|refused| match refused {
         Refused::QueueFull => ApiError::new(ErrorType::Timeout, "too many queries are waiting"),
         Refused::TimedOut => ApiError::new(ErrorType::Timeout, "query timed out in query queue"),
     })?;

@@ -26,6 +26,12 @@ pub(crate) enum DecodeFailure {
     },
 }
 
+/// The most bytes that a body of this length can decompress to, and may.
+pub(crate) const fn message_bytes_max(body_bytes: usize) -> usize {
+    let expanded = body_bytes.saturating_mul(EXPANSION_MAX);
+    if expanded < MESSAGE_BYTES_MAX { expanded } else { MESSAGE_BYTES_MAX }
+}
+
 /// Decompresses a body in snappy's block format. What it declares to be too large, or larger than it can be, is
 /// refused before any memory is taken for it.
 pub(crate) fn snappy(body: &[u8]) -> Result<Vec<u8>, DecodeFailure> {
@@ -34,7 +40,7 @@ pub(crate) fn snappy(body: &[u8]) -> Result<Vec<u8>, DecodeFailure> {
     if declared > MESSAGE_BYTES_MAX {
         return Err(DecodeFailure::TooLarge { declared });
     }
-    if declared > body.len().saturating_mul(EXPANSION_MAX) {
+    if declared > message_bytes_max(body.len()) {
         let reason = format!("declared length {declared} cannot come from {} bytes", body.len());
         return Err(DecodeFailure::Corrupt { reason });
     }

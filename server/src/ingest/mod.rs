@@ -13,7 +13,7 @@ mod rows;
 mod validate;
 
 pub(crate) use {
-    decode::{BODY_BYTES_MAX, DecodeFailure, snappy},
+    decode::{BODY_BYTES_MAX, DecodeFailure, message_bytes_max, snappy},
     remote_write::{IngestError, Version, store},
     report::Report,
     rows::Stored,

@@ -105,7 +105,7 @@ impl Server {
         let line = server.wait_for_line("listening");
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
         server.url = format!("http://{address}");
-        server.wait_for_line("store open");
+        server.wait_for_line("ready series=");
         server
     }
 

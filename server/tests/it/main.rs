@@ -6,6 +6,12 @@
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy takes the helpers of tests for production code"
+)]
+
 mod bad_input;
 mod federate;
 mod grafana;

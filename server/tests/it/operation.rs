@@ -106,7 +106,7 @@ fn own_metrics_are_shown_and_stored() {
         "{}",
         page.text()
     );
-    let deadline = now() + PATIENCE.as_millis() as i64;
+    let deadline = now() + i64::try_from(PATIENCE.as_millis()).unwrap();
     loop {
         let found = server.query(r#"up{job="kymo-self"}"#, now() + 1000);
         if found[0]["value"][1] == "1" {
@@ -114,8 +114,8 @@ fn own_metrics_are_shown_and_stored() {
         }
         assert!(now() < deadline, "own metrics are not stored");
     }
-    let metadata = server.get("/api/v1/metadata", &[("metric", "kymo_http_requests_total")]).data();
-    assert_eq!(metadata["kymo_http_requests_total"][0]["type"], "counter");
+    let metadata = server.get("/api/v1/metadata", &[("metric", "kymo_build_info")]).data();
+    assert_eq!(metadata["kymo_build_info"][0]["type"], "gauge");
 }
 
 #[test]

@@ -104,6 +104,6 @@ fn what_is_no_request_is_refused() {
     let server = Server::new();
     let post = |body: &[u8]| server.post("/api/v1/read", &[("content-encoding", "snappy")], body).status;
     assert_eq!(post(b""), 400);
-    assert_eq!(post(b"\xff\xff\xff\xff\x0f"), 400);
+    assert_eq!(post(b"\xff\xff\xff\xff\x0f"), 413);
     assert_eq!(post(&snap::raw::Encoder::new().compress_vec(b"\x0a\x7f").unwrap()), 400);
 }

@@ -1,8 +1,8 @@
 //! Remote write 1.0 and 2.0: negotiation, partial writes, what is stored.
 
 use kymo_formats::{
-    histogram::{FloatHistogram, Histogram, Span},
-    wire::remote_write::{HistogramSample, NativeHistogram, Sample, v1},
+    histogram::{FloatHistogram, Histogram, HistogramValue, Span},
+    wire::remote_write::{HistogramSample, Sample, v1},
 };
 use serde_json::json;
 
@@ -20,7 +20,8 @@ fn the_head_decides_before_the_body() {
     let message = message_v1(&[(&[("__name__", "m")], &[(now(), 1.0)])]);
     let snappy = snap::raw::Encoder::new().compress_vec(&message).unwrap();
     let v1_named = "application/x-protobuf;proto=prometheus.WriteRequest";
-    let cases: [(&[(&str, &str)], &[u8], u16); 8] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [u8], u16);
+    let cases: [Case<'_>; 8] = [
         (&[("content-type", V1), ("content-encoding", "snappy")], &snappy, 204),
         (&[("content-type", v1_named), ("content-encoding", "snappy")], &snappy, 204),
         (&[("content-encoding", "snappy")], &snappy, 204),
@@ -163,7 +164,7 @@ fn native_histograms_are_stored_and_shown() {
         ..FloatHistogram::default()
     };
     let mut message = Vec::new();
-    let values = [NativeHistogram::Integer(histogram), NativeHistogram::Float(float)];
+    let values = [HistogramValue::Integer(histogram), HistogramValue::Float(float)];
     for (name, value) in ["h", "f"].into_iter().zip(values) {
         v1::WriteRequestEncoder::new(&mut message).series(|series| {
             series.label(b"__name__", name.as_bytes());
