@@ -17,6 +17,7 @@ pub use env::{FaultFs, MemFs, SimClock};
 pub use error::ErrorKind;
 pub use index::{LabelIndex, label_names, label_values, select, series_order};
 pub use model::{
-    HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError, Millis,
-    STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
+    Captures, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp, Matcher, MatcherError,
+    Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote,
+    quote_char, stale_nan,
 };

@@ -6,6 +6,8 @@
 
 use std::{cmp::Ordering, fmt, sync::Arc};
 
+use super::quote::{quote, write_name};
+
 /// Name of the label that holds the metric name.
 const METRIC_NAME: &[u8] = b"__name__";
 
@@ -128,7 +130,8 @@ impl fmt::Display for Labels {
             if i > 0 {
                 f.write_str(", ")?;
             }
-            write!(f, "{}={:?}", String::from_utf8_lossy(label.name), String::from_utf8_lossy(label.value))?;
+            write_name(f, label.name)?;
+            write!(f, "={}", quote(label.value))?;
         }
         f.write_str("}")
     }

@@ -1,6 +1,11 @@
 //! One condition on one label.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use super::{
+    quote::{quote, write_name},
+    regex::{Regex, RegexError},
+};
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,13 +41,20 @@ pub struct MatcherError {
     pub message: String,
 }
 
+impl From<RegexError> for MatcherError {
+    fn from(error: RegexError) -> Self {
+        Self { message: error.to_string() }
+    }
+}
+
 /// One condition on one label. A missing label has the empty value.
 #[derive(Clone)]
 pub struct Matcher {
     name: Box<[u8]>,
     op: MatchOp,
     value: Box<[u8]>,
-    regex: Option<regex_automata::meta::Regex>,
+    /// Set for the regular expression operators. Shared, because matchers are cloned and caches are per pattern.
+    regex: Option<Arc<Regex>>,
 }
 
 impl Matcher {
@@ -53,12 +65,7 @@ impl Matcher {
     pub fn new(op: MatchOp, name: &[u8], value: &[u8]) -> Result<Self, MatcherError> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => {
-                let text = String::from_utf8_lossy(value);
-                let regex = regex_automata::meta::Regex::new(&format!("^(?s:{text})$"))
-                    .map_err(|error| MatcherError { message: error.to_string() })?;
-                Some(regex)
-            }
+            MatchOp::Regex | MatchOp::NotRegex => Some(Arc::new(Regex::new(value)?)),
         };
         Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
@@ -100,6 +107,31 @@ impl Matcher {
     }
 }
 
+/// Facts for indexes. They are about the comparison itself: for the negative operators the matching values
+/// are the others.
+impl Matcher {
+    /// All values that satisfy the comparison, sorted, each once, the empty one included, if they are few.
+    #[must_use]
+    pub fn set_matches(&self) -> Option<&[Box<[u8]>]> {
+        match &self.regex {
+            None => Some(std::slice::from_ref(&self.value)),
+            Some(regex) => regex.set_matches(),
+        }
+    }
+
+    /// What all values that satisfy the comparison begin with; empty when nothing is known.
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        self.regex.as_ref().map_or(&self.value, |regex| regex.prefix())
+    }
+
+    /// The regular expression, if the operator has one.
+    #[must_use]
+    pub fn regex(&self) -> Option<&Regex> {
+        self.regex.as_deref()
+    }
+}
+
 impl PartialEq for Matcher {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name && self.op == other.op && self.value == other.value
@@ -109,14 +141,48 @@ impl PartialEq for Matcher {
 /// As PromQL writes it: `name="value"`.
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = String::from_utf8_lossy(&self.name);
-        let value = String::from_utf8_lossy(&self.value);
-        write!(f, "{name}{}{value:?}", self.op.as_str())
+        write_name(f, &self.name)?;
+        write!(f, "{}{}", self.op.as_str(), quote(&self.value))
     }
 }
 
 impl fmt::Debug for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matcher(op: MatchOp, value: &[u8]) -> Matcher {
+        Matcher::new(op, b"job", value).unwrap()
+    }
+
+    #[test]
+    fn a_missing_label_is_empty() {
+        assert!(matcher(MatchOp::Equal, b"").matches_empty());
+        assert!(matcher(MatchOp::NotEqual, b"a").matches_empty());
+        assert!(matcher(MatchOp::Regex, b"a|").matches_empty());
+        assert!(!matcher(MatchOp::NotRegex, b".*").matches_empty());
+        assert!(!matcher(MatchOp::Regex, b".+").matches_empty());
+    }
+
+    #[test]
+    fn indexes_learn_what_can_match() {
+        assert_eq!(matcher(MatchOp::Equal, b"api").set_matches().unwrap(), [Box::from(*b"api")]);
+        assert_eq!(matcher(MatchOp::NotRegex, b"b|a").set_matches().map(<[_]>::len), Some(2));
+        assert_eq!(matcher(MatchOp::Regex, b"api.*").prefix(), b"api");
+        assert_eq!(matcher(MatchOp::Regex, b"api.*").set_matches(), None);
+    }
+
+    #[test]
+    fn it_prints_as_upstream_prints_it() {
+        let print =
+            |name: &[u8], value: &[u8]| Matcher::new(MatchOp::NotRegex, name, value).unwrap().to_string();
+        assert_eq!(print(b"job", b"a\n\\."), r#"job!~"a\n\\.""#);
+        assert_eq!(print(b"a.b", b""), r#""a.b"!~"""#);
+        assert_eq!(Matcher::new(MatchOp::Equal, b"", b"\xff").unwrap().to_string(), r#"""="\xff""#);
     }
 }

@@ -3,12 +3,14 @@
 //! * `label` - label sets in canonical bytes
 //! * `matcher` - one condition on one label
 //! * `quote` - text as upstream quotes it
+//! * `regex` - regular expressions in the RE2 dialect
 //! * `time` - milliseconds as a type
 //! * `sample` - decoded samples by column, and stale markers
 
 mod label;
 mod matcher;
 mod quote;
+mod regex;
 mod sample;
 mod time;
 
@@ -17,6 +19,7 @@ pub use {
     label::{Label, Labels, LabelsBuilder},
     matcher::{MatchOp, Matcher, MatcherError},
     quote::{is_printable, quote, quote_char},
+    regex::{Captures, Regex, RegexError, RegexErrorKind},
     sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
     time::Millis,
 };

@@ -1,6 +1,6 @@
 //! Quoting as Go's `%q` does it, which upstream's error texts and printed queries use.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// `bytes` in double quotes; bytes that are not UTF-8 as `\xff`.
 #[must_use]
@@ -17,6 +17,19 @@ pub fn quote(bytes: &[u8]) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// Writes the name of a label: as it is if it is a plain word, else quoted.
+pub(super) fn write_name(out: &mut impl fmt::Write, name: &[u8]) -> fmt::Result {
+    match str::from_utf8(name) {
+        Ok(text) if is_plain_name(name) => out.write_str(text),
+        _ => out.write_str(&quote(name)),
+    }
+}
+
+fn is_plain_name(name: &[u8]) -> bool {
+    let is_word = |byte: &u8| *byte == b'_' || byte.is_ascii_alphanumeric();
+    name.iter().all(is_word) && name.first().is_some_and(|byte| !byte.is_ascii_digit())
 }
 
 /// `c` in single quotes; the end of input as Go writes a rune that does not exist.
@@ -73,7 +86,7 @@ fn push_hex(out: &mut String, byte: u8) {
     push_formatted(out, format_args!("\\x{byte:02x}"));
 }
 
-fn push_formatted(out: &mut String, text: std::fmt::Arguments<'_>) {
+fn push_formatted(out: &mut String, text: fmt::Arguments<'_>) {
     out.write_fmt(text).expect("writing to a string does not fail");
 }
 

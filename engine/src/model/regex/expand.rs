@@ -1,0 +1,43 @@
+//! Templates of replacements.
+
+use super::Captures;
+
+pub(super) fn expand(captures: &Captures<'_, '_>, template: &[u8], out: &mut Vec<u8>) {
+    let mut rest = template;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'$') {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(tail) = rest.strip_prefix(b"$") {
+            out.push(b'$');
+            rest = tail;
+        } else if let Some((name, tail)) = reference(rest) {
+            out.extend_from_slice(group(captures, name).unwrap_or_default());
+            rest = tail;
+        } else {
+            out.push(b'$');
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The name behind a dollar sign, and what follows it; `None` when that is no reference.
+fn reference(rest: &[u8]) -> Option<(&str, &[u8])> {
+    let (is_braced, body) = match rest.strip_prefix(b"{") {
+        Some(body) => (true, body),
+        None => (false, rest),
+    };
+    let text = body.utf8_chunks().next()?.valid();
+    let is_name = |c: char| c == '_' || c.is_alphanumeric();
+    let name = &text[..text.find(|c| !is_name(c)).unwrap_or(text.len())];
+    if name.is_empty() {
+        return None;
+    }
+    let tail = &body[name.len()..];
+    if is_braced { Some((name, tail.strip_prefix(b"}")?)) } else { Some((name, tail)) }
+}
+
+/// Numbers have no leading zeros; what looks like one and is not is a name.
+fn group<'s>(captures: &Captures<'_, 's>, name: &str) -> Option<&'s [u8]> {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    if is_number { captures.get(name.parse().ok()?) } else { captures.get_named(name) }
+}

@@ -1,0 +1,149 @@
+//! Regular expressions in the RE2 dialect of Go, which PromQL's matchers and `label_replace` use.
+//!
+//! Rust's engine matches, but its syntax is another: `\d`, `\w`, `\s` and `\b` are Unicode's there and
+//! ASCII's here, `[a&&b]` is an intersection there and four characters here, `\Q...\E` exists only here. So
+//! patterns are parsed here and handed to the engine as a tree. Error texts are Go's.
+//!
+//! * `syntax` - pattern to tree; `class` - sets of characters; `escape` - escapes
+//! * `shape` - patterns that need no engine: sets of literals, prefixes, suffixes, substrings
+//! * `expand` - templates of replacements, `$1`
+//! * `text` - subjects that are not UTF-8
+
+mod class;
+mod error;
+mod escape;
+mod expand;
+mod shape;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use regex_automata::{Anchored, Input, meta};
+
+pub use error::{RegexError, RegexErrorKind};
+
+use shape::Shape;
+use text::Text;
+
+/// Most memory that the compiled form of one pattern may take, in bytes.
+const NFA_BYTES_MAX: usize = 8 << 20;
+/// Most memory for the transitions that matching computes lazily, in bytes and per thread that matches.
+const CACHE_BYTES_MAX: usize = 2 << 20;
+
+/// A compiled pattern, anchored at both ends, with a dot that matches newlines: `^(?s:pattern)$`.
+#[derive(Debug)]
+pub struct Regex {
+    engine: meta::Regex,
+    shape: Shape,
+    /// Names of the groups by number; the whole match has number 0 and no name.
+    names: Vec<Option<String>>,
+}
+
+impl Regex {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// When `pattern` is not a regular expression of the dialect, or compiles to more than 8 MiB.
+    pub fn new(pattern: &[u8]) -> Result<Self, RegexError> {
+        let text = str::from_utf8(pattern).map_err(|_| {
+            RegexError::new(RegexErrorKind::Utf8, String::from_utf8_lossy(pattern).into_owned())
+        })?;
+        let parsed = syntax::parse(text)?;
+        let config = meta::Config::new()
+            .nfa_size_limit(Some(NFA_BYTES_MAX))
+            .hybrid_cache_capacity(CACHE_BYTES_MAX)
+            // Both ends are anchored, so no empty match inside of a character is ever reported.
+            .utf8_empty(false);
+        let engine = meta::Builder::new()
+            .configure(config)
+            .build_from_hir(&syntax::anchored(&parsed.hir))
+            .map_err(|_| RegexError::new(RegexErrorKind::Large, text))?;
+        Ok(Self { engine, shape: Shape::of(&parsed.hir), names: parsed.names })
+    }
+
+    /// Whether the whole of `subject` matches.
+    #[must_use]
+    pub fn is_match(&self, subject: &[u8]) -> bool {
+        if let Some(values) = self.shape.values() {
+            return values.binary_search_by(|value| value.as_ref().cmp(subject)).is_ok();
+        }
+        let text = Text::new(subject);
+        match &self.shape {
+            Shape::Globs(globs) => globs.iter().any(|glob| glob.is_match(text.as_str())),
+            _ => self.engine.is_match(Input::new(text.as_str()).anchored(Anchored::Yes)),
+        }
+    }
+
+    /// The groups of the match of the whole of `subject`, if it matches.
+    #[must_use]
+    pub fn captures<'r, 's>(&'r self, subject: &'s [u8]) -> Option<Captures<'r, 's>> {
+        let text = Text::new(subject);
+        let mut captures = self.engine.create_captures();
+        self.engine.captures(Input::new(text.as_str()).anchored(Anchored::Yes), &mut captures);
+        if !captures.is_match() {
+            return None;
+        }
+        let groups = (0..captures.group_len()).map(|group| {
+            let span = captures.get_group(group)?;
+            Some((text.original_offset(span.start), text.original_offset(span.end)))
+        });
+        Some(Captures { names: &self.names, subject, groups: groups.collect() })
+    }
+
+    /// All subjects that match, sorted, each once, when they are few.
+    #[must_use]
+    pub fn set_matches(&self) -> Option<&[Box<[u8]>]> {
+        self.shape.values()
+    }
+
+    /// What all matching subjects begin with; empty when nothing is known.
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        self.shape.prefix()
+    }
+
+    /// Whether every subject matches: `.*`.
+    #[must_use]
+    pub fn matches_all(&self) -> bool {
+        matches!(&self.shape, Shape::Globs(globs) if globs.iter().any(|glob| glob.matches_all()))
+    }
+
+    /// Whether every subject but the empty one matches, and maybe that one, too: `.+`.
+    #[must_use]
+    pub fn matches_all_non_empty(&self) -> bool {
+        matches!(&self.shape, Shape::Globs(globs) if globs.iter().any(|glob| glob.matches_all_non_empty()))
+    }
+}
+
+/// The groups of one match.
+#[derive(Debug)]
+pub struct Captures<'r, 's> {
+    names: &'r [Option<String>],
+    subject: &'s [u8],
+    groups: Vec<Option<(usize, usize)>>,
+}
+
+impl<'s> Captures<'_, 's> {
+    /// The part of the subject that the group of this number matched; 0 is the whole.
+    #[must_use]
+    pub fn get(&self, group: usize) -> Option<&'s [u8]> {
+        let (start, end) = (*self.groups.get(group)?)?;
+        self.subject.get(start..end)
+    }
+
+    /// The first group of this name that matched.
+    fn get_named(&self, name: &str) -> Option<&'s [u8]> {
+        self.names
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| other.as_deref() == Some(name))
+            .find_map(|(group, _)| self.get(group))
+    }
+
+    /// Appends `template` to `out`, `$1`, `$name` and `${name}` in it replaced by groups, as Go's
+    /// `Regexp.Expand` does it: names are as long as possible, unknown groups are empty, `$$` is `$`.
+    pub fn expand(&self, template: &[u8], out: &mut Vec<u8>) {
+        expand::expand(self, template, out);
+    }
+}
