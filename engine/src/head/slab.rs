@@ -119,15 +119,19 @@ impl Class {
 mod tests {
     use super::*;
 
+    fn pattern(slot: usize) -> u8 {
+        u8::try_from(slot % 251).unwrap()
+    }
+
     #[test]
     fn slots_do_not_overlap_and_are_used_again() {
         let mut slab = Slab::default();
         let slots: Vec<_> = (0..20_000_usize).map(|i| slab.allocate(1 + i % 100).unwrap()).collect();
         for (i, slot) in slots.iter().enumerate() {
-            slab.get_mut(*slot).fill((i % 251) as u8);
+            slab.get_mut(*slot).fill(pattern(i));
         }
         for (i, slot) in slots.iter().enumerate() {
-            assert!(slab.get(*slot).iter().all(|byte| *byte == (i % 251) as u8), "slot {i}");
+            assert!(slab.get(*slot).iter().all(|byte| *byte == pattern(i)), "slot {i}");
         }
         let bytes = slab.bytes();
         slots.iter().for_each(|slot| slab.free(*slot));

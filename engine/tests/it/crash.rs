@@ -19,7 +19,7 @@ struct Ledger {
 fn append(engine: &Engine, ledger: &mut Ledger, i: i64) -> bool {
     // Every fifth request is late, by hours.
     let ts = if i % 5 == 4 { (i - 3) * MINUTE - 30_000 } else { i * MINUTE };
-    let rows: [(usize, f64); 2] = [(i.unsigned_abs() as usize % 3, i as f64), (3, 0.5)];
+    let rows: [(usize, f64); 2] = [(usize::try_from(i).expect("not negative") % 3, i as f64), (3, 0.5)];
     let mut batch = engine.batch();
     for (series, value) in rows {
         ledger.sent.entry(labels(series)).or_default().insert(ts, value.to_bits());

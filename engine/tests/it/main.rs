@@ -5,8 +5,13 @@
 //! * `crash` - a crash at every sync point of a workload
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
 
+#[cfg(test)]
 mod basics;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod disk_full;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod support;
