@@ -16,7 +16,7 @@ use crate::{
     block::BlockCache,
     checkpoint_file,
     config::EngineConfig,
-    env::{Env, LockGuard},
+    env::{Env, Fs, LockGuard},
     error::Error,
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
@@ -129,7 +129,8 @@ impl Engine {
         }
         let fs = &env.fs;
         let (block_dir, wal_dir) = (dir.join("blocks"), dir.join("wal"));
-        for dir in [dir, &block_dir, &wal_dir] {
+        create_durably(&**fs, dir)?;
+        for dir in [&block_dir, &wal_dir] {
             fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
         let lock_path = dir.join("LOCK");
@@ -309,6 +310,23 @@ impl Engine {
         info!("store closed");
         Ok(())
     }
+}
+
+/// Creates `dir` and what is missing above it, so that a power loss does not take it away with all that is in it.
+fn create_durably(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
+    let mut created = Vec::new();
+    for ancestor in dir.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if fs.exists(ancestor).map_err(Error::io("look for", ancestor))? {
+            break;
+        }
+        created.push(ancestor);
+    }
+    fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+    for parent in created.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs.sync_dir(parent).map_err(Error::io("sync", parent))?;
+    }
+    Ok(())
 }
 
 impl Inner {
