@@ -1,6 +1,8 @@
 //! Resolves series, collects rows, commits them.
 
-use kymo_engine::{Batch, CommitError, Engine, Exemplar, HistogramValue, Metadata, RawHasher, SeriesRef};
+use kymo_engine::{
+    Batch, CommitError, Engine, Exemplar, HistogramValue, Metadata, RawHasher, Refusal, SeriesRef,
+};
 use kymo_formats::{
     histogram::EXPONENTIAL_SCHEMA_MAX,
     wire::remote_write::{HistogramSample, NativeHistogram, Sample},
@@ -42,12 +44,22 @@ pub(super) struct Rows<'e> {
     hasher: RawHasher,
     batch: Option<Batch<'e>>,
     stored: Stored,
-    pub(super) report: Report,
+    report: Report,
+    late_exemplars: LateExemplars,
+}
+
+/// Whether the sender is told about exemplars that are older than the newest of their series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LateExemplars {
+    /// No, for such a sender takes it for a refusal of samples.
+    Forgive,
+    Report,
 }
 
 impl<'e> Rows<'e> {
-    pub(super) fn new(engine: &'e Engine) -> Self {
+    pub(super) fn new(engine: &'e Engine, late_exemplars: LateExemplars) -> Self {
         Self {
+            late_exemplars,
             engine,
             hasher: engine.raw_hasher(),
             batch: None,
@@ -131,6 +143,15 @@ impl<'e> Rows<'e> {
         Ok(is_large)
     }
 
+    /// As upstream: an exemplar whose labels are too long is dropped without a word.
+    fn is_told(&self, reason: &Refusal) -> bool {
+        match reason {
+            Refusal::ExemplarLabelLength => false,
+            Refusal::OutOfOrderExemplar => self.late_exemplars == LateExemplars::Report,
+            _ => true,
+        }
+    }
+
     fn commit(&mut self) -> Result<(), CommitError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
         let outcome = batch.commit()?;
@@ -138,7 +159,7 @@ impl<'e> Rows<'e> {
         self.stored.histograms += outcome.histograms;
         self.stored.exemplars += outcome.exemplars;
         self.stored.refused += outcome.refused_count;
-        for row in &outcome.refused {
+        for row in outcome.refused.iter().filter(|row| self.is_told(&row.reason)) {
             self.report.add(format_args!("{} for series {}", row.reason, row.labels));
         }
         self.report.omit(outcome.refused_count - outcome.refused.len() as u64);

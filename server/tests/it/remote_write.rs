@@ -181,3 +181,27 @@ fn native_histograms_are_stored_and_shown() {
     );
     assert_eq!(server.query("histogram_count(f)", ts)[0]["value"][1], "1.5");
 }
+
+#[test]
+fn late_exemplars_are_reported_to_those_who_understand() {
+    let server = Server::new();
+    let ts = now();
+    let mut old = Vec::new();
+    for exemplar_ts in [ts, ts - 1000] {
+        v1::WriteRequestEncoder::new(&mut old).series(|series| {
+            series.label(b"__name__", b"m").label(b"job", b"a");
+            series.sample(&sample(ts, 1.0));
+            series.exemplar([(&b"trace_id"[..], &b"x"[..])], 1.0, exemplar_ts);
+        });
+    }
+    let answer = server.write(V1, &old);
+    assert_eq!((answer.status, answer.written()), (204, ["2", "0", "1"]), "{}", answer.text());
+    let late = message_v2(&SYMBOLS, |request| {
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).sample(&sample(ts, 1.0)).exemplar(&[5, 4], 1.0, ts - 2000);
+        });
+    });
+    let answer = server.write(V2, &late);
+    assert_eq!((answer.status, answer.written()), (400, ["1", "0", "0"]));
+    assert_eq!(answer.text(), "out of order exemplar for series {__name__=\"m\", job=\"a\"}\n");
+}
