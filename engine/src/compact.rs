@@ -2,15 +2,12 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tracing::{info, warn};
+use tracing::{error, info};
 
 use crate::{
-    compaction::{
-        self, Choice, CompactionEnv, CompactionError, Deletion, Levels, MergeInput, PlanBlock, Urgency,
-    },
+    compaction::{self, Choice, CompactionEnv, CompactionError, Levels, MergeInput, PlanBlock, Urgency},
     engine::Inner,
     error::Error,
-    flush::block_meta,
     manifest::{BlockMeta, Edit, Tombstone, Version},
     model::Millis,
 };
@@ -50,7 +47,9 @@ impl Inner {
             newest_ts: newest_ts.max(self.head.newest_ts()),
             now: self.env.clock.now().0,
         };
-        let blocks: Vec<_> = version.blocks().iter().map(|block| plan_block(&version, block)).collect();
+        let damaged = self.damaged_blocks.lock().clone();
+        let sound = version.blocks().iter().filter(|block| !damaged.contains(&block.id));
+        let blocks: Vec<_> = sound.map(|block| PlanBlock::of(block, &version)).collect();
         let Some(choice) = compaction::plan(&blocks, &self.levels(), time, urgency) else { return Ok(false) };
         let compacted = self.carry_out(&version, &choice);
         let counter = match &compacted {
@@ -58,29 +57,27 @@ impl Inner {
             Err(_) => &self.counters.compaction_failures,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        compacted.map(|()| true)
+        match compacted {
+            Err(Error::Compaction(CompactionError::Input { block, source })) => {
+                // Its data is neither merged nor dropped, and the others go on without it.
+                error!(block, error = %source, "a block cannot be read and is left out of compaction");
+                self.damaged_blocks.lock().insert(block);
+                Ok(true)
+            }
+            other => other.map(|()| true),
+        }
     }
 
     fn carry_out(&self, version: &Version, choice: &Choice) -> Result<(), Error> {
         let mut inputs = Vec::with_capacity(choice.inputs.len());
         for id in &choice.inputs {
-            let deletions = version.tombstones().iter().filter(|tombstone| tombstone.id > *id);
-            let deletions = deletions.map(|tombstone| Deletion {
-                matchers: tombstone.matchers.clone(),
-                range: tombstone.range.clone(),
-            });
-            inputs.push(MergeInput { reader: self.blocks.get(*id)?, deletions: deletions.collect() });
+            let reader =
+                self.blocks.get(*id).map_err(|source| CompactionError::Input { block: *id, source })?;
+            inputs.push(MergeInput::of(reader, version));
         }
         let env = CompactionEnv { fs: Arc::clone(&self.env.fs), dir: self.block_dir.clone(), space: 0 };
-        let done = compaction::compact(&env, choice, &inputs, || self.manifest.allocate_id());
-        let done = done.inspect_err(|error: &CompactionError| {
-            warn!(inputs = choice.inputs.len(), level = choice.level, %error, "compaction failed");
-        })?;
-        let created = self.env.clock.now();
-        let mut edits: Vec<Edit> = done.removed.iter().map(|id| Edit::RemoveBlock(*id)).collect();
-        edits
-            .extend(done.added.iter().map(|block| Edit::AddBlock(block_meta(block, created, &done.removed))));
-        self.manifest.apply(edits)?;
+        let done = compaction::compact(&env, choice, &inputs, || self.manifest.allocate_id())?;
+        self.manifest.apply(done.edits(self.env.clock.now()))?;
         info!(
             inputs = done.removed.len(),
             outputs = done.added.len(),
@@ -109,17 +106,6 @@ impl Inner {
             self.manifest.apply(edits)?;
         }
         Ok(())
-    }
-}
-
-fn plan_block(version: &Version, block: &BlockMeta) -> PlanBlock {
-    PlanBlock {
-        id: block.id,
-        sequence: block.sequence,
-        level: block.level,
-        range: block.range.clone(),
-        bytes: block.bytes,
-        deletions: version.tombstones().iter().any(|tombstone| touches(tombstone, block)),
     }
 }
 

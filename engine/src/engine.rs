@@ -1,6 +1,7 @@
 //! Open, append, read, close: wiring only.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     /// Held by whoever compacts, deletes or drops blocks.
     pub(crate) compacting: Mutex<()>,
     pub(crate) last_flush: Mutex<LastFlush>,
+    /// Live blocks that a compaction could not read.
+    pub(crate) damaged_blocks: Mutex<BTreeSet<u64>>,
     pub(crate) counters: Counters,
     recovery: RecoveryReport,
     _lock: LockGuard,
@@ -92,6 +95,8 @@ pub struct EngineStats {
     pub compaction_failures_total: u64,
     /// Blocks dropped by retention since the start.
     pub blocks_expired_total: u64,
+    /// Live blocks that a compaction could not read, and that are left alone.
+    pub blocks_damaged: usize,
 }
 
 impl Engine {
@@ -129,12 +134,16 @@ impl Engine {
         }
         let lock_path = dir.join("LOCK");
         let lock = fs.lock(&lock_path).map_err(|source| Error::Locked { path: lock_path, source })?;
-        let (manifest, version) = ManifestStore::open(env, &dir.join("manifest"))?;
+        let manifest_dir = dir.join("manifest");
+        recovery::check_manifest(&**fs, &manifest_dir, &block_dir)?;
+        let (manifest, version) = ManifestStore::open(env, &manifest_dir)?;
         fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let (recovery, segment) = recovery::replay(fs, &wal_dir, &version, &head)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
+        // What a crash left behind the last flush.
+        wal.remove_before(version.wal_start().segment)?;
         info!(dir = %dir.display(), blocks = version.blocks().len(), series = head.stats().series, "store opened");
         let newest_ts = head.stats().newest_ts;
         let inner = Inner {
@@ -153,6 +162,7 @@ impl Engine {
                 wal_bytes: 0,
                 window: newest_ts.div_euclid(WINDOW_MS),
             }),
+            damaged_blocks: Mutex::default(),
             counters: Counters::default(),
             recovery,
             _lock: lock,
@@ -283,6 +293,7 @@ impl Engine {
             compactions_total: count(&inner.counters.compactions),
             compaction_failures_total: count(&inner.counters.compaction_failures),
             blocks_expired_total: count(&inner.counters.blocks_expired),
+            blocks_damaged: inner.damaged_blocks.lock().len(),
         }
     }
 

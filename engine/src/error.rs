@@ -54,6 +54,14 @@ pub enum Error {
     /// A damaged chunk in memory, which can only be a bug.
     #[error("a chunk in memory does not decode: {0}")]
     HeadChunk(#[from] DecodeError),
+    /// There are blocks, but not the list of those that are live.
+    #[error("{path} holds no manifest, but {block} exists: restore the manifest, or move the blocks away")]
+    NoManifest {
+        /// Where the manifest should be.
+        path: PathBuf,
+        /// One of the blocks.
+        block: PathBuf,
+    },
     /// Somebody else has the directory open.
     #[error("{path} is locked: another process has this data directory open ({source})")]
     Locked {
@@ -86,7 +94,7 @@ impl Error {
             Self::Block(error) => error.kind(),
             Self::Compaction(error) => error.kind(),
             Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } => ErrorKind::Unavailable,
-            Self::Corrupt { .. } | Self::Chunk { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. } | Self::Chunk { .. } | Self::NoManifest { .. } => ErrorKind::Corrupt,
             Self::HeadChunk(_) => ErrorKind::Internal,
             Self::Config { .. } => ErrorKind::Invalid,
         }

@@ -13,8 +13,7 @@ use crate::{
     engine::Inner,
     error::Error,
     head::WindowRows,
-    manifest::{BlockMeta, Edit, WalStart},
-    model::Millis,
+    manifest::{Edit, WalStart},
 };
 
 /// What a flush does with chunks that still take samples.
@@ -57,7 +56,7 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
 
     let created = inner.env.clock.now();
     let mut edits: Vec<Edit> =
-        written.iter().map(|block| Edit::AddBlock(block_meta(block, created, &[]))).collect();
+        written.iter().map(|block| Edit::AddBlock(Arc::new(block.to_meta(created, Vec::new())))).collect();
     edits.push(Edit::WalStart(WalStart { segment, checkpoint: Some(segment) }));
     inner.manifest.apply(edits)?;
 
@@ -82,20 +81,4 @@ fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, 
         writer.add_series(&series.labels, chunks).map_err(Error::from)
     })?;
     Ok(writer.finish()?)
-}
-
-/// A written block as the manifest lists it, made from the blocks `sources`.
-pub(crate) fn block_meta(block: &BlockInfo, created: Millis, sources: &[u64]) -> Arc<BlockMeta> {
-    Arc::new(BlockMeta {
-        id: block.id,
-        sequence: block.summary.sequence,
-        level: block.summary.level,
-        space: 0,
-        range: block.summary.min_ts..block.summary.end_ts,
-        created,
-        series: u64::from(block.summary.series),
-        samples: block.summary.samples,
-        bytes: block.file_bytes,
-        sources: sources.to_vec(),
-    })
 }

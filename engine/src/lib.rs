@@ -52,7 +52,10 @@ pub use {
     block::{
         BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
     },
-    compaction::{Choice, CompactionError, DataTime, Level, Levels, PlanBlock, Urgency, plan},
+    compaction::{
+        Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
+        PlanBlock, Urgency, compact, plan,
+    },
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},
     env::{
@@ -66,7 +69,9 @@ pub use {
         Refusal, RefusedRow, SeriesRef, ShardBytes,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
-    manifest::{BlockMeta, ManifestError, Tombstone},
+    manifest::{
+        BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
+    },
     model::{
         Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp,
         Matcher, MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns,

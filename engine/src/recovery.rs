@@ -79,6 +79,26 @@ pub(crate) fn replay(
     Ok((report, log.next_segment))
 }
 
+/// Refuses a directory with blocks whose manifest is gone: it would look like a new store, and the blocks like
+/// rubbish. A manifest is durable before the first block is written.
+///
+/// # Errors
+/// When there is a block and no manifest.
+pub(crate) fn check_manifest(fs: &dyn Fs, manifest_dir: &Path, block_dir: &Path) -> Result<(), Error> {
+    if fs.exists(manifest_dir).map_err(Error::io("look for", manifest_dir))?
+        && !fs.list(manifest_dir).map_err(Error::io("list", manifest_dir))?.is_empty()
+    {
+        return Ok(());
+    }
+    let blocks = fs.list(block_dir).map_err(Error::io("list", block_dir))?;
+    match blocks.into_iter().find(|entry| entry.name.ends_with(".blk")) {
+        Some(block) => {
+            Err(Error::NoManifest { path: manifest_dir.to_owned(), block: block_dir.join(block.name) })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Removes block files that no version names, and what was being written when the process ended.
 ///
 /// # Errors

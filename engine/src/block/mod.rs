@@ -26,6 +26,8 @@ pub use writer::{BlockSpec, BlockWriter};
 pub struct BlockInfo {
     /// Its id.
     pub id: u64,
+    /// Reserved for tenants; 0.
+    pub space: u32,
     /// Where it lies.
     pub path: PathBuf,
     /// Length of the file.

@@ -74,6 +74,7 @@ impl BlockReader {
         let sections = section_table(&map).map_err(BlockError::corrupt(path))?;
         let info = BlockInfo {
             id,
+            space: header.space,
             path: path.to_owned(),
             file_bytes: map.len() as u64,
             summary: BlockSummary::default(),

@@ -141,7 +141,13 @@ impl BlockWriter {
         self.out.write(&footer::encode(&sections, self.out.position()))?;
         let path = block_path(&self.dir, self.spec.id);
         let file_bytes = self.out.publish(&self.dir, &path)?;
-        Ok(Some(BlockInfo { id: self.spec.id, path, file_bytes, summary: self.summary }))
+        Ok(Some(BlockInfo {
+            id: self.spec.id,
+            space: self.spec.space,
+            path,
+            file_bytes,
+            summary: self.summary,
+        }))
     }
 
     fn start_series(&mut self, labels: &Labels) -> Result<(), BlockError> {

@@ -15,12 +15,10 @@ use proptest::{
 use super::*;
 use crate::{
     block::{BlockCache, BlockInfo, BlockSpec, BlockWriter},
-    compaction::{
-        Choice, Compacted, CompactionEnv, compact,
-        samples::{Value, encode_chunks},
-    },
+    compaction::{Choice, Compacted, CompactionEnv, compact},
     env::{Fs, MemFs, OpenMode},
     model::{MatchOp, stale_nan},
+    signals::metrics::{Kind, Value, encode_chunks},
 };
 
 /// Samples by time.
@@ -89,9 +87,7 @@ fn block_model() -> impl Strategy<Value = BlockModel> {
 fn chunks(samples: &Samples) -> Vec<(ChunkMeta, Vec<u8>)> {
     let mut chunks = Vec::new();
     let samples: Vec<_> = samples.values().cloned().collect();
-    for run in samples.chunk_by(|a, b| {
-        super::super::samples::Kind::of(&a.value) == super::super::samples::Kind::of(&b.value)
-    }) {
+    for run in samples.chunk_by(|a, b| Kind::of(&a.value) == Kind::of(&b.value)) {
         encode_chunks(run, |meta, bytes| chunks.push((meta, bytes)));
     }
     chunks
@@ -167,7 +163,7 @@ impl Store {
             let mut samples = Vec::new();
             for entry in entries {
                 let before = samples.len();
-                decode_chunk(entry.meta.encoding, reader.chunk(&entry).unwrap(), &mut samples).unwrap();
+                decode_samples(entry.meta.encoding, reader.chunk(&entry).unwrap(), &mut samples).unwrap();
                 let chunk = &samples[before..];
                 assert_eq!(chunk.len(), entry.meta.count as usize);
                 assert!(chunk.len() <= chunk_samples as usize * 3 / 2 + 1 || chunk.len() <= 30);

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, ops::Range};
 
 use super::levels::{Level, Levels};
 
-/// The most blocks one merge reads: bounds memory and the time until something is gained.
+/// Fewer blocks below the level than this go into one merge: bounds memory and the time until something is
+/// gained. The rest has its turn next.
 const INPUTS_MAX: usize = 64;
 /// As many late blocks of a window are merged into its block whatever their size: more would slow down reads.
 const LATE_BLOCKS_MAX: usize = 4;
@@ -96,7 +97,7 @@ fn plan_level(
         let window = level.window(block.range.start);
         if level.holds(&block.range) {
             windows.entry(window.start).or_default().push(block);
-        } else if closed(&window) && (block.level < level.level || urgency == Urgency::Everything) {
+        } else if closed(&window) {
             return Some(split(block, level, levels, urgency));
         }
     }
@@ -129,7 +130,14 @@ fn is_due(blocks: &[&PlanBlock], level: &Level, urgency: Urgency) -> bool {
 }
 
 fn merge(blocks: &[&PlanBlock], level: &Level) -> Option<Choice> {
-    let inputs: Vec<_> = blocks.iter().take(INPUTS_MAX).map(|block| block.id).collect();
+    // The level's own blocks always: two of them would overlap if one stayed behind.
+    let mut late_max = INPUTS_MAX;
+    let taken = |block: &&&PlanBlock| {
+        let own = block.level == level.level;
+        late_max -= usize::from(!own && late_max > 0);
+        own || late_max > 0
+    };
+    let inputs: Vec<_> = blocks.iter().filter(taken).map(|block| block.id).collect();
     Some(Choice {
         inputs,
         level: level.level,

@@ -87,6 +87,20 @@ fn a_block_over_an_edge_is_split_alone_before_its_window_is_merged() {
 }
 
 #[test]
+fn a_merge_is_bounded_but_leaves_no_block_of_its_level_behind() {
+    let mut blocks: Vec<_> = (1..200).map(|id| block(id, 0, 0..HOUR)).collect();
+    blocks.push(block(300, 1, 0..2 * HOUR));
+    let (inputs, _) = due(&blocks, 10 * HOUR).unwrap();
+    assert_eq!(inputs, (1..64).chain([300]).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_block_of_a_longer_window_than_its_level_has_now_is_split() {
+    let choice = due(&[block(1, 2, 0..3 * DAY)], 10 * DAY);
+    assert_eq!(choice, Some((vec![1], 2)));
+}
+
+#[test]
 fn inputs_come_in_the_order_of_their_age_not_of_their_ids() {
     let blocks = [block(5, 0, 0..HOUR), PlanBlock { sequence: 3, ..block(9, 0, 0..HOUR) }];
     let choice = plan(&blocks, &levels(), DataTime { newest_ts: DAY, now: 0 }, Urgency::Due).unwrap();

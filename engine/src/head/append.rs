@@ -295,7 +295,7 @@ impl Shard {
             None => Some(OpenHistograms::new(ts, start_ts, value)),
             Some(open) => match open.offer(ts, start_ts, value, cut) {
                 Offered::Taken => None,
-                Offered::Next(next) => Some(next),
+                Offered::Next(next) => Some(*next),
             },
         };
         if let Some(next) = next {

@@ -38,7 +38,7 @@ pub(super) enum Offered {
     /// It did.
     Taken,
     /// The chunk is complete; the histogram is the first of this next one.
-    Next(OpenHistograms),
+    Next(Box<OpenHistograms>),
 }
 
 impl OpenHistograms {
@@ -76,10 +76,10 @@ impl OpenHistograms {
                 Appended::InPlace | Appended::Recoded => None,
                 Appended::Cut(next) => Some(Chunk::Float(*next)),
             },
-            _ => return Offered::Next(Self::new(ts, start_ts, value)),
+            _ => return Offered::Next(Box::new(Self::new(ts, start_ts, value))),
         };
         if let Some(next) = next {
-            return Offered::Next(Self::starting(next, ts, start_ts, value));
+            return Offered::Next(Box::new(Self::starting(next, ts, start_ts, value)));
         }
         if start_ts != 0 || !self.start_ts.is_empty() {
             self.start_ts.resize(self.ts.len(), 0);

@@ -68,7 +68,7 @@ pub(crate) use {
     late::LateSamples,
     read::{HeadChunk, HeadSeries},
     replay::{LogFrame, Replayer},
-    take::{WindowRows, WindowSeries},
+    take::WindowRows,
 };
 
 /// A series of the head, as a batch knows it: shard in the low bits, id in the others.

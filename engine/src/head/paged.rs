@@ -35,14 +35,6 @@ impl<T> Paged<T> {
         self.len
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.pages.iter().flatten()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.pages.iter_mut().flatten()
-    }
-
     /// Bytes of memory held.
     pub(super) const fn bytes(&self) -> usize {
         self.pages.len() * PAGE_LEN * size_of::<T>()

@@ -121,10 +121,17 @@ fn alive(shard: &RwLock<Shard>, ids: &RoaringBitmap, start: i64, end: i64) -> Ro
     alive
 }
 
+/// A series whose chunks are in the common buffer.
+struct Copied {
+    id: u32,
+    chunks: Vec<(ChunkMeta, Range<usize>)>,
+    late: Vec<LateSamples>,
+}
+
 /// Copies the chunks of several series into one allocation.
 fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec<HeadSeries>) {
     let mut buffer = Vec::new();
-    let mut copies: Vec<(u32, Vec<(ChunkMeta, Range<usize>)>, Vec<LateSamples>)> = Vec::new();
+    let mut copies: Vec<Copied> = Vec::new();
     for id in ids {
         let mut chunks = Vec::new();
         shard.visit_chunks(*id, |meta, bytes| {
@@ -136,11 +143,11 @@ fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec
         });
         let late = shard.late_of(*id).filter_map(|late| late.in_range(start, end)).collect::<Vec<_>>();
         if !chunks.is_empty() || !late.is_empty() {
-            copies.push((*id, chunks, late));
+            copies.push(Copied { id: *id, chunks, late });
         }
     }
     let buffer: SharedBytes = buffer.into();
-    found.extend(copies.into_iter().map(|(id, chunks, late)| {
+    found.extend(copies.into_iter().map(|Copied { id, chunks, late }| {
         HeadSeries {
             labels: shard.labels_of(id),
             chunks: chunks

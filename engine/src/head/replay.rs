@@ -47,8 +47,15 @@ pub(crate) struct Replayer<'a> {
 /// What a segment has described of one shard so far.
 #[derive(Debug, Default)]
 struct Definitions {
-    labels: HashMap<u32, (Box<[u8]>, Box<[u8]>), DefaultHashBuilder>,
+    labels: HashMap<u32, Label, DefaultHashBuilder>,
     series: HashMap<u32, Known, DefaultHashBuilder>,
+}
+
+/// A described label.
+#[derive(Debug)]
+struct Label {
+    name: Box<[u8]>,
+    value: Box<[u8]>,
 }
 
 /// A described series.
@@ -180,7 +187,7 @@ impl Definitions {
     fn learn(&mut self, rows: &RowsFrame<'_>, head: &Head) -> Result<(), DecodeError> {
         for label in rows.labels() {
             let label = label?;
-            self.labels.insert(label.id, (label.name.into(), label.value.into()));
+            self.labels.insert(label.id, Label { name: label.name.into(), value: label.value.into() });
         }
         for series in rows.series() {
             let series = series?;
@@ -190,7 +197,7 @@ impl Definitions {
                 let label = label?;
                 pairs.push(self.labels.get(&label).ok_or(DecodeError::new("label id", 0))?);
             }
-            let labels = Labels::from_pairs(pairs.into_iter().map(|(name, value)| (name, value)));
+            let labels = Labels::from_pairs(pairs.into_iter().map(|label| (&label.name, &label.value)));
             let (shard, new_id) = head.find_or_add(&labels);
             self.series.insert(id, Known { shard, id: new_id, previous });
         }

@@ -14,6 +14,7 @@ impl Slot {
     /// No slot.
     pub(super) const NONE: Self = Self(u32::MAX);
 
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 16 classes")]
     const fn new(class: usize, index: u32) -> Self {
         Self(index << CLASS_BITS | class as u32)
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Samples of a chunk that is made of late samples and those around them.
 const CHUNK_SAMPLES: u32 = 120;
 /// Series handled before writers get their turn.
-const SERIES_PER_LOCK: usize = 1_024;
+const SERIES_PER_LOCK: u16 = 1_024;
 
 /// Where a series lies: shard and id.
 type Place = (usize, u32);
@@ -47,9 +47,9 @@ impl Head {
         for shard in &self.shards {
             if seal {
                 let len = shard.read().series_len();
-                for from in (0..len).step_by(SERIES_PER_LOCK) {
+                for from in (0..len).step_by(usize::from(SERIES_PER_LOCK)) {
                     let mut shard = shard.write();
-                    (from..len.min(from + SERIES_PER_LOCK as u32)).for_each(|id| shard.seal(id));
+                    (from..len.min(from + u32::from(SERIES_PER_LOCK))).for_each(|id| shard.seal(id));
                 }
             }
             shard.write().take_generation();
@@ -97,7 +97,9 @@ impl Head {
 
     /// Calls `visit` for each place, letting writers in between.
     fn for_each(&self, places: &[Place], mut visit: impl FnMut(&Shard, Place)) {
-        for part in places.chunk_by(|a, b| a.0 == b.0).flat_map(|shard| shard.chunks(SERIES_PER_LOCK)) {
+        for part in
+            places.chunk_by(|a, b| a.0 == b.0).flat_map(|shard| shard.chunks(usize::from(SERIES_PER_LOCK)))
+        {
             let Some((shard, _)) = part.first() else { continue };
             let shard = self.shards[*shard].read();
             part.iter().for_each(|place| visit(&shard, *place));

@@ -222,12 +222,7 @@ impl LabelsBuilder {
 
 /// Appends a length-prefixed string.
 fn put(bytes: &mut Vec<u8>, string: &[u8]) {
-    let mut len = string.len();
-    while len >= 0x80 {
-        bytes.push((len & 0x7f) as u8 | 0x80);
-        len >>= 7;
-    }
-    bytes.push(len as u8);
+    kymo_formats::varint::put(bytes, string.len() as u64);
     bytes.extend_from_slice(string);
 }
 

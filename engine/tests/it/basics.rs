@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kymo_engine::{
-    Clock, Engine, Env, Exemplar, HistogramValue, Labels, MemFs, Metadata, Millis, Refusal, SampleColumns,
-    SimClock, stale_nan,
+    Clock, Engine, Env, Exemplar, Fs, HistogramValue, Labels, MemFs, Metadata, Millis, Refusal,
+    SampleColumns, SimClock, stale_nan,
 };
 use kymo_formats::histogram::{Histogram, ResetHint, Span};
 
@@ -307,4 +307,24 @@ fn a_directory_has_one_engine() {
     assert!(error.to_string().contains("another process has this data directory open"), "{error}");
     drop(engine);
     open(&env, config());
+}
+
+#[test]
+fn blocks_without_their_manifest_are_not_taken_for_rubbish() {
+    let fs = Arc::new(MemFs::default());
+    let env = env(Arc::clone(&fs) as Arc<dyn Fs>);
+    let engine = open(&env, config());
+    append(&engine, &labels(0), 1, 1.0);
+    engine.flush().unwrap();
+    let before = content(&engine);
+    drop(engine);
+    let manifest = std::path::Path::new("/data/manifest");
+    let away = std::path::Path::new("/data/away");
+    fs.create_dir_all(away).unwrap();
+    let files = fs.list(manifest).unwrap();
+    files.iter().for_each(|file| fs.rename(&manifest.join(&file.name), &away.join(&file.name)).unwrap());
+    let error = Engine::open_in(&env, std::path::Path::new("/data"), config()).unwrap_err();
+    assert!(error.to_string().contains("holds no manifest"), "{error}");
+    files.iter().for_each(|file| fs.rename(&away.join(&file.name), &manifest.join(&file.name)).unwrap());
+    assert_eq!(content(&open(&env, config())), before);
 }

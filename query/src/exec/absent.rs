@@ -19,22 +19,28 @@ impl Evaluator<'_> {
     pub(crate) fn eval_absent(&self, call: &promql::Call, notes: &mut Notes) -> Result<Evaluated, Error> {
         let arg = argument(call, 0)?;
         let mut present = vec![false; self.grid.steps];
+        let held = self.shared.budget.held();
         self.for_each_part(arg, notes, &mut |part, _| {
-            self.shared.budget.settle(self.shared.budget.held(), 0)?;
             mark(&part, &mut present);
-            Ok(())
+            self.shared.budget.settle(held, 0)
         })?;
         Ok(Evaluated::Vector(vec![absences(arg, &present, false)]))
     }
 
     /// 1 at the steps at which no series has a sample in its window.
-    pub(crate) fn eval_absent_over_time(&self, call: &promql::Call, notes: &mut Notes) -> Result<Evaluated, Error> {
+    pub(crate) fn eval_absent_over_time(
+        &self,
+        call: &promql::Call,
+        notes: &mut Notes,
+    ) -> Result<Evaluated, Error> {
         let present_function = WindowFunction::new(|_: &Window<'_>, _| Ok(Some(Sample::Float(1.0))));
-        let arguments = self.window_arguments(call, WindowFunction { keeps_name: true, ..present_function }, notes)?;
+        let arguments =
+            self.window_arguments(call, WindowFunction { keeps_name: true, ..present_function }, notes)?;
         let mut present = vec![false; self.grid.steps];
+        let held = self.shared.budget.held();
         self.run_window_call(call, arguments, notes, &mut |part, _| {
             mark(&part, &mut present);
-            Ok(())
+            self.shared.budget.settle(held, 0)
         })?;
         Ok(Evaluated::Vector(vec![absences(argument(call, 0)?, &present, true)]))
     }

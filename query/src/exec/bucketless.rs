@@ -25,7 +25,11 @@ impl SeriesReader for BucketlessReader {
             let stale = is_stale(full.sum);
             let reset_hint = match (full.reset_hint, &previous) {
                 (ResetHint::Unknown, Some(previous)) if !stale => {
-                    if detect_reset(full, previous) { ResetHint::Reset } else { ResetHint::NotReset }
+                    if detect_reset(full, previous) {
+                        ResetHint::Reset
+                    } else {
+                        ResetHint::NotReset
+                    }
                 }
                 (hint, _) => hint,
             };

@@ -42,7 +42,8 @@ impl Evaluator<'_> {
         let function = functions::find(name).ok_or_else(|| internal(format!("unknown function {name}")))?;
         match function {
             Function::Window(_) => {
-                let window = self.window_call(call, notes)?.ok_or_else(|| internal("not a window function"))?;
+                let window =
+                    self.window_call(call, notes)?.ok_or_else(|| internal("not a window function"))?;
                 let mut all = Vec::new();
                 self.run_window_call(call, window, notes, &mut |mut part, _| {
                     all.append(&mut part);
@@ -192,7 +193,15 @@ impl Evaluator<'_> {
         };
         let others = call.args.iter().enumerate().filter(|(i, _)| *i != matrix_arg);
         let scalars = others.map(|(_, arg)| self.eval_scalar(arg, notes)).collect::<Result<_, _>>()?;
-        Ok(WindowArguments { function, matrix, matrix_arg, inputs, scalars, held_before, positions: positions(call) })
+        Ok(WindowArguments {
+            function,
+            matrix,
+            matrix_arg,
+            inputs,
+            scalars,
+            held_before,
+            positions: positions(call),
+        })
     }
 
     /// Runs a window function over all series.
@@ -206,7 +215,8 @@ impl Evaluator<'_> {
         if self.grid.steps == 0 {
             return Ok(());
         }
-        let WindowArguments { function, matrix, matrix_arg, inputs, scalars, held_before, positions } = arguments;
+        let WindowArguments { function, matrix, matrix_arg, inputs, scalars, held_before, positions } =
+            arguments;
         let (timing, range, extension) = match matrix {
             Expr::Matrix(matrix) => {
                 let timing = Timing::new(&matrix.selector.offset, matrix.selector.at);
@@ -303,8 +313,14 @@ pub(crate) fn unwrapped(mut expr: &Expr) -> &Expr {
     }
 }
 
+/// Where arguments start. Upstream puts what it has evaluated in the place of a subquery, and loses where that
+/// stood: annotations point at the start of the query.
 fn positions(call: &promql::Call) -> Vec<usize> {
-    call.args.iter().map(|arg| arg.span().start as usize).collect()
+    let position = |arg: &Expr| match unwrapped(arg) {
+        Expr::Subquery(_) => 0,
+        _ => arg.span().start as usize,
+    };
+    call.args.iter().map(position).collect()
 }
 
 fn map_histograms(column: &Column, map: fn(&kymo_formats::histogram::FloatHistogram) -> f64) -> Column {

@@ -63,13 +63,6 @@ impl Column {
         Self { first: 0, values, histograms: Vec::new() }
     }
 
-    /// A column of one step.
-    pub(crate) fn single(sample: Sample) -> Self {
-        let mut column = Self::default();
-        column.push(0, sample);
-        column
-    }
-
     /// Appends a float. Steps must ascend.
     #[inline]
     pub(crate) fn push_float(&mut self, step: usize, value: f64) {
@@ -198,7 +191,9 @@ impl Column {
         let floats = self.values.len().checked_sub(1).map(|last| (self.first, self.first + last));
         let histograms = self.histograms.first().zip(self.histograms.last()).map(|(a, b)| (a.0, b.0));
         match (floats, histograms) {
-            (Some(floats), Some(histograms)) => Some((floats.0.min(histograms.0), floats.1.max(histograms.1))),
+            (Some(floats), Some(histograms)) => {
+                Some((floats.0.min(histograms.0), floats.1.max(histograms.1)))
+            }
             (floats, histograms) => floats.or(histograms),
         }
     }
@@ -220,7 +215,8 @@ impl Column {
 
     /// What the column counts against the sample limit: a float is one, a histogram what its size says.
     pub(crate) fn weight(&self) -> usize {
-        self.values.len() + self.histograms.iter().map(|(_, histogram)| histogram_weight(histogram)).sum::<usize>()
+        self.values.len()
+            + self.histograms.iter().map(|(_, histogram)| histogram_weight(histogram)).sum::<usize>()
     }
 }
 

@@ -105,7 +105,10 @@ impl QueryEngine {
         options: &QueryOptions<'_>,
     ) -> Result<QueryResult, Error> {
         if step <= 0 {
-            return Err(Error::new(ErrorKind::Invalid, "zero or negative query resolution step widths are not accepted. Try a positive integer"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ));
         }
         let expr = self.prepare(query, start, end, step)?;
         let value_type = expr.value_type();

@@ -14,6 +14,8 @@ impl Evaluator<'_> {
     /// The value of `expr` over all steps.
     pub(crate) fn eval(&self, expr: &Expr, notes: &mut Notes) -> Result<Evaluated, Error> {
         self.shared.check_interrupt()?;
+        // A subquery may ask for any number of steps; columns are allocated for all of them.
+        self.shared.budget.probe(0, self.grid.steps)?;
         let before = self.shared.budget.held();
         let value = self.eval_node(expr, notes)?;
         self.shared.budget.settle(before, value.weight())?;
@@ -54,7 +56,12 @@ impl Evaluator<'_> {
 
     /// The series of an instant vector, in parts: where `expr` can be evaluated series by series, only a part
     /// is in memory at a time.
-    pub(crate) fn for_each_part(&self, expr: &Expr, notes: &mut Notes, consume: Consume<'_>) -> Result<(), Error> {
+    pub(crate) fn for_each_part(
+        &self,
+        expr: &Expr,
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
         if self.grid.steps == 0 {
             return Ok(());
         }
@@ -117,7 +124,9 @@ impl Evaluator<'_> {
             return Ok(value);
         }
         match value {
-            Evaluated::Scalar(values) => Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect())),
+            Evaluated::Scalar(values) => {
+                Ok(Evaluated::Scalar(values.into_iter().map(|value| -value).collect()))
+            }
             Evaluated::Vector(mut series) => {
                 for series in &mut series {
                     series.drop_name = true;

@@ -36,7 +36,8 @@ impl Evaluator<'_> {
                 window.push(step, &mut column, &mut |note| notes.add(position, note), labels.metric_name());
             }
             self.shared.budget.charge(column.weight())?;
-            let series = (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: false, column });
+            let series =
+                (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: false, column });
             Ok(Outcome { series, notes, queryable: 0, read: 0 })
         };
         self.for_each_series(&readers, &evaluate, notes, consume)
@@ -128,8 +129,7 @@ fn interpolate_histogram(
     note: &mut dyn FnMut(Note),
 ) -> Option<FloatHistogram> {
     let share = (at - before.ts) as f64 / (after.ts - before.ts) as f64;
-    let gauges =
-        before.value.reset_hint == ResetHint::Gauge && after.value.reset_hint == ResetHint::Gauge;
+    let gauges = before.value.reset_hint == ResetHint::Gauge && after.value.reset_hint == ResetHint::Gauge;
     let mut result = (*after.value).clone();
     if !gauges && histogram::detect_reset(&after.value, &before.value) {
         histogram::multiply(&mut result, share);

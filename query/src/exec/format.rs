@@ -1,4 +1,6 @@
-//! Numbers, strings and times as Go prints them, for texts that must equal upstream's.
+//! Numbers, label sets and times as Go prints them, for texts that must equal upstream's.
+
+use kymo_engine::{Label, Labels, quote};
 
 /// Shortest decimal that reads back as `value`, with an exponent where Go's `%g` and `%v` use one.
 pub(crate) fn format_g(value: f64) -> String {
@@ -21,18 +23,23 @@ pub(crate) fn format_f(value: f64) -> String {
     if value.is_finite() { format!("{value}") } else { special(value) }
 }
 
-/// `bytes` in double quotes with Go's escapes, as `%q`.
-pub(crate) fn quote(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 2);
-    out.push('"');
-    for chunk in bytes.utf8_chunks() {
-        chunk.valid().chars().for_each(|c| push_escaped(&mut out, c));
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out.push('"');
-    out
+/// A label set as upstream prints it in errors: `{a="b", "c.d"="e"}`.
+pub(crate) fn format_labels(labels: &Labels) -> String {
+    let label = |label: Label<'_>| {
+        let name = match std::str::from_utf8(label.name) {
+            Ok(name) if is_plain_name(name) => name.to_owned(),
+            _ => quote(label.name),
+        };
+        format!("{name}={}", quote(label.value))
+    };
+    let parts: Vec<String> = labels.iter().map(label).collect();
+    format!("{{{}}}", parts.join(", "))
+}
+
+/// Whether a label of this name is printed without quotes.
+fn is_plain_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Seconds since the Unix epoch as `2006-01-02T15:04:05Z`.
@@ -54,22 +61,6 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn push_escaped(out: &mut String, c: char) {
-    match c {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\r' => out.push_str("\\r"),
-        '\t' => out.push_str("\\t"),
-        '\u{7}' => out.push_str("\\a"),
-        '\u{8}' => out.push_str("\\b"),
-        '\u{b}' => out.push_str("\\v"),
-        '\u{c}' => out.push_str("\\f"),
-        c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-        c => out.push(c),
-    }
 }
 
 fn special(value: f64) -> String {
@@ -129,8 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_quoted_as_in_go() {
-        assert_eq!(quote(b"a\"\\\n\x01\xc5z"), r#""a\"\\\n\x01\xc5z""#);
+    fn label_sets_quote_what_is_no_identifier() {
+        let labels = Labels::from_pairs([("a.b", "1"), ("c", "x\"y")]);
+        assert_eq!(format_labels(&labels), r#"{"a.b"="1", c="x\"y"}"#);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     call::argument,
     context::{Evaluated, execution, internal},
     finish::merge_distinct,
+    format::format_labels,
     grouping::Grouping,
     hash::Map,
     scan::{Found, Outcome, Timing},
@@ -84,7 +85,9 @@ impl Evaluator<'_> {
                 Found::Histogram(_) => is_float = false,
             });
             if !is_float {
-                return Err(execution(format!("this should be an info metric, with float samples: {labels}")));
+                return Err(execution(format!(
+                    "this should be an info metric, with float samples: {labels}"
+                )));
             }
             let count = column.len() as u64;
             self.shared.budget.charge(column.weight())?;
@@ -146,19 +149,21 @@ impl InfoFilter {
     }
 }
 
+/// For each info metric, in order of its name, the info series in force at each step.
+type InForce<'i> = BTreeMap<&'i [u8], Vec<Option<usize>>>;
+
 /// The info series by target.
 struct InfoJoin<'i> {
     infos: &'i [Series],
     filter: &'i InfoFilter,
     target: Grouping,
-    /// For each target and info metric, in order of its name, the info series in force at each step.
-    by_target: Map<Vec<u8>, BTreeMap<&'i [u8], Vec<Option<usize>>>>,
+    by_target: Map<Vec<u8>, InForce<'i>>,
 }
 
 impl<'i> InfoJoin<'i> {
     fn new(infos: &'i [Series], filter: &'i InfoFilter, steps: usize) -> Result<Self, Error> {
         let target = Grouping::new(&IDENTIFYING, false);
-        let mut by_target: Map<Vec<u8>, BTreeMap<&[u8], Vec<Option<usize>>>> = Map::default();
+        let mut by_target: Map<Vec<u8>, InForce<'_>> = Map::default();
         let mut key = Vec::new();
         for (i, info) in infos.iter().enumerate() {
             let metrics = by_target.entry(target.key(&info.labels, &mut key).to_vec()).or_default();
@@ -170,7 +175,8 @@ impl<'i> InfoJoin<'i> {
                     Some((other, other_time)) if other_time == time => {
                         return Err(execution(format!(
                             "found duplicate series for info metric: existing {} @ {time}, new {} @ {time}",
-                            infos[other].labels, info.labels,
+                            format_labels(&infos[other].labels),
+                            format_labels(&info.labels),
                         )));
                     }
                     _ => in_force[step] = Some(i),

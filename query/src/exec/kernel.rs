@@ -161,8 +161,6 @@ pub(crate) struct Windows<'a> {
     pub(crate) range: i64,
     /// Distance of the window's end before the step, milliseconds.
     pub(crate) offset: i64,
-    /// Name of the series' metric, for annotations.
-    pub(crate) metric_name: &'a [u8],
     /// The call.
     pub(crate) call: &'a Call<'a>,
 }

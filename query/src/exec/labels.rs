@@ -18,14 +18,17 @@ const METRIC_NAME: &[u8] = b"__name__";
 
 impl Evaluator<'_> {
     /// Sets a label to what a regular expression finds in another.
-    pub(crate) fn eval_label_replace(&self, call: &promql::Call, notes: &mut Notes) -> Result<Evaluated, Error> {
+    pub(crate) fn eval_label_replace(
+        &self,
+        call: &promql::Call,
+        notes: &mut Notes,
+    ) -> Result<Evaluated, Error> {
         let target = string(call, 1)?;
         let replacement = string(call, 2)?;
         let source = string(call, 3)?;
         let pattern = String::from_utf8_lossy(string(call, 4)?);
-        let regex = Regex::new(&format!("^(?s:{pattern})$")).map_err(|_| {
-            execution(format!("invalid regular expression in label_replace(): {pattern}"))
-        })?;
+        let regex = Regex::new(&format!("^(?s:{pattern})$"))
+            .map_err(|_| execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
         check_name(target, "destination", "label_replace")?;
         let mut series = self.eval_vector(argument(call, 0)?, notes)?;
         let mut captures = regex.create_captures();

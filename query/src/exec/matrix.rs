@@ -8,8 +8,8 @@ use kymo_formats::histogram::{FloatHistogram, ResetHint};
 use super::{
     Evaluator, Grid, Notes, Series,
     column::histogram_weight,
-    finish::{drop_flagged_names, merge_same_labels},
     context::execution,
+    finish::{drop_flagged_names, merge_same_labels},
     kernel::Extension,
     scan::{Reach, Timing, count_until},
     window::{drop_stale, extension},
@@ -21,7 +21,11 @@ use crate::{
 
 impl Evaluator<'_> {
     /// The samples that a range selector finds at the only step.
-    pub(crate) fn eval_matrix(&self, matrix: &MatrixSelector, notes: &mut Notes) -> Result<Vec<MatrixSeries>, Error> {
+    pub(crate) fn eval_matrix(
+        &self,
+        matrix: &MatrixSelector,
+        notes: &mut Notes,
+    ) -> Result<Vec<MatrixSeries>, Error> {
         let (range, lookback) = (matrix.range.millis(), self.shared.lookback);
         let extension = extension(&matrix.selector);
         let timing = Timing::new(&matrix.selector.offset, matrix.selector.at);
@@ -57,7 +61,11 @@ impl Evaluator<'_> {
     }
 
     /// A subquery that is not the argument of a function.
-    pub(crate) fn eval_bare_subquery(&self, subquery: &Subquery, notes: &mut Notes) -> Result<Vec<MatrixSeries>, Error> {
+    pub(crate) fn eval_bare_subquery(
+        &self,
+        subquery: &Subquery,
+        notes: &mut Notes,
+    ) -> Result<Vec<MatrixSeries>, Error> {
         let child = self.subquery_evaluator(subquery);
         let mut series = child.eval_vector(&subquery.expr, notes)?;
         self.counters.add(child.counters.queryable(), child.counters.read());
@@ -68,7 +76,11 @@ impl Evaluator<'_> {
     }
 
     /// The series of a subquery as range vectors.
-    pub(crate) fn subquery_inputs(&self, subquery: &Subquery, notes: &mut Notes) -> Result<Vec<SubqueryInput>, Error> {
+    pub(crate) fn subquery_inputs(
+        &self,
+        subquery: &Subquery,
+        notes: &mut Notes,
+    ) -> Result<Vec<SubqueryInput>, Error> {
         let child = self.subquery_evaluator(subquery);
         let series = child.eval_vector(&subquery.expr, notes)?;
         self.counters.add(0, child.counters.read());
@@ -148,7 +160,8 @@ pub(crate) fn weight(series: &MatrixSeries) -> usize {
 fn cut(columns: &SampleColumns, labels: &Labels, oldest: i64, newest: i64) -> MatrixSeries {
     let floats = count_until(&columns.ts, oldest, |ts| *ts)..count_until(&columns.ts, newest, |ts| *ts);
     let ts = |sample: &HistogramSample| sample.ts;
-    let histograms = count_until(&columns.histograms, oldest, ts)..count_until(&columns.histograms, newest, ts);
+    let histograms =
+        count_until(&columns.histograms, oldest, ts)..count_until(&columns.histograms, newest, ts);
     MatrixSeries {
         labels: labels.clone(),
         floats: columns.ts[floats.clone()]

@@ -10,6 +10,7 @@
 //!   `absent`, `info`, `labels` and `timestamp` need more than values
 //! * `finish` - names dropped and equal label sets brought together after an operator
 //! * `grouping`, `hash` - groups of series by labels
+//! * `step_set` - sets of steps
 //! * `kernel` - what a function is to the executor
 //! * `options` - what can be switched
 //! * `notes`, `note` - annotations: warnings and infos for the user
@@ -40,9 +41,13 @@ mod notes;
 mod options;
 mod scan;
 mod series;
+mod step_set;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 mod timestamp;
 mod window;
 
+use step_set::StepSet;
 pub(crate) use {
     budget::{Budget, Counters},
     column::{Column, Sample, SampleRef},

@@ -1,6 +1,8 @@
 //! The annotations that evaluation can make, with upstream's texts.
 
-use super::format::{format_g, format_g2, quote, rfc3339};
+use kymo_engine::quote;
+
+use super::format::{format_g, format_g2, rfc3339};
 
 /// How much an annotation weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +256,8 @@ impl Note {
                 metric,
             ),
             Self::FractionNans { metric } => for_metric(
-                "input to histogram_fraction has NaN observations, which are excluded from all fractions".to_owned(),
+                "input to histogram_fraction has NaN observations, which are excluded from all fractions"
+                    .to_owned(),
                 metric,
             ),
             Self::CounterResetCollision { operation } => {

@@ -42,11 +42,6 @@ impl Notes {
         }
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// The texts of warnings and of infos, with positions resolved in `query`, at most `limit` of each (0 =
     /// no limit) and then how many were left out.
     pub(crate) fn into_texts(self, query: &[u8], limit: usize) -> (Vec<String>, Vec<String>) {

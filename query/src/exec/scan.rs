@@ -4,9 +4,7 @@ use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 use rayon::prelude::*;
 
 use super::{
-    Column, Evaluator, Notes, Series,
-    bucketless::BucketlessReader,
-    column::histogram_weight,
+    Column, Evaluator, Notes, Series, bucketless::BucketlessReader, column::histogram_weight,
     context::Consume,
 };
 use crate::{
@@ -109,13 +107,12 @@ impl Evaluator<'_> {
         notes: &mut Notes,
         consume: Consume<'_>,
     ) -> Result<(), Error> {
-        let one = |columns: &mut SampleColumns, reader: &Box<dyn SeriesReader>| {
-            reader.read(columns)?;
-            evaluate(reader.labels(), columns)
-        };
         for wave in readers.chunks(WAVE) {
-            self.shared.check_interrupt()?;
-            let outcomes = in_order(wave, one);
+            let outcomes = in_order(wave, |columns: &mut SampleColumns, reader| {
+                self.shared.check_interrupt()?;
+                reader.read(columns)?;
+                evaluate(reader.labels(), columns)
+            });
             self.take_outcomes(outcomes, notes, consume)?;
         }
         Ok(())
@@ -130,8 +127,10 @@ impl Evaluator<'_> {
         consume: Consume<'_>,
     ) -> Result<(), Error> {
         for wave in items.chunks(WAVE) {
-            self.shared.check_interrupt()?;
-            let outcomes = in_order(wave, |(), item| evaluate(item));
+            let outcomes = in_order(wave, |(): &mut (), item| {
+                self.shared.check_interrupt()?;
+                evaluate(item)
+            });
             self.take_outcomes(outcomes, notes, consume)?;
         }
         Ok(())

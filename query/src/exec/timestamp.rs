@@ -42,7 +42,12 @@ impl Evaluator<'_> {
         series
     }
 
-    fn timestamps(&self, selector: &VectorSelector, of_start: bool, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+    fn timestamps(
+        &self,
+        selector: &VectorSelector,
+        of_start: bool,
+        notes: &mut Notes,
+    ) -> Result<Vec<Series>, Error> {
         let mut timing = Timing::new(&selector.offset, selector.at);
         if timing.at.is_some() {
             // Upstream forgets the offset here; so must we.
@@ -61,7 +66,8 @@ impl Evaluator<'_> {
                 }
             });
             self.shared.budget.charge(column.weight())?;
-            let series = (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: true, column });
+            let series =
+                (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: true, column });
             Ok(Outcome { series, notes: Notes::default(), queryable: found_count, read: found_count })
         };
         let mut all = Vec::new();

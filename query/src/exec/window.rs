@@ -7,7 +7,7 @@ use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 use super::{
     Column, Evaluator, Note, Notes, Series,
     column::histogram_weight,
-    context::execution,
+    context::{Shared, execution},
     kernel::{Call, Extension, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
@@ -15,6 +15,9 @@ use crate::{Error, lang::promql::VectorSelector};
 
 /// Endings of names that counters have by convention.
 const COUNTER_SUFFIXES: [&[u8]; 4] = [b"_total", b"_sum", b"_count", b"_bucket"];
+
+/// Windows may be long and kernels slow, so a query has to notice an interrupt within a series.
+const STEPS_BETWEEN_CHECKS: usize = 256;
 
 /// A call of a function over a range vector, ready to be applied to series.
 pub(crate) struct WindowCall<'a> {
@@ -52,7 +55,9 @@ impl WindowCall<'_> {
     pub(crate) fn check_extension(&self) -> Result<(), Error> {
         let (allowed, modifier, functions) = match self.extension {
             Extension::Plain => return Ok(()),
-            Extension::Anchored => (self.function.anchored, "anchored", "changes, delta, increase, rate, resets"),
+            Extension::Anchored => {
+                (self.function.anchored, "anchored", "changes, delta, increase, rate, resets")
+            }
             Extension::Smoothed => (self.function.smoothed, "smoothed", "delta, increase, rate"),
         };
         if allowed {
@@ -86,6 +91,7 @@ impl WindowCall<'_> {
             columns.histograms.iter_mut().for_each(|sample| sample.start_ts = 0);
         }
         let mut run = Run {
+            shared: evaluator.shared,
             call: self,
             columns,
             metric_name: labels.metric_name(),
@@ -138,6 +144,7 @@ impl WindowCall<'_> {
 
 /// The evaluation of a call over one series.
 struct Run<'r, 'a> {
+    shared: &'r Shared<'r>,
     call: &'r WindowCall<'a>,
     columns: &'r SampleColumns,
     metric_name: &'r [u8],
@@ -156,7 +163,6 @@ impl Run<'_, '_> {
             values: &self.columns.values,
             range: self.call.range,
             offset: self.call.timing.offset,
-            metric_name: self.metric_name,
             call: &self.call.call,
         };
         let (mut queryable, mut read, mut widest, mut counted) = (0, 0, 0, 0);
@@ -178,6 +184,9 @@ impl Run<'_, '_> {
         let (mut floats, mut histograms) = (0..0, 0..0);
         let (mut floats_counted, mut histograms_counted) = (0, 0);
         for (step, time) in call.grid.times().enumerate() {
+            if step % STEPS_BETWEEN_CHECKS == 0 {
+                self.shared.check_interrupt()?;
+            }
             let end = timing.reference(time);
             let (oldest, newest) = (end - reach.before, end + reach.after);
             if oldest < newest {
@@ -272,7 +281,10 @@ mod tests {
             histograms: Vec::new(),
         };
         drop_stale(&mut columns);
-        assert_eq!((columns.ts, columns.values, columns.start_ts), (vec![1, 3], vec![1.0, 3.0], vec![10, 30]));
+        assert_eq!(
+            (columns.ts, columns.values, columns.start_ts),
+            (vec![1, 3], vec![1.0, 3.0], vec![10, 30])
+        );
     }
 
     #[test]

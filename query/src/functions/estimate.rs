@@ -156,6 +156,8 @@ fn group<'a>(vector: &'a [Series], call: &Call<'_>, position: usize, notes: &mut
             notes.add(position, Note::BadBucketLabel { metric, label: label.to_vec() });
         }
     }
+    // Sorted once; an estimate at a step sorts what is in order already.
+    groups.iter_mut().for_each(|group| group.classic.sort_by(|a, b| a.0.total_cmp(&b.0)));
     Groups(groups)
 }
 
@@ -230,13 +232,13 @@ impl Context<'_> {
     }
 
     fn quantile(&mut self, q: f64, buckets: Buckets<'_>) -> f64 {
-        let metric = self.metric.to_vec();
         match buckets {
             Buckets::Native(histogram) => {
                 let (value, effect) = quantile(q, histogram);
+                let metric = || self.metric.to_vec();
                 match effect {
-                    Some(NanEffect::ResultIsNan) => self.note(Note::QuantileNanResult { metric }),
-                    Some(NanEffect::SkewedHigher) => self.note(Note::QuantileNanSkew { metric }),
+                    Some(NanEffect::ResultIsNan) => self.note(Note::QuantileNanResult { metric: metric() }),
+                    Some(NanEffect::SkewedHigher) => self.note(Note::QuantileNanSkew { metric: metric() }),
                     Some(NanEffect::Excluded) | None => {}
                 }
                 value
@@ -245,7 +247,7 @@ impl Context<'_> {
                 let (value, forced) = classic_quantile(q, buckets);
                 if let Some(forced) = forced {
                     let bounds = (forced.bound_min, forced.bound_max);
-                    self.note(Note::forced_monotonicity(&metric, self.time, bounds, forced.diff_max));
+                    self.note(Note::forced_monotonicity(self.metric, self.time, bounds, forced.diff_max));
                 }
                 value
             }
@@ -266,27 +268,11 @@ impl Context<'_> {
     }
 }
 
-/// The bound that a label value spells, as Go reads floats: also hexadecimal, and with underscores only there.
+/// The bound that a label value spells. Hexadecimal floats, which Go would read, are not bounds to us.
 fn parse_bound(label: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(label).ok()?;
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let lower = unsigned.to_ascii_lowercase();
-    if let Some(digits) = lower.strip_prefix("0x") {
-        let value = parse_hexadecimal(digits)?;
-        return Some(if text.starts_with('-') { -value } else { value });
-    }
-    text.parse().ok()
-}
-
-/// `h.hp±d`: the mantissa in hexadecimal, the exponent a decimal power of two, as Go demands it.
-fn parse_hexadecimal(digits: &str) -> Option<f64> {
-    let (mantissa, exponent) = digits.split_once('p')?;
-    let exponent: i32 = exponent.parse().ok()?;
-    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if whole.len() + part.len() == 0 || whole.len() + part.len() > 13 {
-        return None;
-    }
-    let bits = u64::from_str_radix(&format!("{whole}{part}"), 16).ok()?;
-    let shift = i32::try_from(part.len() * 4).ok()?;
-    Some(bits as f64 * f64::from(exponent.checked_sub(shift)?).exp2())
+    let bound: f64 = text.parse().ok()?;
+    // A number that is too large is an error in Go, and infinity in Rust.
+    let spelled_out = bound.is_finite() || !text.bytes().any(|byte| byte.is_ascii_digit());
+    spelled_out.then_some(bound)
 }

@@ -103,7 +103,7 @@ fn rank_of(value: f64, buckets: &[ClassicBucket]) -> Option<f64> {
 
 /// Sorts the buckets and adds up those of equal bounds; whether the last one reaches to infinity.
 fn prepare(buckets: &mut Vec<ClassicBucket>) -> bool {
-    buckets.sort_by(|a, b| a.upper_bound.partial_cmp(&b.upper_bound).unwrap_or(std::cmp::Ordering::Equal));
+    buckets.sort_by(|a, b| a.upper_bound.total_cmp(&b.upper_bound));
     if buckets.last().is_none_or(|last| last.upper_bound != f64::INFINITY) {
         return false;
     }

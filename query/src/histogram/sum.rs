@@ -71,6 +71,22 @@ impl HistogramSum {
             || custom_values.iter().any(|bound| bound.is_infinite())
     }
 
+    /// Whether `histogram` can be added without any chance of an overflow, however buckets are merged.
+    fn is_far_from_overflow(&self, histogram: &FloatHistogram) -> bool {
+        /// More of these than a histogram can have buckets add up to a finite number.
+        const FAR: f64 = 1e290;
+        let Accumulator { zero_count, count, sum, positive, negative, custom_values, .. } = &self.0;
+        let FloatHistogram { positive_buckets, negative_buckets, .. } = histogram;
+        let is_far = |value: &f64| value.abs() < FAR;
+        [zero_count, count, sum]
+            .into_iter()
+            .chain(&positive.cells)
+            .chain(&negative.cells)
+            .all(|cell| is_far(&cell.sum) && is_far(&cell.compensation))
+            && [histogram.zero_count, histogram.count, histogram.sum].iter().all(is_far)
+            && positive_buckets.iter().chain(negative_buckets).chain(custom_values).all(is_far)
+    }
+
     /// The compensated sum.
     #[must_use]
     pub fn finish(self) -> FloatHistogram {
@@ -124,6 +140,9 @@ impl HistogramMean {
         self.count += 1.0;
         let mut seen = Combined::default();
         if !self.incremental {
+            if self.value.is_far_from_overflow(histogram) {
+                return self.value.add(histogram);
+            }
             let mut sum = self.value.clone();
             seen = sum.add(histogram)?;
             if !sum.overflows() {

@@ -50,7 +50,7 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
         _ => {}
     }
     let syntax = || DurationError::Syntax { text: text.to_owned() };
-    let (mut rest, mut units, mut nanos) = (text, &UNITS[..], 0_u64);
+    let (mut rest, mut units, mut nanos) = (text, &UNITS[..], 0_i64);
     while !rest.is_empty() {
         let (digits, tail) = split_while(rest, |byte| byte.is_ascii_digit());
         let count: u64 = digits.parse().map_err(|_| syntax())?;
@@ -63,11 +63,11 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
             return Err(DurationError::Unit { unit: unit.to_owned(), text: text.to_owned() });
         }
         let at = units.iter().position(|(name, _)| *name == unit).ok_or_else(syntax)?;
-        let scaled = count.checked_mul(units[at].1).ok_or(DurationError::OutOfRange)?;
-        nanos = nanos.checked_add(scaled).ok_or(DurationError::OutOfRange)?;
+        let part = count.checked_mul(units[at].1).and_then(|part| i64::try_from(part).ok());
+        nanos = part.and_then(|part| nanos.checked_add(part)).ok_or(DurationError::OutOfRange)?;
         units = &units[at + 1..];
     }
-    i64::try_from(nanos).map_err(|_| DurationError::OutOfRange)
+    Ok(nanos)
 }
 
 /// A duration in whole milliseconds as upstream prints it: `1h30m`, `-5s`, `0s`.

@@ -17,8 +17,7 @@ pub(super) fn convert(series: &[TestSeries]) -> Result<Vec<TestSeries>, String> 
         let Some((part, name)) = Part::of(&series.labels) else {
             continue;
         };
-        let labels =
-            LabelsBuilder::from_labels(&series.labels).set(METRIC_NAME, name).remove(b"le").build();
+        let labels = LabelsBuilder::from_labels(&series.labels).set(METRIC_NAME, name).remove(b"le").build();
         let by_time = found.entry(labels).or_default();
         for sample in &series.samples {
             if let TestValue::Float(value) = sample.value {
@@ -97,14 +96,23 @@ impl Collected {
         if self.buckets.last().is_some_and(|(_, last)| *last != count) {
             return Err("count mismatch".to_owned());
         }
-        let is_integral = self.buckets.iter().all(|(_, count)| count.round() == *count) && count.round() == count;
+        let is_integral =
+            self.buckets.iter().all(|(_, count)| count.round() == *count) && count.round() == count;
         let mut histogram = FloatHistogram {
             schema: CUSTOM_BUCKETS_SCHEMA,
             count,
             sum: self.sum,
-            positive_spans: vec![Span { offset: 0, length: u32::try_from(self.buckets.len()).unwrap_or(u32::MAX) }],
+            positive_spans: vec![Span {
+                offset: 0,
+                length: u32::try_from(self.buckets.len()).unwrap_or(u32::MAX),
+            }],
             positive_buckets: absolute(&self.buckets),
-            custom_values: self.buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).collect(),
+            custom_values: self
+                .buckets
+                .iter()
+                .map(|(bound, _)| *bound)
+                .filter(|bound| bound.is_finite())
+                .collect(),
             ..FloatHistogram::default()
         };
         compact(&mut histogram, if is_integral { 2 } else { 0 });

@@ -42,11 +42,15 @@ impl Eval {
         }
         for (i, sample) in samples.iter().enumerate() {
             let labels = &sample.labels;
-            let expected = self.expected_series(labels).ok_or_else(|| {
-                format!("unexpected metric {labels} in result, has {}", describe(sample))
-            })?;
+            let expected = self
+                .expected_series(labels)
+                .ok_or_else(|| format!("unexpected metric {labels} in result, has {}", describe(sample)))?;
             if self.is_ordered() && expected.place != i + 1 {
-                return Err(format!("expected metric {labels} at position {} but was at {}", expected.place, i + 1));
+                return Err(format!(
+                    "expected metric {labels} at position {} but was at {}",
+                    expected.place,
+                    i + 1
+                ));
             }
             let first = expected.values.first().unwrap_or(&SequenceValue::Omitted);
             compare_sample(first, sample).map_err(|error| format!("{error} for {labels}"))?;
@@ -64,8 +68,9 @@ impl Eval {
         check_sorted(matrix)?;
         for series in matrix {
             let labels = &series.labels;
-            let expected =
-                self.expected_series(labels).ok_or_else(|| format!("unexpected metric {labels} in result"))?;
+            let expected = self
+                .expected_series(labels)
+                .ok_or_else(|| format!("unexpected metric {labels} in result"))?;
             self.compare_series(expected, series).map_err(|error| {
                 let floats: Vec<_> = series.floats.iter().map(|point| (point.ts, point.value)).collect();
                 let histograms: Vec<_> = series
@@ -86,7 +91,9 @@ impl Eval {
             let ts = self.times.start + i * self.times.step;
             if ts > self.times.end {
                 let count = expected.values.len();
-                return Err(format!("expected {count} points, but query time range cannot return this many points"));
+                return Err(format!(
+                    "expected {count} points, but query time range cannot return this many points"
+                ));
             }
             match value {
                 SequenceValue::Omitted => {}
@@ -186,7 +193,8 @@ fn is_same(expected: &FloatHistogram, actual: &FloatHistogram, with_hint: bool) 
         histogram
     };
     let (a, b) = (compacted(expected), compacted(actual));
-    let all_close = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_close(*a, *b));
+    let all_close =
+        |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_close(*a, *b));
     a.schema == b.schema
         && is_close(a.count, b.count)
         && is_close(a.sum, b.sum)
@@ -233,7 +241,8 @@ mod tests {
 
     #[test]
     fn empty_spans_do_not_count() {
-        let spans = [Span { offset: 1, length: 0 }, Span { offset: 2, length: 1 }, Span { offset: 5, length: 0 }];
+        let spans =
+            [Span { offset: 1, length: 0 }, Span { offset: 2, length: 1 }, Span { offset: 5, length: 0 }];
         assert_eq!(merged(&spans), [Span { offset: 3, length: 1 }]);
     }
 }

@@ -14,9 +14,8 @@ static INSTANT: Pattern =
 static RANGE: Pattern = Pattern::new(|| {
     compile(r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$")
 });
-static EXPECT: Pattern = Pattern::new(|| {
-    compile(r"^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$")
-});
+static EXPECT: Pattern =
+    Pattern::new(|| compile(r"^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$"));
 static RANGE_VECTOR: Pattern =
     Pattern::new(|| compile(r"^expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)$"));
 
@@ -209,9 +208,11 @@ impl Eval {
     fn parse_series(&mut self, line: &str, place: usize) -> Result<(), String> {
         let series = parse_series(line)?;
         if series.values.len() > 1 && self.instant.is_some() && self.times.step == 0 {
-            return Err("expecting multiple values in instant evaluation not allowed. consider using 'expect \
+            return Err(
+                "expecting multiple values in instant evaluation not allowed. consider using 'expect \
                         range vector' directive to enable a range vector result for an instant query"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         self.expected.scalar = None;
         self.expected.series.retain(|other| other.labels != series.labels);
@@ -220,9 +221,9 @@ impl Eval {
     }
 
     fn parse_expect(&mut self, line: &str) -> Result<(), String> {
-        let groups = EXPECT.groups(line).ok_or(
-            "invalid expect statement, must match `expect <type> <match_type>: <string>` format",
-        )?;
+        let groups = EXPECT
+            .groups(line)
+            .ok_or("invalid expect statement, must match `expect <type> <match_type>: <string>` format")?;
         let about = match groups[0] {
             "ordered" => About::Ordered,
             "fail" => About::Fail,
@@ -272,7 +273,8 @@ enum Next {
 }
 
 fn times(from: &str, to: &str, step: &str) -> Result<Times, String> {
-    let start = millis(from).map_err(|error| format!("invalid start timestamp definition {from:?}: {error}"))?;
+    let start =
+        millis(from).map_err(|error| format!("invalid start timestamp definition {from:?}: {error}"))?;
     let end = millis(to).map_err(|error| format!("invalid end timestamp definition {to:?}: {error}"))?;
     if end < start {
         return Err(format!(
@@ -291,7 +293,8 @@ fn matching(pattern: &str) -> Result<ExpectedText, String> {
 
 /// The string after `expect string`.
 fn unquoted(text: &str) -> Result<Vec<u8>, String> {
-    let invalid = || "expected string literal not valid - check that the string is correctly quoted".to_owned();
+    let invalid =
+        || "expected string literal not valid - check that the string is correctly quoted".to_owned();
     let Some(quoted) = text.strip_prefix(' ').filter(|quoted| !quoted.is_empty()) else {
         return Err("expected string literal not valid - a quoted string literal is required".to_owned());
     };
@@ -319,5 +322,8 @@ fn number(text: &str) -> Option<f64> {
         _ => {}
     }
     let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    (is_number && word(digits) == digits).then(|| digits.parse::<f64>().ok()).flatten().map(|value| sign * value)
+    (is_number && word(digits) == digits)
+        .then(|| digits.parse::<f64>().ok())
+        .flatten()
+        .map(|value| sign * value)
 }

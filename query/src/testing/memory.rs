@@ -39,11 +39,12 @@ impl Source for MemoryStorage {
         let is_selected = |labels: &Labels| {
             request.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())))
         };
-        let readers = self.series.iter().filter(|(labels, _)| is_selected(labels)).map(|(labels, columns)| {
-            let (labels, columns) = (labels.clone(), Arc::clone(columns));
-            let range = (request.start, request.end);
-            Box::new(MemoryReader { labels, columns, range }) as Box<dyn SeriesReader>
-        });
+        let readers =
+            self.series.iter().filter(|(labels, _)| is_selected(labels)).map(|(labels, columns)| {
+                let (labels, columns) = (labels.clone(), Arc::clone(columns));
+                let range = (request.start, request.end);
+                Box::new(MemoryReader { labels, columns, range }) as Box<dyn SeriesReader>
+            });
         Ok(Selection { series: readers.collect(), warnings: Vec::new() })
     }
 }
@@ -84,7 +85,11 @@ fn append(columns: &mut SampleColumns, sample: TestSample) -> Result<(), String>
     match last_float.max(last_histogram) {
         Some(last) if sample.ts < last => return Err("out of order sample".to_owned()),
         Some(last) if sample.ts == last => {
-            return if is_same(columns, &sample) { Ok(()) } else { Err("duplicate sample for timestamp".to_owned()) };
+            return if is_same(columns, &sample) {
+                Ok(())
+            } else {
+                Err("duplicate sample for timestamp".to_owned())
+            };
         }
         _ => {}
     }
@@ -116,9 +121,10 @@ fn is_same(columns: &SampleColumns, sample: &TestSample) -> bool {
             columns.ts.last() == Some(&sample.ts)
                 && columns.values.last().is_some_and(|last| last.to_bits() == value.to_bits())
         }
-        TestValue::Histogram(histogram) => columns.histograms.last().is_some_and(|last| {
-            last.ts == sample.ts && crate::histogram::same_data(&last.value, histogram)
-        }),
+        TestValue::Histogram(histogram) => columns
+            .histograms
+            .last()
+            .is_some_and(|last| last.ts == sample.ts && crate::histogram::same_data(&last.value, histogram)),
     }
 }
 

@@ -19,6 +19,8 @@ mod memory;
 mod run;
 mod script;
 mod starts;
+#[cfg(test)]
+mod tests;
 mod variants;
 
 pub use {

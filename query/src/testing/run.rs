@@ -8,7 +8,8 @@ use super::{
     variants,
 };
 use crate::{
-    EngineOptions, EvalOptions, QueryEngine, QueryOptions, QueryResult, Value, VectorSample, lang::promql::ParserOptions,
+    EngineOptions, EvalOptions, QueryEngine, QueryOptions, QueryResult, Value, VectorSample,
+    lang::promql::ParserOptions,
 };
 
 /// What came of a script.
@@ -44,7 +45,11 @@ pub struct Failure {
 pub fn acceptance_options() -> EngineOptions {
     EngineOptions {
         parser: ParserOptions::ALL,
-        eval: EvalOptions { delayed_name_removal: true, use_start_timestamps: true, type_and_unit_labels: false },
+        eval: EvalOptions {
+            delayed_name_removal: true,
+            use_start_timestamps: true,
+            type_and_unit_labels: false,
+        },
         samples_max: 10_000,
         annotations_max: 0,
         ..EngineOptions::default()
@@ -106,7 +111,8 @@ impl Runner<'_> {
         self.run_instant(&self.eval.expr, at)?;
         if let Some((query, times)) = variants::fixed(&self.eval.expr, at)? {
             for time in times {
-                self.run_instant(&query, time).map_err(|error| format!("as {query} at {time} ms: {error}"))?;
+                self.run_instant(&query, time)
+                    .map_err(|error| format!("as {query} at {time} ms: {error}"))?;
             }
         }
         Ok(())
@@ -148,7 +154,8 @@ impl Runner<'_> {
 
     /// The middle step of a range query must be what the instant query answered.
     fn run_as_range(&self, query: &str, at: i64, instant: &Value) -> Result<(), String> {
-        let result = self.range(query, at - 60_000, at + 60_000, 60_000).map_err(|error| error.to_string())?;
+        let result =
+            self.range(query, at - 60_000, at + 60_000, 60_000).map_err(|error| error.to_string())?;
         if self.eval.is_ordered() {
             return Ok(());
         }

@@ -39,7 +39,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Numbered>, String> {
         if lines[first].is_empty() {
             continue;
         }
-        let body_end = |from: usize| (from..lines.len()).find(|i| lines[*i].is_empty()).unwrap_or(lines.len());
+        let body_end =
+            |from: usize| (from..lines.len()).find(|i| lines[*i].is_empty()).unwrap_or(lines.len());
         let command = word(lines[first]).to_lowercase();
         let command = if command == "clear" {
             Command::Clear
@@ -50,7 +51,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Numbered>, String> {
             Command::Load(load.map_err(|(offset, error)| at(first + offset, error))?)
         } else if command.starts_with("eval") {
             let end = body_end(next);
-            let eval = Eval::parse(lines[first], &lines[next..end]).map_err(|(offset, error)| at(first + offset, error))?;
+            let eval = Eval::parse(lines[first], &lines[next..end])
+                .map_err(|(offset, error)| at(first + offset, error))?;
             // Some expectations end the block early; what follows is a command of its own then.
             next += eval.1;
             Command::Eval(Box::new(eval.0))

@@ -43,7 +43,8 @@ pub(super) fn parse(line: &str) -> Result<StartLine, String> {
         .map_err(|error| format!("invalid @st line metric {metric:?}: {error}"))?;
     let mut distances = Vec::new();
     for text in items.split_whitespace() {
-        item(text, &mut distances).map_err(|error| format!("invalid @st sequence: invalid ST item {text:?}: {error}"))?;
+        item(text, &mut distances)
+            .map_err(|error| format!("invalid @st sequence: invalid ST item {text:?}: {error}"))?;
     }
     Ok(StartLine { labels: series.labels, distances })
 }
@@ -75,7 +76,8 @@ fn item(text: &str, out: &mut Vec<Option<i64>>) -> Result<(), String> {
     if !negative && !rest.starts_with('+') {
         return Err(format!("unexpected text {rest:?} after duration"));
     }
-    let (step, rest) = duration_prefix(&rest[1..]).map_err(|error| format!("invalid step duration: {error}"))?;
+    let (step, rest) =
+        duration_prefix(&rest[1..]).map_err(|error| format!("invalid step duration: {error}"))?;
     let count = rest.strip_prefix('x').ok_or("expected 'x<count>' after step duration")?;
     let step = if negative { -step } else { step };
     let mut distance = base;

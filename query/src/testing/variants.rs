@@ -1,12 +1,6 @@
 //! The same query with `@`, which must answer the same at any time.
 
-use crate::lang::promql::{AtModifier, Expr, ParserOptions, VectorSelector, parse};
-
-/// Functions whose result depends on the evaluation time even if their arguments do not.
-const TIME_DEPENDENT: [&str; 15] = [
-    "days_in_month", "day_of_month", "day_of_week", "day_of_year", "end", "hour", "minute", "month", "year",
-    "predict_linear", "range", "start", "step", "time", "timestamp",
-];
+use crate::lang::promql::{AtModifier, Expr, ParserOptions, TIME_DEPENDENT, VectorSelector, parse};
 
 /// The query with every selector fixed to `ts`, and times at which it must answer as the original does at
 /// `ts`. None when it depends on the evaluation time in other ways.

@@ -14,12 +14,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use kymo_engine::{Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
 use kymo_formats::wire::{
     remote_read::{
         Chunk, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
     },
-    remote_write::{HistogramSample, NativeHistogram, Sample},
+    remote_write::{HistogramSample, Sample},
 };
 use kymo_query::{SelectRequest, Source};
 use tokio::sync::mpsc;
@@ -124,7 +124,7 @@ impl Read {
                             series.histogram(&HistogramSample {
                                 ts: sample.ts,
                                 start_ts: 0,
-                                value: NativeHistogram::Float((*sample.value).clone()),
+                                value: HistogramValue::Float((*sample.value).clone()),
                             });
                         }
                     });

@@ -1,17 +1,9 @@
 //! Resolves series, collects rows, commits them.
 
-use kymo_engine::{
-    Batch, CommitError, Engine, Exemplar, HistogramValue, Metadata, RawHasher, Refusal, SeriesRef,
-};
-use kymo_formats::{
-    histogram::EXPONENTIAL_SCHEMA_MAX,
-    wire::remote_write::{HistogramSample, NativeHistogram, Sample},
-};
+use kymo_engine::{Batch, CommitError, Engine, Exemplar, Metadata, RawHasher, Refusal, SeriesRef};
+use kymo_formats::wire::remote_write::{HistogramSample, Sample};
 
 use super::{Report, validate};
-
-/// Finest exponential schema that the specification reserves; what is finer than storage keeps is made coarser.
-const EXPONENTIAL_SCHEMA_RESERVED_MAX: i32 = 52;
 
 /// What was stored, and is durable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,7 +81,7 @@ impl<'e> Rows<'e> {
                 let Some(again) = self.resolve(key) else { return Ok(None) };
                 series = again;
             }
-            self.batch().histogram(series, sample.ts, sample.start_ts, value_of(sample.value));
+            self.batch().histogram(series, sample.ts, sample.start_ts, sample.value);
         }
         Ok(Some(series))
     }
@@ -165,22 +157,4 @@ impl<'e> Rows<'e> {
         self.report.omit(outcome.refused_count - outcome.refused.len() as u64);
         Ok(())
     }
-}
-
-fn value_of(histogram: NativeHistogram) -> HistogramValue {
-    let too_fine = EXPONENTIAL_SCHEMA_MAX + 1..=EXPONENTIAL_SCHEMA_RESERVED_MAX;
-    let value = match histogram {
-        NativeHistogram::Integer(histogram) => HistogramValue::Integer(histogram),
-        NativeHistogram::Float(histogram) => HistogramValue::Float(histogram),
-    };
-    let schema = match &value {
-        HistogramValue::Integer(histogram) => histogram.schema,
-        HistogramValue::Float(histogram) => histogram.schema,
-    };
-    if !too_fine.contains(&schema) {
-        return value;
-    }
-    let mut float = value.to_float();
-    kymo_query::histogram::reduce_resolution(&mut float, EXPONENTIAL_SCHEMA_MAX);
-    HistogramValue::Float(float)
 }

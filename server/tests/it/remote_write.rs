@@ -1,8 +1,8 @@
 //! Remote write 1.0 and 2.0: negotiation, partial writes, what is stored.
 
 use kymo_formats::{
-    histogram::{FloatHistogram, Histogram, Span},
-    wire::remote_write::{HistogramSample, NativeHistogram, Sample, v1},
+    histogram::{FloatHistogram, Histogram, HistogramValue, Span},
+    wire::remote_write::{HistogramSample, Sample, v1},
 };
 use serde_json::json;
 
@@ -164,7 +164,7 @@ fn native_histograms_are_stored_and_shown() {
         ..FloatHistogram::default()
     };
     let mut message = Vec::new();
-    let values = [NativeHistogram::Integer(histogram), NativeHistogram::Float(float)];
+    let values = [HistogramValue::Integer(histogram), HistogramValue::Float(float)];
     for (name, value) in ["h", "f"].into_iter().zip(values) {
         v1::WriteRequestEncoder::new(&mut message).series(|series| {
             series.label(b"__name__", name.as_bytes());

@@ -160,14 +160,14 @@ fn unicode(pattern: &str, fold_case: bool) -> Result<Parsed<'_>, RegexError> {
 
 /// The characters of a general category or script.
 fn unicode_table(name: &str) -> Option<ClassUnicode> {
-    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !is_word || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
         return None;
     }
-    ["gc", "sc"].into_iter().find_map(|table| {
-        let hir = regex_syntax::parse(&format!("\\p{{{table}={name}}}")).ok()?;
-        match hir.into_kind() {
-            HirKind::Class(Class::Unicode(class)) => Some(class),
-            _ => None,
-        }
-    })
+    // Categories go by their short names only: `Lu`, not `Uppercase_Letter`.
+    let table = if name.len() <= 2 || name == "Any" { "gc" } else { "sc" };
+    match regex_syntax::parse(&format!("\\p{{{table}={name}}}")).ok()?.into_kind() {
+        HirKind::Class(Class::Unicode(class)) => Some(class),
+        _ => None,
+    }
 }

@@ -7,6 +7,8 @@
 mod chunks;
 mod samples;
 
+#[cfg(test)]
+pub(crate) use samples::{Kind, encode_chunks};
 pub(crate) use {
     chunks::{ChunkTarget, MergedChunk, SeriesChunks},
     samples::{Sample, Value, decode_samples, merge_samples},

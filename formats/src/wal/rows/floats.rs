@@ -56,7 +56,7 @@ impl Previous {
         let low_zero_bytes = if row.xor == 0 { 0 } else { row.xor.trailing_zeros() / 8 };
         let significant = row.xor >> (8 * low_zero_bytes);
         let len = 8 - significant.leading_zeros() / 8;
-        let mut control = (len as u8) | ((low_zero_bytes as u8) << 4);
+        let [mut control, ..] = (len | low_zero_bytes << 4).to_le_bytes();
         let mut flags = 0;
         if row.id != self.id.wrapping_add(1) {
             flags |= HAS_ID;
@@ -111,10 +111,12 @@ impl Sink<'_> {
     fn zigzag(&mut self, value: i64) {
         let mut rest = varint::zigzag(value);
         while rest >= 0x80 {
-            self.byte((rest & 0x7f) as u8 | 0x80);
+            let [low, ..] = rest.to_le_bytes();
+            self.byte(low | 0x80);
             rest >>= 7;
         }
-        self.byte(rest as u8);
+        let [low, ..] = rest.to_le_bytes();
+        self.byte(low);
     }
 
     /// The `len` low bytes of `value`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{DecodeError, wire::MetricType};
@@ -150,12 +150,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-prom-text.txt"),
-        ))),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::test_config::config(concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-prom-text.txt")))]
 
     #[test]
     fn samples_come_back(samples in vec(any_sample(), 0..5), help in "(?s)[^ \t\r].{0,20}") {

@@ -1,6 +1,6 @@
 //! Tests of the cursor and of the functions that write fields.
 
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -82,12 +82,7 @@ fn zero_is_left_out_but_negative_zero_is_not() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-protobuf.txt"),
-        ))),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::test_config::config(concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-protobuf.txt")))]
 
     #[test]
     fn varints_come_back(value: u64) {

@@ -1,6 +1,6 @@
 //! Tests of requests and of both kinds of answers.
 
-use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::wire::remote_write::Sample;
@@ -130,12 +130,7 @@ fn every_damaged_byte_of_a_frame_is_noticed() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-remote-read.txt"),
-        ))),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::test_config::config(concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-remote-read.txt")))]
 
     #[test]
     fn any_bytes_end_in_values_or_an_error(bytes in vec(any::<u8>(), 0..300)) {

@@ -2,7 +2,7 @@
 
 use crate::{
     DecodeError,
-    histogram::{FloatHistogram, Histogram, ResetHint, Span},
+    histogram::{FloatHistogram, Histogram, HistogramValue, ResetHint, Span},
     wire::protobuf::{
         Field, Reader, put_double, put_message, put_signed, put_unsigned, put_varint, put_zigzag, zigzag,
     },
@@ -13,15 +13,6 @@ use crate::{
 /// buckets takes a tenth of this.
 const HISTOGRAM_BYTES_MAX: usize = 1 << 20;
 
-/// A native histogram in the form in which it was sent.
-#[derive(Debug, Clone, PartialEq)]
-pub enum NativeHistogram {
-    /// Integer counts.
-    Integer(Histogram),
-    /// Float counts.
-    Float(FloatHistogram),
-}
-
 /// One native histogram of a series at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramSample {
@@ -31,7 +22,7 @@ pub struct HistogramSample {
     pub start_ts: i64,
     /// The histogram. That it means something (spans that fit the buckets, ascending bounds, a schema that
     /// exists) is not checked here.
-    pub value: NativeHistogram,
+    pub value: HistogramValue,
 }
 
 /// All fields as they are sent: which of the two kinds it is shows only at the end.
@@ -92,8 +83,8 @@ impl HistogramSample {
     pub(super) fn encode(&self, buf: &mut Vec<u8>, number: u32) {
         put_message(buf, number, |buf| {
             match &self.value {
-                NativeHistogram::Integer(histogram) => put_integer(buf, histogram),
-                NativeHistogram::Float(histogram) => put_float(buf, histogram),
+                HistogramValue::Integer(histogram) => put_integer(buf, histogram),
+                HistogramValue::Float(histogram) => put_float(buf, histogram),
             }
             put_signed(buf, 15, self.ts);
             put_signed(buf, 17, self.start_ts);
@@ -125,7 +116,7 @@ impl Parts {
     /// The kind is that of the count, as in Prometheus; buckets of the other kind do not count.
     fn build(self) -> HistogramSample {
         let value = match self.count {
-            Count::Integer(count) => NativeHistogram::Integer(Histogram {
+            Count::Integer(count) => HistogramValue::Integer(Histogram {
                 reset_hint: reset_hint(self.hint),
                 schema: self.schema,
                 zero_threshold: self.zero_threshold,
@@ -138,7 +129,7 @@ impl Parts {
                 negative_buckets: self.negative.deltas,
                 custom_values: self.custom_values,
             }),
-            Count::Float(count) => NativeHistogram::Float(FloatHistogram {
+            Count::Float(count) => HistogramValue::Float(FloatHistogram {
                 reset_hint: reset_hint(self.hint),
                 schema: self.schema,
                 zero_threshold: self.zero_threshold,

@@ -21,5 +21,5 @@ mod tests;
 pub mod v1;
 pub mod v2;
 
-pub use histogram::{HistogramSample, NativeHistogram};
+pub use histogram::HistogramSample;
 pub use sample::Sample;

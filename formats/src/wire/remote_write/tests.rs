@@ -1,10 +1,10 @@
 //! Tests of both versions: round trips, hostile bytes, and messages from an encoder that is not ours.
 
-use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, ResetHint, Span},
+    histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, HistogramValue, ResetHint, Span},
     wire::MetricType,
 };
 
@@ -12,16 +12,6 @@ use crate::{
 const GOLDEN_V1: &[u8] = include_bytes!("../../../tests/golden/remote-write-1.0.bin");
 const GOLDEN_V2: &[u8] = include_bytes!("../../../tests/golden/remote-write-2.0.bin");
 const STALE: u64 = 0x7ff0_0000_0000_0002;
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../proptest-regressions/formats/wire-remote-write.txt"
-        )))),
-        ..ProptestConfig::default()
-    }
-}
 
 #[test]
 fn version_1_of_another_encoder_is_read() {
@@ -50,7 +40,7 @@ fn version_1_of_another_encoder_is_read() {
         ..FloatHistogram::default()
     };
     let histograms: Vec<_> = series[0].histograms().collect();
-    assert_eq!(histograms, [HistogramSample { ts: 9, start_ts: 0, value: NativeHistogram::Float(expected) }]);
+    assert_eq!(histograms, [HistogramSample { ts: 9, start_ts: 0, value: HistogramValue::Float(expected) }]);
     let metadata: Vec<_> = request.metadata().collect();
     assert_eq!(
         metadata,
@@ -91,7 +81,7 @@ fn version_2_of_another_encoder_is_read() {
     assert_eq!((metadata.help, metadata.unit), (&b"Requests served."[..], &b"requests"[..]));
 
     assert_eq!(series[1].histograms().next(), Some(golden_integer_histogram()));
-    let HistogramSample { ts, value: NativeHistogram::Float(float), .. } =
+    let HistogramSample { ts, value: HistogramValue::Float(float), .. } =
         series[1].histograms().nth(1).unwrap()
     else {
         panic!("a count of zero still says that the histogram is a float one");
@@ -102,7 +92,7 @@ fn version_2_of_another_encoder_is_read() {
     assert_eq!(float.reset_hint, ResetHint::Gauge);
 
     let custom = series[2].histograms().next().unwrap();
-    let NativeHistogram::Integer(histogram) = custom.value else { panic!("integer counts were sent") };
+    let HistogramValue::Integer(histogram) = custom.value else { panic!("integer counts were sent") };
     assert_eq!((custom.ts, histogram.schema), (-5, CUSTOM_BUCKETS_SCHEMA));
     assert_eq!(histogram.custom_values, [0.5, 1.0]);
     assert_eq!(series[2].metadata(), Ok(None));
@@ -112,7 +102,7 @@ fn golden_integer_histogram() -> HistogramSample {
     HistogramSample {
         ts: 1_700_000_000_000,
         start_ts: 1_600_000_000_000,
-        value: NativeHistogram::Integer(Histogram {
+        value: HistogramValue::Integer(Histogram {
             reset_hint: ResetHint::NotReset,
             schema: -1,
             zero_threshold: 0.001,
@@ -216,7 +206,7 @@ fn a_histogram_beyond_the_bound_is_refused_before_it_takes_memory() {
     let histogram = HistogramSample {
         ts: 0,
         start_ts: 0,
-        value: NativeHistogram::Integer(Histogram { positive_buckets: deltas, ..Histogram::default() }),
+        value: HistogramValue::Integer(Histogram { positive_buckets: deltas, ..Histogram::default() }),
     };
     let mut buf = Vec::new();
     v1::WriteRequestEncoder::new(&mut buf).series(|series| {
@@ -300,8 +290,8 @@ impl Plain {
 
 fn sum_bits(histogram: &HistogramSample) -> u64 {
     match &histogram.value {
-        NativeHistogram::Integer(histogram) => histogram.sum.to_bits(),
-        NativeHistogram::Float(histogram) => histogram.sum.to_bits(),
+        HistogramValue::Integer(histogram) => histogram.sum.to_bits(),
+        HistogramValue::Float(histogram) => histogram.sum.to_bits(),
     }
 }
 
@@ -344,13 +334,13 @@ prop_compose! {
         custom_values in vec(any_double(), 0..4),
     ) -> HistogramSample {
         let value = if float {
-            NativeHistogram::Float(FloatHistogram {
+            HistogramValue::Float(FloatHistogram {
                 reset_hint, schema, zero_threshold, zero_count: float_zero_count, count: float_count, sum,
                 positive_spans, negative_spans, positive_buckets: positive_counts,
                 negative_buckets: negative_counts, custom_values,
             })
         } else {
-            NativeHistogram::Integer(Histogram {
+            HistogramValue::Integer(Histogram {
                 reset_hint, schema, zero_threshold, zero_count, count, sum, positive_spans, negative_spans,
                 positive_buckets: positive, negative_buckets: negative, custom_values,
             })
@@ -448,7 +438,9 @@ fn intern(table: &mut v2::SymbolTable, labels: &[(Vec<u8>, Vec<u8>)]) -> Vec<u32
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(crate::test_config::config(
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/wire-remote-write.txt")
+    ))]
 
     #[test]
     fn version_1_comes_back(all in vec(any_series(), 0..4)) {

@@ -1,11 +1,11 @@
 //! `count_values`.
 
-use kymo_engine::{Labels, LabelsBuilder};
+use kymo_engine::{Labels, LabelsBuilder, quote};
 
 use super::super::{
-    Column, Evaluator, Notes, SampleRef, Series,
+    Budget, Evaluator, Notes, Sample, SampleRef, Series,
     context::{execution, internal},
-    format::{format_f, quote},
+    format::format_f,
     grouping::Grouping,
     hash::Map,
     labels::is_label_name,
@@ -18,7 +18,11 @@ use crate::{
 
 impl Evaluator<'_> {
     /// How many elements of a group have each value; the value becomes a label.
-    pub(super) fn aggregate_count_values(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+    pub(super) fn aggregate_count_values(
+        &self,
+        aggregate: &Aggregate,
+        notes: &mut Notes,
+    ) -> Result<Vec<Series>, Error> {
         let Some(Expr::String(label)) = aggregate.param.as_ref().map(Expr::unparenthesized) else {
             return Err(internal("count_values without a label name"));
         };
@@ -33,16 +37,15 @@ impl Evaluator<'_> {
         let mut counts = Counts {
             label,
             grouping: Grouping::new(&names, aggregate.without),
-            steps: self.grid.steps,
             places: Map::default(),
             groups: Vec::new(),
+            budget: &self.shared.budget,
         };
         let series = self.eval_vector(&aggregate.expr, notes)?;
         for series in &series {
-            counts.add(series);
+            counts.add(series)?;
         }
-        self.shared.budget.charge(counts.groups.len() * self.grid.steps)?;
-        Ok(counts.finish())
+        Ok(counts.groups)
     }
 }
 
@@ -50,13 +53,13 @@ impl Evaluator<'_> {
 struct Counts<'l> {
     label: &'l [u8],
     grouping: Grouping,
-    steps: usize,
     places: Map<Labels, usize>,
-    groups: Vec<(Labels, Vec<f64>)>,
+    groups: Vec<Series>,
+    budget: &'l Budget,
 }
 
 impl Counts<'_> {
-    fn add(&mut self, series: &Series) {
+    fn add(&mut self, series: &Series) -> Result<(), Error> {
         let mut last: Option<(u64, usize)> = None;
         for (step, sample) in series.column.iter() {
             // Values often stay the same from step to step.
@@ -69,8 +72,13 @@ impl Counts<'_> {
                 _ => self.place(&series.labels, sample),
             };
             last = bits.map(|bits| (bits, place));
-            self.groups[place].1[step] += 1.0;
+            let column = &mut self.groups[place].column;
+            let held = column.weight();
+            let count = column.float(step).unwrap_or(0.0);
+            column.insert(step, Sample::Float(count + 1.0));
+            self.budget.charge(column.weight() - held)?;
         }
+        Ok(())
     }
 
     fn place(&mut self, labels: &Labels, sample: SampleRef<'_>) -> usize {
@@ -83,18 +91,8 @@ impl Counts<'_> {
         let next = self.groups.len();
         let place = *self.places.entry(labels.clone()).or_insert(next);
         if place == next {
-            self.groups.push((labels, vec![0.0; self.steps]));
+            self.groups.push(Series { labels, ..Series::default() });
         }
         place
-    }
-
-    fn finish(self) -> Vec<Series> {
-        let series = |(labels, counts): (Labels, Vec<f64>)| {
-            let mut column = Column::default();
-            let present = counts.iter().enumerate().filter(|(_, count)| **count > 0.0);
-            present.for_each(|(step, count)| column.push_float(step, *count));
-            Series { labels, drop_name: false, column }
-        };
-        self.groups.into_iter().map(series).collect()
     }
 }

@@ -26,7 +26,11 @@ use crate::{
 
 impl Evaluator<'_> {
     /// The value of an aggregation.
-    pub(super) fn eval_aggregate(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Vec<Series>, Error> {
+    pub(super) fn eval_aggregate(
+        &self,
+        aggregate: &Aggregate,
+        notes: &mut Notes,
+    ) -> Result<Vec<Series>, Error> {
         let grouping = Grouping::new(&aggregate.grouping, aggregate.without);
         match aggregate.op {
             AggregateOp::Sum => self.fold(aggregate, &grouping, &sums::Sum, notes),

@@ -41,7 +41,8 @@ impl Param {
 impl Evaluator<'_> {
     /// Evaluates the parameter of `aggregate`.
     pub(super) fn eval_param(&self, aggregate: &Aggregate, notes: &mut Notes) -> Result<Param, Error> {
-        let expr: &Expr = aggregate.param.as_ref().ok_or_else(|| internal("aggregation without its parameter"))?;
+        let expr: &Expr =
+            aggregate.param.as_ref().ok_or_else(|| internal("aggregation without its parameter"))?;
         let values = self.eval_scalar(expr, notes)?;
         Ok(Param {
             min: values.iter().copied().fold(f64::MAX, go_min),

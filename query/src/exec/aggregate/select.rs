@@ -4,7 +4,10 @@ use kymo_engine::Labels;
 use xxhash_rust::xxh64::xxh64;
 
 use super::{
-    super::{Column, Evaluator, Note, Notes, SampleRef, Series, context::execution, format::format_g, grouping::Grouping, hash::Map},
+    super::{
+        Column, Evaluator, Note, Notes, SampleRef, Series, context::execution, format::format_g,
+        grouping::Grouping, hash::Map,
+    },
     heap::{Element, KHeap, Wanted},
     param::Param,
 };
@@ -110,7 +113,11 @@ impl<'s> Selection<'s> {
     /// How many elements to pick at `step`.
     fn k(&self, param: &Param, step: usize) -> usize {
         let k = param.values.get(step).copied().unwrap_or(0.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating is what is meant")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturating is what is meant"
+        )]
         let k = k.max(0.0) as usize;
         k.min(self.series.len())
     }
@@ -197,7 +204,8 @@ impl<'s> Picked<'s> {
     }
 
     fn finish(mut self) -> Vec<Series> {
-        let series = |i: &usize| Series { column: std::mem::take(&mut self.columns[*i]), ..header(&self.series[*i]) };
+        let series =
+            |i: &usize| Series { column: std::mem::take(&mut self.columns[*i]), ..header(&self.series[*i]) };
         self.order.iter().map(series).collect()
     }
 

@@ -39,11 +39,12 @@ impl Evaluator<'_> {
                 self.vector_scalar(binary, rhs, &lhs, scalar::Side::Left, notes).map(Evaluated::Vector)
             }
             (Evaluated::Vector(lhs), Evaluated::Vector(rhs)) => {
-                let matching = binary.matching.as_ref().ok_or_else(|| internal("vectors without matching"))?;
+                let matching =
+                    binary.matching.as_ref().ok_or_else(|| internal("vectors without matching"))?;
                 let series = match binary.op {
-                    BinaryOp::And => set::and(&lhs, &rhs, matching, self.grid.steps),
-                    BinaryOp::Unless => set::unless(&lhs, &rhs, matching, self.grid.steps),
-                    BinaryOp::Or => set::or(lhs, &rhs, matching, self.grid.steps),
+                    BinaryOp::And => set::and(&lhs, &rhs, matching),
+                    BinaryOp::Unless => set::unless(&lhs, &rhs, matching),
+                    BinaryOp::Or => set::or(lhs, &rhs, matching),
                     _ => self.vector_vector(binary, matching, &lhs, &rhs, notes)?,
                 };
                 self.finish(series).map(Evaluated::Vector)

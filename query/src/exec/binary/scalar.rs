@@ -55,7 +55,10 @@ fn floats(column: &Column, scalar: &[f64], side: Side, arithmetic: fn(f64, f64) 
     let mut out = Column::with_capacity(column.len());
     for (step, value) in column.floats() {
         let other = scalar[step];
-        out.push_float(step, if side == Side::Right { arithmetic(value, other) } else { arithmetic(other, value) });
+        out.push_float(
+            step,
+            if side == Side::Right { arithmetic(value, other) } else { arithmetic(other, value) },
+        );
     }
     out
 }

@@ -4,8 +4,8 @@ use kymo_engine::{Labels, LabelsBuilder};
 
 use super::{
     super::{
-        Column, Evaluator, Note, Notes, Sample, SampleRef, Series, context::execution, hash::Map,
-        series::is_metadata_label,
+        Column, Evaluator, Note, Notes, Sample, SampleRef, Series, StepSet, context::execution,
+        format::format_labels, hash::Map, series::is_metadata_label,
     },
     element::{changes_meaning, combine},
     matching::{Signatures, grouping},
@@ -45,7 +45,7 @@ impl Evaluator<'_> {
             fill_many: matching.fill.lhs,
             fill_one: matching.fill.rhs,
             steps,
-            matched: vec![None; signatures.len],
+            matched: vec![StepSet::default(); signatures.len],
             outputs: Outputs::default(),
             refusals: Vec::new(),
         };
@@ -79,7 +79,7 @@ struct Join<'j> {
     steps: usize,
     /// For each match group, the steps at which an element of the "many" side found a partner. Kept only
     /// where it matters.
-    matched: Vec<Option<Vec<bool>>>,
+    matched: Vec<StepSet>,
     outputs: Outputs,
     /// What the last element without a result says at each step. Upstream keeps one per step.
     refusals: Vec<Option<Note>>,
@@ -112,14 +112,14 @@ impl Join<'_> {
     fn duplicate_error(&self, first: &Labels, second: &Labels) -> Error {
         let side = if self.swapped { "left" } else { "right" };
         let group = grouping(self.matching).labels(first);
-        let (mut a, mut b) = (upstream_text(first), upstream_text(second));
+        let (mut a, mut b) = (format_labels(first), format_labels(second));
         if a > b {
             std::mem::swap(&mut a, &mut b);
         }
         execution(format!(
             "found duplicate series for the match group {} on the {side} hand-side of the operation: [{a}, {b}]\
              ;many-to-many matching not allowed: matching labels must be unique on one side",
-            upstream_text(&group),
+            format_labels(&group),
         ))
     }
 
@@ -160,7 +160,7 @@ impl Join<'_> {
             let labels = self.result_labels(&grouping(self.matching).labels(&series.labels), &series.labels);
             let output = self.outputs.place(group, labels, self.binary.return_bool);
             for (step, sample) in series.column.iter() {
-                let matched = self.matched[group].as_ref().is_some_and(|steps| steps[step]);
+                let matched = self.matched[group].contains(step);
                 if !matched {
                     self.pair(group, output, step, SampleRef::Float(fill), sample)?;
                 }
@@ -202,15 +202,14 @@ impl Join<'_> {
     fn note_match(&mut self, group: usize, output: usize, step: usize) -> Result<(), Error> {
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         if self.fill_many.is_some() || (one_to_one && self.many_count[group] > 1) {
-            let matched = self.matched[group].get_or_insert_with(|| vec![false; self.steps]);
-            let before = std::mem::replace(&mut matched[step], true);
-            if one_to_one && before {
+            let is_new = self.matched[group].insert(step);
+            if one_to_one && !is_new {
                 return Err(execution(
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
                 ));
             }
         }
-        if !one_to_one && !self.outputs.mark(output, step, self.steps) {
+        if !one_to_one && !self.outputs.mark(output, step) {
             return Err(execution("multiple matches for labels: grouping labels must ensure unique matches"));
         }
         Ok(())
@@ -244,8 +243,8 @@ impl Join<'_> {
 #[derive(Default)]
 struct Outputs {
     series: Vec<Series>,
-    /// Steps at which each series of the result had a match; kept for those with several sources.
-    seen: Vec<Option<Vec<bool>>>,
+    /// Steps at which each series of the result had a match.
+    seen: Vec<StepSet>,
     places: Map<(usize, Labels), usize>,
 }
 
@@ -256,15 +255,14 @@ impl Outputs {
         let place = *self.places.entry((group, labels.clone())).or_insert(next);
         if place == next {
             self.series.push(Series { labels, drop_name, column: Column::default() });
-            self.seen.push(None);
+            self.seen.push(StepSet::default());
         }
         place
     }
 
     /// Marks a match; returns whether it is the first at this step.
-    fn mark(&mut self, output: usize, step: usize, steps: usize) -> bool {
-        let seen = self.seen[output].get_or_insert_with(|| vec![false; steps]);
-        !std::mem::replace(&mut seen[step], true)
+    fn mark(&mut self, output: usize, step: usize) -> bool {
+        self.seen[output].insert(step)
     }
 
     fn push(&mut self, output: usize, step: usize, sample: Sample) {
@@ -282,9 +280,4 @@ fn count(groups: &[usize], len: usize) -> Vec<usize> {
     let mut counts = vec![0; len];
     groups.iter().for_each(|group| counts[*group] += 1);
     counts
-}
-
-/// A label set as upstream prints it in errors.
-fn upstream_text(labels: &Labels) -> String {
-    labels.to_string()
 }

@@ -34,7 +34,7 @@ impl QueryRange {
 }
 
 /// Functions whose value depends on the evaluation time though their arguments do not.
-const TIME_DEPENDENT: [&str; 15] = [
+pub(crate) const TIME_DEPENDENT: [&str; 15] = [
     "day_of_month",
     "day_of_week",
     "day_of_year",
@@ -252,6 +252,9 @@ fn resolve(at: Option<AtModifier>, range: &QueryRange) -> Option<AtModifier> {
 }
 
 /// The parameter does not decide: upstream evaluates it for every step, and so does the executor.
+///
+/// Upstream does not descend into the parameter at all, and so drops `@ start()` and `@ end()` in it without a
+/// word. That is not worth copying: here they are resolved.
 fn settle_aggregate(node: &mut Aggregate, range: &QueryRange) -> Settled {
     unwrap_parens(&mut node.expr);
     if let Some(param) = &mut node.param {

@@ -9,11 +9,14 @@
 //! * `check` - types
 //! * `lower` - what is settled before evaluation
 //! * `printer`, `pretty`, `json` - tree to text
+//! * `generate` - random expressions for tests
 
 mod ast;
 mod check;
 mod error;
 mod functions;
+#[cfg(any(test, feature = "test-util"))]
+pub mod generate;
 mod json;
 mod lexer;
 mod lower;
@@ -23,6 +26,8 @@ mod options;
 mod parser;
 mod pretty;
 mod printer;
+#[cfg(test)]
+mod tests;
 mod token;
 mod unquote;
 mod value_type;
@@ -33,6 +38,8 @@ mod value_type;
 /// the heap instead and has no limit.
 pub const EXPR_DEPTH_MAX: usize = 500;
 
+#[cfg(feature = "test-util")]
+pub(crate) use lower::TIME_DEPENDENT;
 pub use {
     ast::{
         Aggregate, AtModifier, Binary, Call, Cardinality, DurationExpr, DurationKind, DurationOp,

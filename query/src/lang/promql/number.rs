@@ -1,5 +1,8 @@
 //! Numbers as Go's `strconv` reads and prints them.
 
+/// The NaN that Go makes of a literal; it is stored and compared bit by bit.
+const GO_NAN_BITS: u64 = 0x7ff8_0000_0000_0001;
+
 /// The value of a number in PromQL: an integer in any of Go's bases, or else a float.
 ///
 /// The error is the text of the message; overflow is one, too.
@@ -15,6 +18,9 @@ pub(super) fn parse_number(text: &str) -> Result<f64, String> {
         return Err(invalid());
     }
     let value: f64 = digits.parse().map_err(|_| invalid())?;
+    if value.is_nan() {
+        return Ok(f64::from_bits(GO_NAN_BITS));
+    }
     let is_written_infinite = digits.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
     if value.is_infinite() && !is_written_infinite {
         return Err(format!("strconv.ParseFloat: parsing \"{text}\": value out of range"));

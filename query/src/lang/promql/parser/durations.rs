@@ -103,14 +103,15 @@ impl Parser<'_> {
 
     /// A duration expression of operators that bind at least as strongly as `power`.
     pub(super) fn duration_expr(&mut self, power: u8) -> Parsed<DurationTree> {
-        self.deeper(|parser| {
-            let lhs = match parser.peek_kind() {
-                TokenKind::Op(BinaryOp::Add) => parser.signed_duration(UnaryOp::Plus)?,
-                TokenKind::Op(BinaryOp::Sub) => parser.signed_duration(UnaryOp::Minus)?,
-                _ => parser.duration_primary()?,
-            };
-            parser.duration_operators(lhs, power)
-        })
+        self.enter()?;
+        let lhs = match self.peek_kind() {
+            TokenKind::Op(BinaryOp::Add) => self.signed_duration(UnaryOp::Plus)?,
+            TokenKind::Op(BinaryOp::Sub) => self.signed_duration(UnaryOp::Minus)?,
+            _ => self.duration_primary()?,
+        };
+        let tree = self.duration_operators(lhs, power)?;
+        self.depth -= 1;
+        Ok(tree)
     }
 
     fn duration_operators(&mut self, mut lhs: DurationTree, power: u8) -> Parsed<DurationTree> {

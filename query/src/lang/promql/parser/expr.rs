@@ -67,18 +67,18 @@ impl Parser<'_> {
 
     /// An expression of operators that bind at least as strongly as `power`.
     pub(super) fn expr(&mut self, power: u8) -> Parsed<Tree> {
-        self.deeper(|parser| {
-            let mut lhs = parser.operand()?;
-            while let TokenKind::Op(op) = parser.peek_kind() {
-                let (left, right) = binding(op);
-                if left < power {
-                    break;
-                }
-                parser.bump();
-                lhs = parser.binary(lhs, op, right)?;
+        self.enter()?;
+        let mut lhs = self.operand()?;
+        while let TokenKind::Op(op) = self.peek_kind() {
+            let (left, right) = binding(op);
+            if left < power {
+                break;
             }
-            Ok(lhs)
-        })
+            self.bump();
+            lhs = self.binary(lhs, op, right)?;
+        }
+        self.depth -= 1;
+        Ok(lhs)
     }
 
     fn binary(&mut self, lhs: Tree, op: BinaryOp, power: u8) -> Parsed<Tree> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kymo_formats::histogram::{FloatHistogram, ResetHint, Span as BucketSpan};
 
-use super::{Parsed, Parser, SequenceValue};
+use super::{Parsed, Parser, SequenceValue, Stop};
 use crate::lang::{
     Span,
     promql::{
@@ -13,7 +13,7 @@ use crate::lang::{
     },
 };
 
-const CONTEXT: &str = "histogram description";
+const EXPECTED: &str = "histogram description key, e.g. buckets:[5 10 7]";
 
 /// A histogram, and whether its reset hint was written.
 #[derive(Debug, Clone, Default)]
@@ -28,51 +28,61 @@ impl HistogramLiteral {
     }
 }
 
+/// A literal being read.
+#[derive(Default)]
+struct Builder {
+    literal: HistogramLiteral,
+    offset: i32,
+    negative_offset: i32,
+    seen: Vec<HistogramKey>,
+}
+
+impl Builder {
+    fn finish(mut self) -> HistogramLiteral {
+        let histogram = &mut self.literal.histogram;
+        histogram.positive_spans = spans(self.offset, &histogram.positive_buckets);
+        histogram.negative_spans = spans(self.negative_offset, &histogram.negative_buckets);
+        self.literal
+    }
+}
+
 impl Parser<'_> {
     /// A literal whose opening braces are the next token.
     pub(super) fn histogram(&mut self) -> Parsed<HistogramLiteral> {
         self.expect(TokenKind::OpenHistogram)?;
-        let mut literal = HistogramLiteral::default();
-        let (mut offset, mut negative_offset) = (0, 0);
-        let mut seen: Vec<HistogramKey> = Vec::new();
+        let mut builder = Builder::default();
         self.accept(TokenKind::Space);
         while self.accept(TokenKind::CloseHistogram).is_none() {
-            let TokenKind::HistogramKey(key) = self.peek_kind() else {
-                let expected = if seen.is_empty() {
-                    return Err(super::Stop::Unexpected);
-                } else {
-                    "histogram description key, e.g. buckets:[5 10 7]"
-                };
-                return self.in_context(Err(super::Stop::Unexpected), CONTEXT, expected);
-            };
-            self.bump();
-            self.expect(TokenKind::Colon)?;
-            let mut other = HistogramLiteral::default();
-            let is_repeated = seen.contains(&key);
-            let target = if is_repeated { &mut other } else { &mut literal };
-            match key {
-                HistogramKey::Offset => offset = self.bucket_index()?,
-                HistogramKey::NegativeOffset => negative_offset = self.bucket_index()?,
-                _ => self.histogram_field(key, target)?,
-            }
-            if is_repeated {
-                let message = format!("duplicate key \"{}\" in histogram", key.as_str());
-                self.error(Span::default(), message);
-            }
-            seen.push(key);
-            if self.accept(TokenKind::Space).is_none() && self.peek_kind() != TokenKind::CloseHistogram {
-                let expected = "histogram description key, e.g. buckets:[5 10 7]";
-                return self.in_context(Err(super::Stop::Unexpected), CONTEXT, expected);
+            let parsed = self.histogram_entry(&mut builder);
+            // Upstream knows the context only behind a first item.
+            if builder.seen.is_empty() {
+                parsed?;
+            } else {
+                self.in_context(parsed, "histogram description", EXPECTED)?;
             }
         }
-        let histogram = &mut literal.histogram;
-        histogram.positive_spans = spans(offset, &histogram.positive_buckets);
-        histogram.negative_spans = spans(negative_offset, &histogram.negative_buckets);
-        Ok(literal)
+        Ok(builder.finish())
     }
 
-    fn histogram_field(&mut self, key: HistogramKey, literal: &mut HistogramLiteral) -> Parsed<()> {
-        let histogram = &mut literal.histogram;
+    /// One key with its value, and the space behind it.
+    fn histogram_entry(&mut self, builder: &mut Builder) -> Parsed<()> {
+        let TokenKind::HistogramKey(key) = self.peek_kind() else { return Err(Stop::Unexpected) };
+        self.bump();
+        self.expect(TokenKind::Colon)?;
+        if builder.seen.contains(&key) {
+            let message = format!("duplicate key \"{}\" in histogram", key.as_str());
+            self.histogram_field(key, &mut Builder::default())?;
+            self.error(Span::default(), message);
+        } else {
+            self.histogram_field(key, builder)?;
+            builder.seen.push(key);
+        }
+        let is_last = self.accept(TokenKind::Space).is_none();
+        if is_last && self.peek_kind() != TokenKind::CloseHistogram { Err(Stop::Unexpected) } else { Ok(()) }
+    }
+
+    fn histogram_field(&mut self, key: HistogramKey, builder: &mut Builder) -> Parsed<()> {
+        let histogram = &mut builder.literal.histogram;
         match key {
             HistogramKey::Schema => histogram.schema = self.bucket_index()?,
             HistogramKey::Sum => histogram.sum = self.signed_number()?,
@@ -84,9 +94,10 @@ impl Parser<'_> {
             HistogramKey::NegativeBuckets => histogram.negative_buckets = self.bucket_list()?,
             HistogramKey::CounterResetHint => {
                 histogram.reset_hint = self.reset_hint()?;
-                literal.has_reset_hint = true;
+                builder.literal.has_reset_hint = true;
             }
-            HistogramKey::Offset | HistogramKey::NegativeOffset => {}
+            HistogramKey::Offset => builder.offset = self.bucket_index()?,
+            HistogramKey::NegativeOffset => builder.negative_offset = self.bucket_index()?,
         }
         Ok(())
     }
@@ -108,14 +119,14 @@ impl Parser<'_> {
                 return Ok(list);
             }
             if !has_space {
-                return Err(super::Stop::Unexpected);
+                return Err(Stop::Unexpected);
             }
             list.push(self.signed_number()?);
         }
     }
 
     fn reset_hint(&mut self) -> Parsed<ResetHint> {
-        let TokenKind::ResetHint(word) = self.peek_kind() else { return Err(super::Stop::Unexpected) };
+        let TokenKind::ResetHint(word) = self.peek_kind() else { return Err(Stop::Unexpected) };
         self.bump();
         Ok(match word {
             ResetHintWord::Gauge => ResetHint::Gauge,

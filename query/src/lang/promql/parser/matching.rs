@@ -1,6 +1,6 @@
 //! What stands between a binary operator and its right operand, and lists of labels.
 
-use super::{Parsed, Parser, Stop};
+use super::{Parsed, Parser, Stop, expr::starts_expr};
 use crate::lang::{
     promql::{
         Binary, BinaryOp, Cardinality, Expr, FillValues, VectorMatching,
@@ -54,7 +54,9 @@ impl Parser<'_> {
         } else {
             return Ok(());
         }
-        if self.peek_kind() == TokenKind::LeftParen {
+        // Without labels the right operand follows, or `fill`, which could begin one, too.
+        let next = self.peek_kind();
+        if next == TokenKind::LeftParen || !starts_expr(next) {
             matching.include = self.grouping_labels()?;
         }
         Ok(())

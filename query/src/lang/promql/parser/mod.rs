@@ -214,13 +214,11 @@ impl<'a> Parser<'a> {
         self.error(self.last.span, message);
     }
 
-    /// Runs `descend` one level deeper, unless that is too deep.
-    fn deeper<T>(&mut self, descend: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+    /// Goes one level deeper, unless that is too deep. Not undone when the descent stops: it is over then.
+    fn enter(&mut self) -> Parsed<()> {
         self.check_height(self.depth)?;
         self.depth += 1;
-        let parsed = descend(self);
-        self.depth -= 1;
-        parsed
+        Ok(())
     }
 
     /// Stops when a tree of height `below` gets another level.

@@ -8,6 +8,7 @@ use kymo_formats::histogram::FloatHistogram;
 use super::{Parsed, Parser, Stop};
 use crate::lang::promql::{BinaryOp, ParseErrors, ParserOptions, UnaryOp, lexer::Lexer, token::TokenKind};
 
+const CONTEXT: &str = "series values";
 /// Most values that one description may expand to.
 const VALUES_MAX: u64 = 10_000_000;
 
@@ -54,23 +55,27 @@ pub fn parse_series_description(text: &str, combine: Combine<'_>) -> Result<Seri
 impl Parser<'_> {
     fn series(&mut self, combine: Combine<'_>) -> Parsed<SeriesDescription> {
         let labels = self.metric()?;
+        if !matches!(self.peek_kind(), TokenKind::Space | TokenKind::Eof) {
+            return self.in_context(Err(Stop::Unexpected), CONTEXT, "");
+        }
         let mut values = Vec::new();
-        let parsed = self.series_values(&mut values, combine);
-        self.in_context(parsed, "series values", "")?;
-        Ok(SeriesDescription { labels, values })
-    }
-
-    fn series_values(&mut self, values: &mut Vec<SequenceValue>, combine: Combine<'_>) -> Parsed<()> {
         while self.accept(TokenKind::Space).is_some() {
-            match self.peek_kind() {
-                TokenKind::Space | TokenKind::Eof => {}
-                TokenKind::Blank => self.blank_item(values)?,
-                TokenKind::OpenHistogram => self.histogram_item(values, combine)?,
-                _ => self.float_item(values)?,
+            // Upstream knows the context only inside of an item, not of what could not begin one.
+            if starts_item(self.peek_kind()) {
+                let parsed = self.item(&mut values, combine);
+                self.in_context(parsed, CONTEXT, "")?;
             }
         }
         self.expect(TokenKind::Eof)?;
-        Ok(())
+        Ok(SeriesDescription { labels, values })
+    }
+
+    fn item(&mut self, values: &mut Vec<SequenceValue>, combine: Combine<'_>) -> Parsed<()> {
+        match self.peek_kind() {
+            TokenKind::Blank => self.blank_item(values),
+            TokenKind::OpenHistogram => self.histogram_item(values, combine),
+            _ => self.float_item(values),
+        }
     }
 
     fn blank_item(&mut self, values: &mut Vec<SequenceValue>) -> Parsed<()> {
@@ -107,7 +112,7 @@ impl Parser<'_> {
         }
         let token = self.bump();
         if self.text_of(token) != "stale" {
-            self.unexpected("series values", "number or \"stale\"");
+            self.unexpected(CONTEXT, "number or \"stale\"");
         }
         Ok(stale_nan())
     }
@@ -188,4 +193,16 @@ impl Parser<'_> {
         self.error(self.last.span, format!("series has more than {VALUES_MAX} values"));
         Err(Stop::Reported)
     }
+}
+
+const fn starts_item(kind: TokenKind) -> bool {
+    matches!(
+        kind,
+        TokenKind::Blank
+            | TokenKind::OpenHistogram
+            | TokenKind::Identifier
+            | TokenKind::Number
+            | TokenKind::Duration
+            | TokenKind::Op(BinaryOp::Add | BinaryOp::Sub)
+    )
 }

@@ -1,0 +1,230 @@
+//! Limits, interrupts, costs and determinism of whole queries.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kymo_engine::Labels;
+
+use crate::{
+    EngineOptions, ErrorKind, EvalOptions, Interrupt, QueryEngine, QueryOptions, QueryResult, Value,
+    testing::{MemoryStorage, TestSample, TestSeries, TestStorage, TestValue},
+};
+
+/// Storage with `series` counters `x_total{job, instance}` of 101 samples, ten seconds apart, and one series
+/// `y` beside them.
+fn storage(series: usize) -> MemoryStorage {
+    let mut storage = MemoryStorage::default();
+    let value = |i: usize, k: i64| ((i * 7919 + 13) % 1009) as f64 * 0.1 + k as f64 * 1.1;
+    let samples = |i: usize| {
+        (0..=100).map(move |k| TestSample {
+            ts: k * 10_000,
+            start_ts: 0,
+            value: TestValue::Float(value(i, k)),
+        })
+    };
+    let mut all: Vec<TestSeries> = (0..series)
+        .map(|i| {
+            let (job, instance) = (format!("job-{}", i % 7), format!("i-{i:05}"));
+            let labels = Labels::from_pairs([
+                ("__name__", "x_total"),
+                ("job", job.as_str()),
+                ("instance", instance.as_str()),
+            ]);
+            TestSeries { labels, samples: samples(i).collect() }
+        })
+        .collect();
+    all.push(TestSeries { labels: Labels::from_pairs([("__name__", "y")]), samples: samples(0).collect() });
+    storage.append(all).expect("samples ascend");
+    storage
+}
+
+fn engine(change: impl FnOnce(&mut EngineOptions)) -> QueryEngine {
+    let mut options = EngineOptions::default();
+    change(&mut options);
+    QueryEngine::new(options)
+}
+
+fn range(engine: &QueryEngine, storage: &MemoryStorage, query: &str) -> QueryResult {
+    engine
+        .range(storage, query, 0, 1_000_000, 10_000, &QueryOptions::default())
+        .expect("the query is answered")
+}
+
+#[test]
+fn answers_do_not_depend_on_the_number_of_threads() {
+    let storage = storage(600);
+    let engine = engine(|_| {});
+    let queries = [
+        "sum by (job) (rate(x_total[1m]))",
+        "avg(x_total)",
+        "stddev without (instance) (x_total)",
+        "topk(3, x_total)",
+        "quantile(0.3, x_total)",
+        "x_total + on (instance, job) rate(x_total[1m])",
+        "sum_over_time(x_total[3m:30s])",
+    ];
+    for query in queries {
+        let with_threads = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| range(&engine, &storage, query))
+        };
+        let (one, many) = (with_threads(1), with_threads(5));
+        assert!(matches!(&one.value, Value::Matrix(series) if !series.is_empty()), "{query}");
+        assert_eq!(one, many, "{query}");
+    }
+}
+
+#[test]
+fn aggregation_in_parts_is_aggregation() {
+    let storage = storage(600);
+    let engine = engine(|_| {});
+    // The second cannot be evaluated in parts.
+    let parts = range(&engine, &storage, "sum by (job) (rate(x_total[1m]))");
+    let whole = range(&engine, &storage, "sum by (job) (rate(x_total[1m]) or y)");
+    let Value::Matrix(mut whole) = whole.value else { panic!("a range query returns a matrix") };
+    whole.retain(|series| !series.labels.is_empty());
+    assert_eq!(parts.value, Value::Matrix(whole));
+}
+
+#[test]
+fn a_query_over_its_sample_limit_fails() {
+    let storage = storage(10);
+    let options = QueryOptions::default();
+    let limited = |samples_max| engine(|options| options.samples_max = samples_max);
+    let run = |samples_max, query: &str| {
+        limited(samples_max)
+            .range(&storage, query, 0, 1_000_000, 10_000, &options)
+            .map_err(|error| error.kind())
+    };
+    assert!(run(1_010, "x_total").is_ok());
+    assert_eq!(run(1_009, "x_total"), Err(ErrorKind::Limit));
+    // Only groups are held, not the series.
+    assert!(run(303, "sum(x_total)").is_err(), "a part of ten series is held at once");
+    assert!(run(1_200, "sum(x_total)").is_ok());
+    assert_eq!(run(1_009, "x_total + x_total"), Err(ErrorKind::Limit));
+    let error = limited(1_009).range(&storage, "x_total", 0, 1_000_000, 10_000, &options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "query processing would load too many samples into memory in query execution"
+    );
+}
+
+#[test]
+fn steps_without_end_are_refused_before_memory_is_taken() {
+    let storage = storage(1);
+    for query in ["sum_over_time(vector(1)[100y:1ms])", "max_over_time(y[100y:1ms])"] {
+        let error = engine(|_| {}).instant(&storage, query, 1_000_000, &QueryOptions::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{query}");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_query() {
+    let storage = storage(600);
+    let cases = [
+        (Interrupt::Timeout, ErrorKind::Timeout, "query timed out in expression evaluation"),
+        (Interrupt::Canceled, ErrorKind::Canceled, "query was canceled in expression evaluation"),
+    ];
+    for (interrupt, kind, text) in cases {
+        for after in [0, 1, 10, 100] {
+            let asked = AtomicU64::new(0);
+            let check = || (asked.fetch_add(1, Ordering::Relaxed) >= after).then_some(interrupt);
+            let options = QueryOptions { interrupt: Some(&check), ..QueryOptions::default() };
+            let error = engine(|_| {})
+                .range(&storage, "sum(rate(x_total[1m]))", 0, 1_000_000, 10_000, &options)
+                .unwrap_err();
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+        }
+    }
+}
+
+/// Expression; start, end and step in seconds, step 0 for an instant query; samples in all and read.
+type Cost = (&'static str, (i64, i64, i64), (u64, u64));
+
+/// What upstream's own test of its statistics says, with `x_total` for its three series and `y` for its one.
+const COSTS: [Cost; 28] = [
+    ("\"text\"", (21, 21, 0), (0, 0)),
+    ("1", (21, 21, 0), (0, 0)),
+    ("y", (21, 21, 0), (1, 1)),
+    ("timestamp(y)", (21, 21, 0), (1, 1)),
+    ("y offset 10s", (21, 21, 0), (1, 1)),
+    ("y @ 15", (21, 21, 0), (1, 1)),
+    ("x_total", (21, 21, 0), (3, 3)),
+    ("x_total{instance=\"i-00001\"}[20s] @ 19", (21, 21, 0), (2, 2)),
+    ("y[60s]", (201, 201, 0), (6, 6)),
+    ("max_over_time(y[60s])[20s:5s]", (201, 201, 0), (24, 8)),
+    ("max_over_time(y[61s])[20s:5s]", (201, 201, 0), (26, 8)),
+    ("y[60s] @ 30", (201, 201, 0), (4, 4)),
+    ("sum(max_over_time(x_total[60s] @ 30))", (201, 201, 0), (12, 12)),
+    ("max_over_time(x_total[60s])", (201, 201, 0), (18, 18)),
+    ("absent_over_time(y[60s])", (201, 201, 0), (6, 6)),
+    ("y[60s:5s]", (201, 201, 0), (12, 12)),
+    ("y[60s:5s] offset 10s", (201, 201, 0), (12, 12)),
+    ("max_over_time(x_total[60s:5s])", (201, 201, 0), (36, 36)),
+    ("y", (201, 220, 5), (4, 4)),
+    ("timestamp(y)", (201, 220, 5), (4, 4)),
+    ("max_over_time(y[10s])", (991, 1021, 10), (2, 2)),
+    ("max_over_time(x_total[60s] @ 30)", (201, 220, 5), (48, 12)),
+    ("max_over_time(x_total[60s])", (201, 220, 5), (72, 21)),
+    ("max_over_time(x_total[60s:5s])", (201, 216, 5), (144, 45)),
+    ("max_over_time(x_total[60s:5s])", (201, 220, 5), (144, 45)),
+    ("max_over_time(y[30s:2m])", (240, 240, 0), (1, 1)),
+    ("max_over_time(y[30s:10s])", (201, 231, 30), (6, 6)),
+    ("max_over_time(y[20s:10s])", (201, 261, 10), (14, 8)),
+];
+
+#[test]
+fn samples_are_counted_as_upstream_counts_them() {
+    let storage = storage(3);
+    let options = QueryOptions::default();
+    for (query, (start, end, step), expected) in COSTS {
+        let (start, end, step) = (start * 1000, end * 1000, step * 1000);
+        let result = match step {
+            0 => engine(|_| {}).instant(&storage, query, start, &options),
+            _ => engine(|_| {}).range(&storage, query, start, end, step, &options),
+        };
+        let stats = result.unwrap().stats;
+        assert_eq!((stats.total_queryable_samples, stats.samples_read), expected, "{query} {start} {end}");
+    }
+}
+
+#[test]
+fn the_deepest_expression_that_parses_can_be_evaluated() {
+    let storage = storage(1);
+    let depth = crate::promql::EXPR_DEPTH_MAX - 20;
+    for (open, close) in [("sum(", ")"), ("-(", ")"), ("abs(", ")"), ("1 + (", ")")] {
+        let query = format!("{}y{}", open.repeat(depth / 2), close.repeat(depth / 2));
+        let result = engine(|_| {}).instant(&storage, &query, 1_000_000, &QueryOptions::default());
+        assert!(result.is_ok(), "{open}: {result:?}");
+    }
+}
+
+#[test]
+fn names_stay_until_the_end_only_when_told() {
+    let storage = storage(0);
+    let query = "label_replace(rate(y[1m]), \"was\", \"$1\", \"__name__\", \"(.*)\")";
+    for (delayed_name_removal, expected) in [(false, "{}"), (true, "{was=\"y\"}")] {
+        let engine =
+            engine(|options| options.eval = EvalOptions { delayed_name_removal, ..EvalOptions::default() });
+        let result = engine.instant(&storage, query, 1_000_000, &QueryOptions::default()).unwrap();
+        let Value::Vector(samples) = result.value else { panic!("an instant query returns a vector") };
+        let labels: Vec<String> = samples.iter().map(|sample| sample.labels.to_string()).collect();
+        assert_eq!(labels, [expected]);
+    }
+}
+
+#[test]
+fn a_range_query_of_a_string_or_range_vector_is_invalid() {
+    let storage = storage(1);
+    for (query, text) in [
+        (
+            "y[5m]",
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+        ),
+        ("\"a\"", "invalid expression type \"string\" for range query, must be Scalar or instant Vector"),
+    ] {
+        let error =
+            engine(|_| {}).range(&storage, query, 0, 1_000, 1_000, &QueryOptions::default()).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Invalid, text));
+    }
+    assert!(engine(|_| {}).range(&storage, "y", 0, 1_000, 0, &QueryOptions::default()).is_err());
+}
