@@ -48,6 +48,17 @@ pub(super) enum LateExemplars {
     Report,
 }
 
+impl LateExemplars {
+    /// Whether the sender hears of this. As upstream, an exemplar whose labels are too long is dropped in silence.
+    const fn tells(self, reason: &Refusal) -> bool {
+        match reason {
+            Refusal::ExemplarLabelLength => false,
+            Refusal::OutOfOrderExemplar => matches!(self, Self::Report),
+            _ => true,
+        }
+    }
+}
+
 impl<'e> Rows<'e> {
     pub(super) fn new(engine: &'e Engine, late_exemplars: LateExemplars) -> Self {
         Self {
@@ -135,15 +146,6 @@ impl<'e> Rows<'e> {
         Ok(is_large)
     }
 
-    /// As upstream: an exemplar whose labels are too long is dropped without a word.
-    fn is_told(&self, reason: &Refusal) -> bool {
-        match reason {
-            Refusal::ExemplarLabelLength => false,
-            Refusal::OutOfOrderExemplar => self.late_exemplars == LateExemplars::Report,
-            _ => true,
-        }
-    }
-
     fn commit(&mut self) -> Result<(), CommitError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
         let outcome = batch.commit()?;
@@ -151,7 +153,8 @@ impl<'e> Rows<'e> {
         self.stored.histograms += outcome.histograms;
         self.stored.exemplars += outcome.exemplars;
         self.stored.refused += outcome.refused_count;
-        for row in outcome.refused.iter().filter(|row| self.is_told(&row.reason)) {
+        let late_exemplars = self.late_exemplars;
+        for row in outcome.refused.iter().filter(|row| late_exemplars.tells(&row.reason)) {
             self.report.add(format_args!("{} for series {}", row.reason, row.labels));
         }
         self.report.omit(outcome.refused_count - outcome.refused.len() as u64);
