@@ -1,7 +1,6 @@
 //! `label_replace()` and `label_join()`.
 
-use kymo_engine::LabelsBuilder;
-use regex_automata::{meta::Regex, util::captures::Captures};
+use kymo_engine::{LabelsBuilder, Regex};
 
 use super::{
     Evaluator, Notes,
@@ -26,19 +25,20 @@ impl Evaluator<'_> {
         let target = string(call, 1)?;
         let replacement = string(call, 2)?;
         let source = string(call, 3)?;
-        let pattern = String::from_utf8_lossy(string(call, 4)?);
-        let regex = Regex::new(&format!("^(?s:{pattern})$"))
-            .map_err(|_| execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
+        let pattern = string(call, 4)?;
+        let regex = Regex::new(pattern).map_err(|_| {
+            let pattern = String::from_utf8_lossy(pattern);
+            execution(format!("invalid regular expression in label_replace(): {pattern}"))
+        })?;
         check_name(target, "destination", "label_replace")?;
         let mut series = self.eval_vector(argument(call, 0)?, notes)?;
-        let mut captures = regex.create_captures();
+        let mut replaced = Vec::new();
         for series in &mut series {
-            let value = series.labels.get(source);
-            regex.captures(value, &mut captures);
-            if !captures.is_match() {
+            let Some(captures) = regex.captures(series.labels.get(source)) else {
                 continue;
-            }
-            let replaced = expand(replacement, value, &captures);
+            };
+            replaced.clear();
+            captures.expand(replacement, &mut replaced);
             series.labels = LabelsBuilder::from_labels(&series.labels).set(target, &replaced).build();
             series.drop_name &= target != METRIC_NAME;
         }
@@ -84,84 +84,4 @@ fn check_name(name: &[u8], role: &str, function: &str) -> Result<(), Error> {
     }
     let name = String::from_utf8_lossy(name);
     Err(execution(format!("invalid {role} label name in {function}(): {name}")))
-}
-
-/// `template` with `$1`, `$name`, `${1}` and `${name}` replaced by groups and `$$` by a dollar, as Go's
-/// `Regexp.Expand`: a group that does not exist is empty, and a dollar that starts no reference stays.
-fn expand(template: &[u8], value: &[u8], captures: &Captures) -> Vec<u8> {
-    let mut out = Vec::with_capacity(template.len());
-    let mut rest = template;
-    while let Some(dollar) = rest.iter().position(|byte| *byte == b'$') {
-        out.extend_from_slice(&rest[..dollar]);
-        rest = &rest[dollar + 1..];
-        if rest.first() == Some(&b'$') {
-            out.push(b'$');
-            rest = &rest[1..];
-        } else if let Some((name, tail)) = reference(rest) {
-            out.extend_from_slice(group(name, value, captures));
-            rest = tail;
-        } else {
-            out.push(b'$');
-        }
-    }
-    out.extend_from_slice(rest);
-    out
-}
-
-/// The name of a reference whose dollar has been read, and what follows it.
-fn reference(text: &[u8]) -> Option<(&str, &[u8])> {
-    let text_str = text.utf8_chunks().next()?.valid();
-    let (braced, start) = match text.first()? {
-        b'{' => (true, 1),
-        _ => (false, 0),
-    };
-    let is_word = |c: char| c == '_' || c.is_alphanumeric();
-    let len = text_str[start..].find(|c| !is_word(c)).unwrap_or(text_str.len() - start);
-    if len == 0 {
-        return None;
-    }
-    let name = &text_str[start..start + len];
-    let end = start + len;
-    match braced {
-        false => Some((name, &text[end..])),
-        true => (text.get(end) == Some(&b'}')).then(|| (name, &text[end + 1..])),
-    }
-}
-
-fn group<'v>(name: &str, value: &'v [u8], captures: &Captures) -> &'v [u8] {
-    let span = match name.parse::<usize>() {
-        Ok(idx) => captures.get_group(idx),
-        Err(_) => captures.get_group_by_name(name),
-    };
-    span.and_then(|span| value.get(span.range())).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn expanded(template: &str, pattern: &str, value: &str) -> String {
-        let regex = Regex::new(pattern).unwrap();
-        let mut captures = regex.create_captures();
-        regex.captures(value, &mut captures);
-        String::from_utf8(expand(template.as_bytes(), value.as_bytes(), &captures)).unwrap()
-    }
-
-    #[test]
-    fn references_expand_as_in_go() {
-        let cases = [
-            ("$1-$2", "x-y"),
-            ("${1}a", "xa"),
-            ("$1a", ""),
-            ("${n}", "y"),
-            ("$$1", "$1"),
-            ("a$", "a$"),
-            ("${1", "${1"),
-            ("$9", ""),
-            ("$-", "$-"),
-        ];
-        for (template, expected) in cases {
-            assert_eq!(expanded(template, "(x):(?P<n>y)", "x:y"), expected, "{template}");
-        }
-    }
 }

@@ -404,11 +404,9 @@ fn vector_call(
 }
 
 fn series(pairs: &[(&str, &str)], sample: Sample) -> Series {
-    Series {
-        labels: Labels::from_pairs(pairs.iter().copied()),
-        drop_name: false,
-        column: Column::single(sample),
-    }
+    let mut column = Column::default();
+    column.push(0, sample);
+    Series { labels: Labels::from_pairs(pairs.iter().copied()), drop_name: false, column }
 }
 
 fn bucket(le: &str, count: f64) -> Series {
@@ -518,7 +516,7 @@ proptest! {
             let call =
                 Call { name, grid, options: EvalOptions::default(), position: 0, arg_positions: &[0], matrix_arg: 0 };
             let mut column = Column::default();
-            let windows = Windows { ts: &ts, values: &values, range, offset, metric_name: b"m", call: &call };
+            let windows = Windows { ts: &ts, values: &values, range, offset, call: &call };
             all(&windows, &mut Notes::default(), &mut column).unwrap();
             for (step, time) in grid.times().enumerate() {
                 let (from, to) = (time - offset - range, time - offset);
