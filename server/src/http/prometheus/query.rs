@@ -122,7 +122,7 @@ async fn evaluate(
     let begin = app.monotonic_nanos();
     let deadline = begin.saturating_add(u64::try_from(common.timeout.as_nanos()).unwrap_or(u64::MAX));
     let shared = Arc::clone(app);
-    let answered = work::query(&app.queries, common.timeout, move |canceled| {
+    let answered = work::query(app, common.timeout, move |canceled| {
         let queued = seconds_since(&shared, begin);
         let interruption = Interruption::new(canceled, deadline, shared.clock());
         let evaluation = Evaluation {
