@@ -279,13 +279,14 @@ fn every_fuzz_target_is_run() {
 fn paths_in_documents_exist() {
     assert_none(files("", "md").iter().flat_map(|document| {
         let text = read(document.to_str().unwrap());
-        let missing = |path: &&str| is_path(path) && !root().join(path).exists();
-        let quoted: Vec<&str> = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
-        quoted
-            .iter()
-            .filter(|path| missing(path))
-            .map(|path| format!("{}: {path}", document.display()))
-            .collect::<Vec<_>>()
+        let folder = document.parent().unwrap();
+        let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+        let quoted = quoted.filter(|path| is_path(path)).map(PathBuf::from);
+        let linked = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let linked = linked.filter(|link| !link.is_empty() && !link.contains("://"));
+        let linked = linked.map(|link| normal(&folder.join(link)));
+        let missing = quoted.chain(linked).filter(|path| !root().join(path).exists());
+        missing.map(|path| format!("{}: {}", document.display(), path.display())).collect::<Vec<_>>()
     }));
 }
 
