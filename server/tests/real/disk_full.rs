@@ -51,7 +51,9 @@ fn writing_pauses_while_the_disk_is_full() {
     let mut senders = [Sender::new(0, rng.next_u64(), 200)];
 
     let kymo = Kymo::start(&data, CONFIG);
-    let Sent::Refused(refusal) = senders[0].send_until_broken(&kymo.url) else { panic!("the server is gone") };
+    let Sent::Refused(refusal) = senders[0].send_until_broken(&kymo.url) else {
+        panic!("the server is gone")
+    };
     assert!(refusal.text().contains("no room"), "{}", refusal.text());
     assert!(refusal.retry_after.is_some(), "{refusal:?}");
     assert!(senders[0].acknowledged() > 1000, "{}", senders[0].acknowledged());

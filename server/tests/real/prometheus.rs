@@ -204,7 +204,8 @@ fn metadata_is_alike(prometheus: &str, kymo: &str) {
         let ask = |url: &str| api(url, "/api/v1/metadata", &[("metric", metric)]);
         let expected = ask(prometheus);
         assert!(expected[metric][0]["help"].is_string(), "{expected}");
-        let found = wait_until("metadata arrives", || Some(ask(kymo)).filter(|found| found[metric].is_array()));
+        let found =
+            wait_until("metadata arrives", || Some(ask(kymo)).filter(|found| found[metric].is_array()));
         assert_eq!(found, expected);
     }
 }

@@ -175,8 +175,7 @@ pub(crate) fn verify(kymo: &Kymo, senders: &[Sender], context: &str) {
 
 /// All rows of the metric, by remote read: the one way that does not print numbers.
 fn read(kymo: &Kymo) -> Rows {
-    let matcher =
-        Matcher { match_type: MatchType::Equal, name: b"__name__", value: METRIC.as_bytes() };
+    let matcher = Matcher { match_type: MatchType::Equal, name: b"__name__", value: METRIC.as_bytes() };
     let query = Query { start_ms: 0, end_ms: now(), matchers: vec![matcher], hints: None };
     let request = ReadRequest { queries: vec![query], accepted_response_types: Vec::new() };
     let mut message = Vec::new();
