@@ -9,8 +9,8 @@ use std::{
 use kymo_formats::{
     DecodeError,
     wal::{
-        Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame, find_frame,
-        lsn_at, payload_checksum,
+        Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
+        encode_frame, find_frame, lsn_at, payload_checksum,
     },
 };
 
@@ -23,24 +23,25 @@ use crate::{
 /// Bytes collected before they are written.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// The checkpoint with which the log begins at `segment`.
-pub(crate) fn path(dir: &Path, segment: u64) -> PathBuf {
-    dir.join(format!("checkpoint-{segment:016}.ckpt"))
+/// The checkpoint of this number.
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("checkpoint-{number:016}.ckpt"))
 }
 
-/// The segment of the checkpoint of this file name.
-pub(crate) fn segment_of(name: &str) -> Option<u64> {
+/// The number of the checkpoint of this file name.
+pub(crate) fn number_of(name: &str) -> Option<u64> {
     name.strip_prefix("checkpoint-")?.strip_suffix(".ckpt")?.parse().ok()
 }
 
-/// Writes what the head holds and no flush set aside, durably. Returns the length of the file in bytes.
+/// Writes what the head holds and no flush set aside, durably, as the checkpoint `number`: a number that no
+/// checkpoint has that the manifest may name. Returns the length of the file in bytes.
 ///
 /// # Errors
 /// When writing fails; the checkpoint does not exist then.
-pub(crate) fn write(fs: &Arc<dyn Fs>, dir: &Path, segment: u64, head: &Head) -> Result<u64, Error> {
-    let path = path(dir, segment);
+pub(crate) fn write(fs: &Arc<dyn Fs>, dir: &Path, number: u64, head: &Head) -> Result<u64, Error> {
+    let path = path(dir, number);
     let temporary = path.with_extension("tmp");
-    let written = write_file(fs, &temporary, segment, head).and_then(|len| {
+    let written = write_file(fs, &temporary, number, head).and_then(|len| {
         fs.rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
         fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         Ok(len)
@@ -52,13 +53,13 @@ pub(crate) fn write(fs: &Arc<dyn Fs>, dir: &Path, segment: u64, head: &Head) -> 
     written
 }
 
-fn write_file(fs: &Arc<dyn Fs>, path: &Path, segment: u64, head: &Head) -> Result<u64, Error> {
+fn write_file(fs: &Arc<dyn Fs>, path: &Path, number: u64, head: &Head) -> Result<u64, Error> {
     if fs.exists(path).map_err(Error::io("look for", path))? {
         fs.remove(path).map_err(Error::io("remove", path))?;
     }
     let file = fs.open(path, OpenMode::CreateNew).map_err(Error::io("create", path))?;
-    let mut writer = FrameWriter { file, segment, offset: 0, buffer: Vec::with_capacity(BUFFER_BYTES) };
-    let header = SegmentHeader { version: SEGMENT_VERSION, segment, space: 0 };
+    let mut writer = FrameWriter { file, number, offset: 0, buffer: Vec::with_capacity(BUFFER_BYTES) };
+    let header = SegmentHeader { version: SEGMENT_VERSION, segment: number, space: 0 };
     writer.buffer.extend_from_slice(&header.encode());
     let written = head
         .checkpoint(|record| writer.frame(record.kind, record.shard, &record.payload))
@@ -71,7 +72,8 @@ fn write_file(fs: &Arc<dyn Fs>, path: &Path, segment: u64, head: &Head) -> Resul
 
 struct FrameWriter {
     file: Arc<dyn File>,
-    segment: u64,
+    /// Stands where a segment of the log has its own.
+    number: u64,
     /// Bytes written so far.
     offset: u64,
     buffer: Vec<u8>,
@@ -82,7 +84,10 @@ impl FrameWriter {
         let offset = self.offset + self.buffer.len() as u64;
         let offset =
             u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
-        let lsn = lsn_at(self.segment, offset);
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(io::Error::other("a series has too much in memory for one record of a checkpoint"));
+        }
+        let lsn = lsn_at(self.number, offset);
         let frame = Frame { kind, flags: 0, shard, space: 0, lsn, payload };
         encode_frame(&frame, payload_checksum(payload), &mut self.buffer);
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
@@ -104,16 +109,16 @@ impl FrameWriter {
 pub(crate) fn read(
     fs: &dyn Fs,
     dir: &Path,
-    segment: u64,
+    number: u64,
     mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
 ) -> Result<u64, Error> {
-    let path = path(dir, segment);
+    let path = path(dir, number);
     let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
     SegmentHeader::decode(&bytes).map_err(Error::corrupt(&path))?;
     let mut offset = SEGMENT_HEADER_BYTES;
     let mut damaged = 0;
     loop {
-        match Frame::decode(&bytes, segment, offset) {
+        match Frame::decode(&bytes, number, offset) {
             Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
             Ok(frame) => {
                 let Frame { kind, shard, lsn, payload, .. } = frame;
@@ -121,7 +126,7 @@ pub(crate) fn read(
                 offset += frame.encoded_bytes();
             }
             Err(_) => {
-                let next = find_frame(&bytes, segment, offset + 1).unwrap_or(bytes.len());
+                let next = find_frame(&bytes, number, offset + 1).unwrap_or(bytes.len());
                 damaged += (next - offset) as u64;
                 if next == bytes.len() {
                     return Ok(damaged.max(1));

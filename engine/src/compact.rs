@@ -1,6 +1,9 @@
 //! Compaction of the live blocks: asks the plan, carries it out, makes it so.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tracing::{error, info};
 
@@ -41,16 +44,16 @@ impl Inner {
     /// Carries out one choice of the plan, if it has one.
     fn compact_once(&self, urgency: Urgency) -> Result<bool, Error> {
         let _alone = self.compacting.lock();
+        self.manifest.check()?;
         let version = self.manifest.current();
         let newest_ts = version.blocks().iter().map(|block| block.range.end - 1).max().unwrap_or(i64::MIN);
         let time = compaction::DataTime {
             newest_ts: newest_ts.max(self.head.newest_ts()),
             now: self.env.clock.now().0,
         };
-        let damaged = self.damaged_blocks.lock().clone();
-        let sound = version.blocks().iter().filter(|block| !damaged.contains(&block.id));
-        let blocks: Vec<_> = sound.map(|block| PlanBlock::of(block, &version)).collect();
-        let Some(choice) = compaction::plan(&blocks, &self.levels(), time, urgency) else { return Ok(false) };
+        let levels = self.levels();
+        let blocks = sound_blocks(&version, &self.damaged_blocks.lock(), &levels);
+        let Some(choice) = compaction::plan(&blocks, &levels, time, urgency) else { return Ok(false) };
         let compacted = self.carry_out(&version, &choice);
         let counter = match &compacted {
             Ok(()) => &self.counters.compactions,
@@ -77,7 +80,13 @@ impl Inner {
         }
         let env = CompactionEnv { fs: Arc::clone(&self.env.fs), dir: self.block_dir.clone(), space: 0 };
         let done = compaction::compact(&env, choice, &inputs, || self.manifest.allocate_id())?;
-        self.manifest.apply(done.edits(self.env.clock.now()))?;
+        if let Err(error) = self.manifest.apply(done.edits(self.env.clock.now())) {
+            if !error.may_be_applied() {
+                // Nothing names them, and the next attempt writes others.
+                done.added.iter().for_each(|block| drop(self.env.fs.remove(&block.path)));
+            }
+            return Err(error.into());
+        }
         info!(
             inputs = done.removed.len(),
             outputs = done.added.len(),
@@ -107,6 +116,21 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The blocks to plan with: without damaged ones, and without those that would end up in a block beside a
+/// damaged one of the same level and window, since blocks of a level must not overlap.
+fn sound_blocks(version: &Version, damaged: &BTreeSet<u64>, levels: &Levels) -> Vec<PlanBlock> {
+    let (damaged, sound): (Vec<&Arc<BlockMeta>>, Vec<&Arc<BlockMeta>>) =
+        version.blocks().iter().partition(|block| damaged.contains(&block.id));
+    let is_beside = |block: &BlockMeta, damaged: &BlockMeta| {
+        let level = levels.iter().find(|level| level.level == damaged.level).unwrap_or(levels.top());
+        damaged.level > 0
+            && block.level <= damaged.level
+            && level.window(block.range.start) == level.window(damaged.range.start)
+    };
+    let free = sound.into_iter().filter(|block| !damaged.iter().any(|damaged| is_beside(block, damaged)));
+    free.map(|block| PlanBlock::of(block, version)).collect()
 }
 
 /// Whether a deletion may concern samples of a block.

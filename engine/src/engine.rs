@@ -52,8 +52,8 @@ pub(crate) struct Inner {
     pub(crate) blocks: BlockCache,
     pub(crate) block_dir: PathBuf,
     pub(crate) wal_dir: PathBuf,
-    /// Held by whoever flushes.
-    pub(crate) flushing: Mutex<()>,
+    /// Held by whoever flushes, or changes what a flush set aside: the number of the last checkpoint that was begun.
+    pub(crate) flushing: Mutex<u64>,
     /// Held by whoever compacts, deletes or drops blocks.
     pub(crate) compacting: Mutex<()>,
     pub(crate) last_flush: Mutex<LastFlush>,
@@ -155,7 +155,7 @@ impl Engine {
             manifest,
             block_dir,
             wal_dir,
-            flushing: Mutex::new(()),
+            flushing: Mutex::new(version.wal_start().checkpoint.unwrap_or(0)),
             compacting: Mutex::new(()),
             last_flush: Mutex::new(LastFlush {
                 at_ms: env.clock.now().0,
@@ -320,6 +320,11 @@ impl Inner {
         }
     }
 
+    /// Series whose newest sample is older are idle.
+    pub(crate) fn idle_before(&self) -> i64 {
+        self.env.clock.now().0.saturating_sub(self.config.head.idle_ms)
+    }
+
     pub(crate) fn flush(&self, open: OpenChunks) -> Result<FlushReport, Error> {
         let report = flush::flush(self, open);
         match report {
@@ -333,10 +338,10 @@ impl Inner {
 
     /// Removes checkpoint files that the manifest does not name any more. What cannot be removed now is removed
     /// at the next start.
-    pub(crate) fn remove_checkpoints_before(&self, segment: u64) {
+    pub(crate) fn remove_checkpoints_before(&self, number: u64) {
         let Ok(entries) = self.env.fs.list(&self.wal_dir) else { return };
         for entry in entries {
-            if checkpoint_file::segment_of(&entry.name).is_some_and(|other| other < segment) {
+            if checkpoint_file::number_of(&entry.name).is_some_and(|other| other < number) {
                 drop(self.env.fs.remove(&self.wal_dir.join(&entry.name)));
             }
         }

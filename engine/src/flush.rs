@@ -21,6 +21,9 @@ use crate::{
 pub(crate) enum OpenChunks {
     /// They stay in memory, and go to the checkpoint.
     Keep,
+    /// Those that took no sample for `head.idle_ms` are sealed and written, or a series that is gone would stay
+    /// in memory for ever; the others stay.
+    SealIdle,
     /// They are sealed and written.
     Seal,
 }
@@ -45,24 +48,28 @@ pub struct FlushReport {
 /// # Errors
 /// When writing fails. Everything is as it was then: the next flush tries again.
 pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Error> {
-    let _alone = inner.flushing.lock();
+    let mut last_checkpoint = inner.flushing.lock();
+    // What a manifest that failed would not take need not be written, again and again.
+    inner.manifest.check()?;
     let segment = inner.wal.rotate()?;
-    inner.head.take(open == OpenChunks::Seal);
+    inner.head.take(seal_before(inner, open));
+    // A file of its own, also when the log has not moved on since the last flush: until the manifest says
+    // otherwise the live checkpoint is all there is of the chunks that are about to become blocks.
+    *last_checkpoint = segment.max(last_checkpoint.saturating_add(1));
+    let start = WalStart { segment, checkpoint: Some(*last_checkpoint) };
     let mut written = Vec::new();
-    for window in inner.head.taken_windows() {
-        written.extend(write_block(inner, &window)?);
-    }
-    let checkpoint_bytes = checkpoint_file::write(&inner.env.fs, &inner.wal_dir, segment, &inner.head)?;
-
-    let created = inner.env.clock.now();
-    let mut edits: Vec<Edit> =
-        written.iter().map(|block| Edit::AddBlock(Arc::new(block.to_meta(created, Vec::new())))).collect();
-    edits.push(Edit::WalStart(WalStart { segment, checkpoint: Some(segment) }));
-    inner.manifest.apply(edits)?;
-
+    let checkpoint_bytes = match move_to_disk(inner, start, &mut written) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if !matches!(&error, Error::Manifest(error) if error.may_be_applied()) {
+                discard(inner, &written, *last_checkpoint);
+            }
+            return Err(error);
+        }
+    };
     inner.head.forget_taken();
     inner.wal.remove_before(segment)?;
-    inner.remove_checkpoints_before(segment);
+    inner.remove_checkpoints_before(*last_checkpoint);
     let mut report = FlushReport { blocks: written.len(), checkpoint_bytes, ..FlushReport::default() };
     for block in &written {
         report.series += u64::from(block.summary.series);
@@ -70,6 +77,39 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
         report.block_bytes += block.file_bytes;
     }
     Ok(report)
+}
+
+/// Open chunks whose newest sample is older than this are sealed.
+fn seal_before(inner: &Inner, open: OpenChunks) -> i64 {
+    match open {
+        OpenChunks::Keep => i64::MIN,
+        OpenChunks::SealIdle => inner.idle_before(),
+        OpenChunks::Seal => i64::MAX,
+    }
+}
+
+/// Writes blocks and checkpoint and makes them live. `written` are the blocks so far, also after an error.
+fn move_to_disk(inner: &Inner, start: WalStart, written: &mut Vec<BlockInfo>) -> Result<u64, Error> {
+    for window in inner.head.taken_windows() {
+        written.extend(write_block(inner, &window)?);
+    }
+    let checkpoint = start.checkpoint.unwrap_or(start.segment);
+    let checkpoint_bytes = checkpoint_file::write(&inner.env.fs, &inner.wal_dir, checkpoint, &inner.head)?;
+    let created = inner.env.clock.now();
+    let mut edits: Vec<Edit> =
+        written.iter().map(|block| Edit::AddBlock(Arc::new(block.to_meta(created, Vec::new())))).collect();
+    edits.push(Edit::WalStart(start));
+    inner.manifest.apply(edits)?;
+    Ok(checkpoint_bytes)
+}
+
+/// Removes the files of a flush that failed: on a full disk each further attempt would add to them. What cannot
+/// be removed now is removed at the next start.
+fn discard(inner: &Inner, written: &[BlockInfo], checkpoint: u64) {
+    for path in written.iter().map(|block| &block.path) {
+        drop(inner.env.fs.remove(path));
+    }
+    drop(inner.env.fs.remove(&checkpoint_file::path(&inner.wal_dir, checkpoint)));
 }
 
 fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, Error> {

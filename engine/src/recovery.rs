@@ -122,7 +122,7 @@ pub(crate) fn remove_rubbish(
     }
     let checkpoint = version.wal_start().checkpoint;
     for entry in fs.list(wal_dir).map_err(Error::io("list", wal_dir))? {
-        let old = checkpoint_file::segment_of(&entry.name).is_some_and(|segment| Some(segment) != checkpoint);
+        let old = checkpoint_file::number_of(&entry.name).is_some_and(|number| Some(number) != checkpoint);
         if old || entry.name.ends_with(".tmp") {
             remove(fs, &wal_dir.join(&entry.name))?;
         }

@@ -66,6 +66,9 @@ impl Inner {
     pub(crate) fn delete_series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<(), Error> {
         // What is in memory becomes a block first, so that a deletion concerns blocks only: it names those that
         // exist now, and what is written later, at whatever time, is not deleted.
+        if start > end {
+            return Ok(());
+        }
         self.flush(crate::flush::OpenChunks::Seal)?;
         let _alone = self.compacting.lock();
         let tombstone = Tombstone {
@@ -76,6 +79,7 @@ impl Inner {
             matchers: matchers.to_vec(),
         };
         self.manifest.apply(vec![Edit::AddTombstone(Arc::new(tombstone))])?;
+        self.head.forget_newest(matchers, start, end);
         Ok(())
     }
 }

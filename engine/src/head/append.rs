@@ -148,6 +148,9 @@ impl Shard {
         match self.place_float(sample) {
             Ok(Place::Newest) => self.store_float(sample, window_ms),
             Ok(Place::Late) => self.store_late_float(sample),
+            Ok(Place::Nowhere) | Err(_) if self.has_gone(sample.id, sample.ts) => {
+                self.store_late_float(sample)
+            }
             Ok(Place::Nowhere) | Err(_) => {}
         }
     }
@@ -157,8 +160,17 @@ impl Shard {
         match self.place_histogram(&sample) {
             Ok(Place::Newest) => self.store_histogram(sample, window_ms),
             Ok(Place::Late) => self.store_late_histogram(sample),
+            Ok(Place::Nowhere) | Err(_) if self.has_gone(sample.id, sample.ts) => {
+                self.store_late_histogram(sample)
+            }
             Ok(Place::Nowhere) | Err(_) => {}
         }
+    }
+
+    /// Whether the newest sample of the series was at `ts` and is not in memory. It may have been deleted before the
+    /// log's row was accepted; if it was not, it still wins when both are read.
+    fn has_gone(&self, id: u32, ts: i64) -> bool {
+        self.series[id].newest_ts == ts && !self.is_in_memory(id)
     }
 
     #[inline]

@@ -110,7 +110,8 @@ impl Refused {
 impl Head {
     /// An empty batch.
     pub(crate) fn batch<'a>(&'a self, wal: &'a Wal, now_ms: i64, oldest_ts: i64) -> Batch<'a> {
-        let newest_ts = now_ms.saturating_add(self.config.future_max_ms);
+        // The last moment of all has no end: no half-open range holds it.
+        let newest_ts = now_ms.saturating_add(self.config.future_max_ms).min(i64::MAX - 1);
         Batch {
             head: self,
             wal,
@@ -119,7 +120,8 @@ impl Head {
             metadata: Vec::new(),
             bytes_max: 0,
             refused: Refused::default(),
-            _series_stay: self.gate.read_recursive(),
+            // Fair, unlike those of readers: else batches that overlap for ever would keep out who waits to be alone.
+            _series_stay: self.gate.read(),
         }
     }
 }
@@ -273,13 +275,14 @@ impl Batch<'_> {
             }
         }
         if frame.rows.is_empty() {
-            return Ok(None);
+            // Repeats of rows that another request may still be waiting for to be durable.
+            return Ok(shard.applied);
         }
         frame.payload.clear();
         frame.rows.finish(&mut frame.payload);
         let number = u16::try_from(index).expect("there are at most 1024 shards");
         let lsn = pin.append(number, KIND_ROWS, &frame.payload)?;
-        shard.applied_lsn = lsn.get();
+        shard.applied = Some(lsn);
         Ok(Some(lsn))
     }
 

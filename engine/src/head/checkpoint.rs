@@ -13,8 +13,13 @@ use kymo_formats::{
 };
 
 use super::{Head, late::LateSamples, series::Kind, shard::Shard};
-use crate::model::{Fingerprint, Labels};
+use crate::{
+    model::{Fingerprint, Labels},
+    wal::Lsn,
+};
 
+/// A record that has grown so long is ended: a frame has a bound, and writers wait while one is made.
+const RECORD_BYTES: usize = 4 << 20;
 /// Series copied before writers get their turn.
 const SERIES_PER_RECORD: u32 = 512;
 
@@ -39,22 +44,33 @@ impl Head {
             let mut from = 0;
             loop {
                 let shard = shard.read();
-                let to = shard.series_len().min(from + SERIES_PER_RECORD);
-                let payload = shard.checkpoint(from..to);
+                let (to, payload) = shard.checkpoint(from);
+                let all = to >= shard.series_len();
                 drop(shard);
                 write(Record { kind: KIND_CHECKPOINT_SERIES, shard: number, payload })?;
-                if to < from + SERIES_PER_RECORD {
+                if all {
                     break;
                 }
                 from = to;
             }
         }
         self.checkpoint_exemplars(&mut write)?;
-        let mut payload = Vec::new();
+        self.metadata_payloads()
+            .into_iter()
+            .try_for_each(|payload| write(Record { kind: KIND_METADATA, shard: 0, payload }))
+    }
+
+    fn metadata_payloads(&self) -> Vec<Vec<u8>> {
+        let mut payloads = vec![Vec::new()];
         for (family, metadata) in self.metadata.read().iter() {
-            metadata.record(family).encode(&mut payload);
+            if payloads.last().is_none_or(|payload| payload.len() >= RECORD_BYTES) {
+                payloads.push(Vec::new());
+            }
+            if let Some(payload) = payloads.last_mut() {
+                metadata.record(family).encode(payload);
+            }
         }
-        write(Record { kind: KIND_METADATA, shard: 0, payload })
+        payloads
     }
 
     /// Exemplars go as rows: each brings its series along.
@@ -118,9 +134,15 @@ impl Head {
 }
 
 impl Shard {
-    fn checkpoint(&self, ids: std::ops::Range<u32>) -> Vec<u8> {
-        let mut encoder = CheckpointEncoder::new(self.applied_lsn);
-        for id in ids {
+    /// A record of the series from `from` on, and the first series that is not in it.
+    fn checkpoint(&self, from: u32) -> (u32, Vec<u8>) {
+        let mut encoder = CheckpointEncoder::new(self.applied.map_or(0, Lsn::get));
+        let mut to = from;
+        for id in from..self.series_len().min(from.saturating_add(SERIES_PER_RECORD)) {
+            if encoder.len() >= RECORD_BYTES {
+                break;
+            }
+            to = id + 1;
             let series = &self.series[id];
             let kind = match series.newest_kind {
                 Kind::Nothing => 0,
@@ -138,7 +160,7 @@ impl Shard {
             encoder
                 .end_series(open.is_some(), &self.late.get(&id).map_or_else(Vec::new, LateSamples::encode));
         }
-        encoder.finish()
+        (to, encoder.finish())
     }
 
     fn restore(&mut self, id: u32, saved: &CheckpointSeries<'_>) -> Result<(), DecodeError> {

@@ -107,7 +107,7 @@ impl Head {
     }
 }
 
-fn select_ids(shard: &RwLock<Shard>, matchers: &[Matcher]) -> RoaringBitmap {
+pub(super) fn select_ids(shard: &RwLock<Shard>, matchers: &[Matcher]) -> RoaringBitmap {
     index::select(&ShardIndex::new(shard), matchers).unwrap_or_else(|never| match never {})
 }
 

@@ -107,11 +107,17 @@ impl<'a> Replayer<'a> {
             self.segment = segment;
             self.shards.clear();
         }
-        match frame.kind {
+        let replayed = match frame.kind {
             KIND_ROWS => self.replay_rows(frame),
             KIND_METADATA => self.replay_metadata(frame.payload),
             _ => Err(DecodeError::new("log frame kind", 0)),
+        };
+        if replayed.is_err() {
+            // Each float is relative to the one before it, so that what follows in the segment cannot be
+            // understood any more. Without the series' definitions it is an error, not a wrong value.
+            self.shards.remove(&frame.shard);
         }
+        replayed
     }
 
     /// Rows that were taken in.

@@ -14,7 +14,10 @@ use super::{
     series::Series,
     slab::Slab,
 };
-use crate::model::{Fingerprint, Labels};
+use crate::{
+    model::{Fingerprint, Labels},
+    wal::Lsn,
+};
 
 /// A shard. Everything in it is reached under its lock.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ pub(super) struct Shard {
     pub(super) generation: u32,
     /// What flushes took out and did not make durable yet, oldest first.
     pub(super) pending: Vec<Arc<Generation>>,
-    /// The newest WAL frame that is applied here.
-    pub(super) applied_lsn: u64,
+    /// The newest WAL frame that is applied here; none since the start.
+    pub(super) applied: Option<Lsn>,
     /// Time of the newest sample, `i64::MIN` before the first.
     pub(super) newest_ts: i64,
     /// Number of late samples in `late`.
@@ -65,7 +68,7 @@ impl Shard {
             sealed: SealedChunks::default(),
             generation: 0,
             pending: Vec::new(),
-            applied_lsn: 0,
+            applied: None,
             newest_ts: i64::MIN,
             late_len: 0,
         }
@@ -153,13 +156,14 @@ impl Shard {
         }
     }
 
+    /// Whether samples of a series are in memory, those aside that are set aside for a flush.
+    pub(super) fn is_in_memory(&self, id: u32) -> bool {
+        self.open_meta(id).is_some() || self.sealed_of(id) != NO_CHUNK || self.late.contains_key(&id)
+    }
+
     /// Whether a series has no sample in memory and none newer than `before`.
     fn is_idle(&self, id: u32, before: i64) -> bool {
-        let series = &self.series[id];
-        series.newest_ts < before
-            && self.open_meta(id).is_none()
-            && self.sealed_of(id) == NO_CHUNK
-            && !self.late.contains_key(&id)
+        self.series[id].newest_ts < before && !self.is_in_memory(id)
     }
 
     /// Number of series that [`Shard::rebuild_without_idle`] would drop.
@@ -189,7 +193,7 @@ impl Shard {
         rebuilt.sealed = std::mem::take(&mut self.sealed);
         rebuilt.sealed.rename(renamed);
         rebuilt.generation = self.generation;
-        rebuilt.applied_lsn = self.applied_lsn;
+        rebuilt.applied = self.applied;
         rebuilt.newest_ts = self.newest_ts;
         rebuilt.late_len = self.late_len;
         *self = rebuilt;

@@ -75,6 +75,15 @@ impl Slab {
         }
     }
 
+    /// Gives the pages of slot sizes back that no slot is used of.
+    pub(super) fn release_unused(&mut self) {
+        for class in &mut self.classes {
+            if class.free.len() == class.used as usize {
+                *class = Class::default();
+            }
+        }
+    }
+
     pub(super) fn get(&self, slot: Slot) -> &[u8] {
         if slot == Slot::NONE {
             return &[];
@@ -137,6 +146,23 @@ mod tests {
         slots.iter().for_each(|slot| slab.free(*slot));
         (0..20_000_usize).for_each(|i| assert!(slab.allocate(1 + i % 100).is_some()));
         assert_eq!(slab.bytes(), bytes);
+    }
+
+    #[test]
+    fn memory_comes_back_once_no_slot_is_used() {
+        let mut slab = Slab::default();
+        let slots: Vec<_> = (0..10_000).map(|_| slab.allocate(32).unwrap()).collect();
+        let (last, others) = slots.split_last().unwrap();
+        let other_size = slab.allocate(100).unwrap();
+        others.iter().for_each(|slot| slab.free(*slot));
+        let bytes = slab.bytes();
+        slab.release_unused();
+        assert_eq!(slab.bytes(), bytes, "one slot of each size is used");
+        slab.free(*last);
+        slab.release_unused();
+        assert_eq!(slab.bytes(), PAGE_BYTES);
+        slab.get_mut(other_size).fill(7);
+        assert!(slab.allocate(32).is_some());
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
-use super::{Head, HeadConfig, sealed::Generation, shard::Shard};
+use super::{Head, read::select_ids, sealed::Generation, series::Kind, shard::Shard};
 use crate::{
-    model::Labels,
+    model::{Labels, Matcher},
     signals::metrics::{ChunkTarget, SeriesChunks, decode_samples, merge_samples},
 };
 
@@ -17,6 +19,9 @@ use crate::{
 const CHUNK_SAMPLES: u32 = 120;
 /// Series handled before writers get their turn.
 const SERIES_PER_LOCK: u16 = 1_024;
+
+/// How long the head waits to be alone; new batches wait as long.
+const GATE_WAIT: Duration = Duration::from_millis(500);
 
 /// Where a series lies: shard and id.
 type Place = (usize, u32);
@@ -40,19 +45,23 @@ pub(crate) struct WindowSeries {
 }
 
 impl Head {
-    /// Sets aside everything that is sealed or late, after sealing every open chunk if `seal` says so. What is
-    /// set aside stays readable until [`Head::forget_taken`].
-    pub(crate) fn take(&self, seal: bool) {
+    /// Sets aside everything that is sealed or late, after sealing every open chunk whose newest sample is older
+    /// than `seal_before`. What is set aside stays readable until [`Head::forget_taken`].
+    pub(crate) fn take(&self, seal_before: i64) {
         let _ids_stay = self.gate.read_recursive();
         for shard in &self.shards {
-            if seal {
-                let len = shard.read().series_len();
-                for from in (0..len).step_by(usize::from(SERIES_PER_LOCK)) {
-                    let mut shard = shard.write();
-                    (from..len.min(from + u32::from(SERIES_PER_LOCK))).for_each(|id| shard.seal(id));
+            let len = if seal_before == i64::MIN { 0 } else { shard.read().series_len() };
+            for from in (0..len).step_by(usize::from(SERIES_PER_LOCK)) {
+                let mut shard = shard.write();
+                for id in from..len.min(from + u32::from(SERIES_PER_LOCK)) {
+                    if shard.series[id].newest_ts < seal_before {
+                        shard.seal(id);
+                    }
                 }
             }
-            shard.write().take_generation();
+            let mut shard = shard.write();
+            shard.slab.release_unused();
+            shard.take_generation();
         }
     }
 
@@ -78,6 +87,11 @@ impl Head {
     fn window_of(&self, ts: i64) -> i64 {
         // The lowest window of all starts before the lowest time.
         ts.div_euclid(self.window_ms).saturating_mul(self.window_ms)
+    }
+
+    /// Where the window ends that begins at `start`. The lowest and the highest window are cut short.
+    const fn window_end(&self, start: i64) -> i64 {
+        (start.div_euclid(self.window_ms) + 1).saturating_mul(self.window_ms)
     }
 
     fn by_metric(&self, start: i64, places: BTreeSet<Place>) -> WindowRows {
@@ -118,13 +132,13 @@ impl Head {
         let _ids_stay = self.gate.read_recursive();
         let taken: Vec<Vec<Arc<Generation>>> =
             self.shards.iter().map(|shard| shard.read().pending.clone()).collect();
-        let end = window.start.saturating_add(self.window_ms);
+        let end = self.window_end(window.start);
         for places in window.metrics.values() {
             let mut series = Vec::with_capacity(places.len());
             self.for_each(places, |shard, place| series.push((shard.labels_of(place.1), place)));
             series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             for (labels, (shard, id)) in series {
-                let chunks = window_chunks(&taken[shard], id, window.start, end)?;
+                let chunks = window_chunks(&taken[shard], id, window.start..end, self.window_ms)?;
                 visit(WindowSeries { labels, chunks })?;
             }
         }
@@ -138,12 +152,34 @@ impl Head {
         }
     }
 
+    /// Forgets the newest samples of the series that satisfy all matchers, where they lie between `start` and
+    /// `end`, both inclusive, and not in memory: they are deleted, and whoever writes one again repeats nothing.
+    pub(crate) fn forget_newest(&self, matchers: &[Matcher], start: i64, end: i64) {
+        let _ids_stay = self.gate.read_recursive();
+        for shard in &self.shards {
+            let ids: Vec<u32> = select_ids(shard, matchers).iter().collect();
+            for ids in ids.chunks(usize::from(SERIES_PER_LOCK)) {
+                let mut shard = shard.write();
+                for id in ids {
+                    if !shard.is_in_memory(*id) && (start..=end).contains(&shard.series[*id].newest_ts) {
+                        shard.series[*id].newest_kind = Kind::Nothing;
+                    }
+                }
+            }
+        }
+    }
+
     /// Drops series without samples in memory whose newest sample is older than `before`, if they are many
-    /// enough to be worth it. Everybody waits meanwhile.
+    /// enough to be worth it. Everybody waits meanwhile, so it does without where others do not let it in soon.
+    ///
+    /// No flush may be under way. Where one failed, what it set aside names series by their ids, and all stay.
     pub(crate) fn drop_idle(&self, before: i64) {
-        let _alone = self.gate.write();
+        let Some(_alone) = self.gate.try_write_for(GATE_WAIT) else { return };
         for (index, shard) in self.shards.iter().enumerate() {
             let mut shard = shard.write();
+            if !shard.pending.is_empty() {
+                continue;
+            }
             let idle = shard.count_idle(before);
             if idle > 0 && idle >= shard.series_len() / 8 {
                 shard.rebuild_without_idle(before);
@@ -151,10 +187,6 @@ impl Head {
                 self.series.fetch_sub(u64::from(idle), Ordering::Relaxed);
             }
         }
-    }
-
-    pub(crate) const fn config(&self) -> &HeadConfig {
-        &self.config
     }
 }
 
@@ -166,16 +198,16 @@ impl Head {
 fn window_chunks(
     taken: &[Arc<Generation>],
     id: u32,
-    start: i64,
-    end: i64,
+    range: Range<i64>,
+    window_ms: i64,
 ) -> Result<Vec<(ChunkMeta, Vec<u8>)>, DecodeError> {
     let mut chunks = Vec::new();
     let mut late = Vec::new();
     for generation in taken {
         let newest_first: Vec<_> = generation.chunks(id).collect();
-        let inside = newest_first.into_iter().rev().filter(|(meta, _)| (start..end).contains(&meta.min_ts));
+        let inside = newest_first.into_iter().rev().filter(|(meta, _)| range.contains(&meta.min_ts));
         chunks.extend(inside.map(|(meta, bytes)| (meta, bytes.to_vec())));
-        late.extend(generation.late.get(&id).and_then(|late| late.in_range(start, end - 1)));
+        late.extend(generation.late.get(&id).and_then(|late| late.in_range(range.start, range.end - 1)));
     }
     if late.is_empty() {
         return Ok(chunks);
@@ -186,7 +218,7 @@ fn window_chunks(
     }
     late.into_iter().for_each(|late| samples.extend(late.into_samples()));
     merge_samples(&mut samples);
-    let mut merged = SeriesChunks::new(ChunkTarget { samples: CHUNK_SAMPLES, window_ms: end - start });
+    let mut merged = SeriesChunks::new(ChunkTarget { samples: CHUNK_SAMPLES, window_ms });
     merged.push_samples(samples.into_iter());
     Ok(merged.finish().into_iter().map(|chunk| (chunk.meta, chunk.bytes.into_owned())).collect())
 }

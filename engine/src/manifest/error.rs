@@ -83,6 +83,12 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// Whether the edits may be found after a restart all the same: the files that they name have to stay.
+    #[must_use]
+    pub const fn may_be_applied(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -101,6 +101,14 @@ impl ManifestStore {
         Arc::clone(&self.current.read())
     }
 
+    /// Whether edits are taken at all.
+    ///
+    /// # Errors
+    /// [`ManifestError::Failed`] once an earlier edit has.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        self.writer.lock().failed.clone().map_or(Ok(()), Err)
+    }
+
     /// A new id for a block or tombstone. It is given out again after a restart if nothing that bears it was
     /// committed: a file with such an id is in no version and is removed at start.
     pub fn allocate_id(&self) -> u64 {

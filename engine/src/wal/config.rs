@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use kymo_formats::wal::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES};
+use kymo_formats::wal::{FRAME_HEADER_BYTES, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES};
 
 use super::WalError;
 
@@ -118,6 +118,9 @@ impl WalConfig {
     /// The most bytes of frames, their headers included, that one pin can have.
     #[must_use]
     pub const fn pin_bytes_max(&self) -> u64 {
-        self.segment_bytes.saturating_sub(OVERHEAD_BYTES)
+        let bytes = self.segment_bytes.saturating_sub(OVERHEAD_BYTES);
+        // All of it may become one frame.
+        let frame_bytes_max = (FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX) as u64;
+        if bytes < frame_bytes_max { bytes } else { frame_bytes_max }
     }
 }

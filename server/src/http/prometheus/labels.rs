@@ -13,7 +13,10 @@ use super::super::{
     params::{Params, TimeRange},
     work,
 };
-use crate::{app::App, promql, store::Matchers};
+use crate::{
+    app::App,
+    promql::{self, Matchers},
+};
 
 /// `/series`
 pub(crate) async fn series(

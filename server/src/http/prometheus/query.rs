@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use kymo_engine::Engine;
-use kymo_query::{QueryResult, Value};
+use kymo_query::{EngineSource, QueryResult, Value};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
 use crate::{
     app::App,
     promql::{Evaluation, Interruption, Times},
-    store::EngineSource,
 };
 
 /// Most steps of a range query, less one.
