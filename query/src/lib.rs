@@ -16,5 +16,5 @@ pub use {
     exec::{EngineOptions, EvalOptions, Interrupt, InterruptCheck, QueryEngine, QueryOptions},
     lang::{DurationError, Span, format_duration, parse_duration, promql},
     result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
-    source::{SelectRequest, Selection, SeriesReader, Source},
+    source::{EngineSource, SelectRequest, Selection, SeriesReader, Source},
 };

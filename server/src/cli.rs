@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Kymo stores metrics that Prometheus sends by remote write, and answers PromQL.
 #[derive(Debug, Parser)]
-#[command(name = "kymo", version, about, max_term_width = 100)]
+#[command(name = "kymo", version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -13,7 +13,6 @@ mod promql;
 mod query_command;
 mod serve;
 mod shutdown;
-mod store;
 mod telemetry;
 
 use std::process::ExitCode;

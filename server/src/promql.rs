@@ -11,6 +11,9 @@ use kymo_query::{
     promql::{self, Expr, ParseErrors},
 };
 
+/// Conditions that a series must all satisfy; a request may have several such sets.
+pub(crate) type Matchers = Vec<Matcher>;
+
 /// What to evaluate, and when.
 #[derive(Debug)]
 pub(crate) struct Evaluation<'a> {

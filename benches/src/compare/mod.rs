@@ -107,6 +107,8 @@ struct Figures {
     /// From the first byte sent until the store had merged what it merges.
     until_compact: Usage,
     disk_bytes: u64,
+    /// Of these, bytes of the write-ahead log.
+    log_bytes: u64,
     query_total_ms: f64,
     queries: Value,
     /// From the start after a kill to the first answer.
@@ -133,6 +135,7 @@ fn measure(store: &Store, load: &Load, args: &CompareArgs) -> Result<Figures> {
     process.settle();
     let until_compact = process.usage().since(&before);
     let disk_bytes = process::folder_bytes(&data)?;
+    let log_bytes = process::folder_bytes(&data.join("wal")).unwrap_or(0);
     let end = load.setup.start_ms + load.setup.scrapes.cast_signed() * load.setup.interval_ms;
     let timings = query::measure(
         &client,
@@ -152,6 +155,7 @@ fn measure(store: &Store, load: &Load, args: &CompareArgs) -> Result<Figures> {
         until_ack,
         until_compact,
         disk_bytes,
+        log_bytes,
         query_total_ms: timings.total_ms(),
         queries: timings.json(),
         restart_ms,
@@ -192,6 +196,7 @@ impl Figures {
             "until_ack": self.until_ack.json(),
             "until_compact": self.until_compact.json(),
             "disk_bytes": self.disk_bytes,
+            "log_bytes": self.log_bytes,
             "disk_bytes_per_sample": self.disk_bytes as f64 / (self.outcome.samples as f64).max(1.0),
             "queries": self.queries,
             "restart_ms": self.restart_ms,
@@ -223,9 +228,10 @@ fn document(figures: &[Figures]) -> String {
     row("anonymous memory per series, peak, B", &|f| per_series(f.until_compact.anon_max, f));
     row("resident memory per series, mean, B", &|f| per_series(f.until_ack.rss_mean, f));
     row("resident memory per series, peak, B", &|f| per_series(f.until_compact.rss_max, f));
-    row("disk per sample, B", &|f| {
-        format!("{:.2}", f.disk_bytes as f64 / (f.outcome.samples as f64).max(1.0))
-    });
+    let per_sample =
+        |bytes: u64, f: &Figures| format!("{:.2}", bytes as f64 / (f.outcome.samples as f64).max(1.0));
+    row("disk per sample without the log, B", &|f| per_sample(f.disk_bytes - f.log_bytes, f));
+    row("disk per sample with the log, B", &|f| per_sample(f.disk_bytes, f));
     row("25 dashboard queries, sum of medians, ms", &|f| format!("{:.1}", f.query_total_ms));
     row("queries without an answer", &|f| f.queries["empty"].to_string());
     row("restart after kill -9, ms", &|f| f.restart_ms.map_or("-".to_owned(), |ms| format!("{ms:.0}")));
@@ -241,7 +247,8 @@ fn document(figures: &[Figures]) -> String {
     });
     let machine = process::machine();
     let rest = "CPU is user and system time of the store's process. Prometheus has no way to be told to compact: \
-                its disk figure is that of its write-ahead log and of what it compacted by itself. Stores that do not sync \
+                its disk figure is that of its write-ahead log and of what it compacted by itself. Kymo's log is allocated \
+                ahead, in segments of 64 MiB, whatever is in them. Stores that do not sync \
                 before they acknowledge do less work per request.";
     format!("{machine}\n\n{}\n{rest}\n", table.markdown())
 }

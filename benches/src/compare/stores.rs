@@ -93,7 +93,10 @@ impl Store {
     /// Has the store write and merge what it would write and merge sooner or later, and waits for it.
     pub(super) fn compact(&self, client: &Client) -> Result<()> {
         match self.kind {
-            Kind::Kymo => self.expect_success(client.post("/-/compact")?),
+            Kind::Kymo => {
+                self.expect_success(client.post("/-/flush")?)?;
+                self.expect_success(client.post("/-/compact")?)
+            }
             Kind::Prometheus => Ok(()),
             Kind::VictoriaMetrics => {
                 self.expect_success(client.get("/internal/force_flush")?)?;

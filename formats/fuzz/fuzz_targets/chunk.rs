@@ -1,10 +1,9 @@
 //! Any bytes as a chunk of the encoding that the first byte names.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use kymo_formats::codec::{ChunkSamples, Encoding, decode_chunk};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn target(bytes: &[u8]) {
     let Some((&number, chunk)) = bytes.split_first() else { return };
     let Some(encoding) = Encoding::from_u8(1 + number % 6) else { return };
     let mut out = ChunkSamples::default();
@@ -13,4 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert_eq!(out.ts.len(), out.values.len());
     assert!(out.start_ts.is_empty() || out.start_ts.len() == out.ts.len());
-});
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target(bytes));

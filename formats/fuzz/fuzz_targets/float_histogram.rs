@@ -1,11 +1,10 @@
 //! Any bytes as a chunk of histograms: what decodes can be appended to, and what was in it stays.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use kymo_formats::codec::histogram::{Appended, Appender, decode};
 use kymo_formats::histogram::FloatHistogram;
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|chunk: &[u8]| {
+pub fn target(chunk: &[u8]) {
     let mut samples = Vec::<(i64, FloatHistogram)>::new();
     if decode(chunk, &mut samples).is_err() {
         assert!(samples.is_empty());
@@ -24,4 +23,7 @@ fuzz_target!(|chunk: &[u8]| {
     decode(open.bytes(), &mut again).expect("our own chunk decodes");
     assert_eq!(again.last().map(|(ts, _)| *ts), Some(ts.wrapping_add(1)));
     assert_eq!(again.last().map(|(_, h)| h.sum.to_bits()), Some(last.sum.to_bits()));
-});
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target(bytes));

@@ -1,10 +1,9 @@
 //! Remote read: a request that decodes, encodes to the same request; answers decode or are refused.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use kymo_formats::wire::remote_read::{ChunkedFrames, ReadRequest, ReadResponse};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn target(bytes: &[u8]) {
     if let Ok(request) = ReadRequest::parse(bytes) {
         let mut again = Vec::new();
         request.encode(&mut again);
@@ -12,4 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
     drop(ReadResponse::parse(bytes));
     assert!(ChunkedFrames::new(bytes).count() <= bytes.len());
-});
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target(bytes));

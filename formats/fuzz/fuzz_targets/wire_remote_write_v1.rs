@@ -1,10 +1,9 @@
 //! Remote write 1.0: what parse accepts, the iterators can read to the end.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use kymo_formats::wire::remote_write::v1::WriteRequest;
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn target(bytes: &[u8]) {
     let Ok(request) = WriteRequest::parse(bytes) else { return };
     request.metadata().for_each(drop);
     for series in request.series() {
@@ -15,4 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         series.histograms().for_each(drop);
         series.exemplars().for_each(|exemplar| exemplar.labels().for_each(drop));
     }
-});
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target(bytes));

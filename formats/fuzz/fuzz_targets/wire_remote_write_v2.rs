@@ -1,10 +1,9 @@
 //! Remote write 2.0: what parse accepts, the iterators can read to the end.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use kymo_formats::wire::remote_write::v2::Request;
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn target(bytes: &[u8]) {
     let Ok(request) = Request::parse(bytes) else { return };
     for series in request.series() {
         if let Ok(labels) = series.labels() {
@@ -15,4 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         series.histograms().for_each(drop);
         series.exemplars().for_each(|exemplar| drop(exemplar.labels()));
     }
-});
+}
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| target(bytes));

@@ -8,11 +8,13 @@
 //! * `variants` - the same query with `@`, which must answer the same at any time
 //! * `check` - compares annotations and errors with what is expected
 //! * `compare` - compares results with what is expected
+//! * `engine` - the real engine as storage
 //! * `memory` - storage in memory that behaves as the scripts assume
 
 mod check;
 mod classic;
 mod compare;
+mod engine;
 mod eval;
 mod load;
 mod memory;
@@ -24,6 +26,7 @@ mod tests;
 mod variants;
 
 pub use {
+    engine::{EngineStorage, Placement},
     memory::MemoryStorage,
     run::{Failure, Report, acceptance_options, run_script},
 };

@@ -12,13 +12,12 @@ use kymo_formats::{
     histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint},
     wire::{MetricType, prom_text::TextWriter},
 };
-use kymo_query::{SelectRequest, Source};
+use kymo_query::{EngineSource, SelectRequest, Source};
 
 use super::{error::PlainError, middleware::Ready, params::Params};
 use crate::{
     app::App,
-    promql,
-    store::{EngineSource, Matchers},
+    promql::{self, Matchers},
 };
 
 /// `/federate`

@@ -41,6 +41,11 @@ impl Gate {
         }
     }
 
+    /// How much of the supply is taken.
+    pub(crate) fn taken(&self) -> usize {
+        (self.supply_max as usize).saturating_sub(self.supply.available_permits())
+    }
+
     /// Waits for `share` of the supply (all of it, if it is less) for at most `patience`.
     pub(crate) async fn enter(&self, share: u32, patience: Duration) -> Result<Admission, Refused> {
         let share = share.min(self.supply_max);
@@ -71,6 +76,7 @@ mod tests {
         tokio::pin!(waiting);
         assert!(tokio::time::timeout(Duration::from_millis(1), &mut waiting).await.is_err());
         assert_eq!(gate.enter(1, LONG).await.unwrap_err(), Refused::QueueFull);
+        assert_eq!(gate.taken(), 2);
         drop(inside);
         assert!(waiting.await.is_ok());
     }

@@ -9,8 +9,9 @@ use axum::{
 };
 
 use super::{
-    error::PlainError,
+    error::{ApiError, PlainError},
     middleware::{NotReady, Ready},
+    work,
 };
 use crate::{app::App, telemetry};
 
@@ -29,9 +30,12 @@ pub(crate) async fn ready(ready: Result<Ready, NotReady>) -> Response {
 
 /// `/metrics`: our own metrics in the text format.
 pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let families = telemetry::collect(&app.telemetry, app.engine().as_deref(), app.start_ms);
+    let page = work::blocking(move || {
+        let engine = app.engine();
+        Ok::<_, ApiError>(telemetry::exposition(&telemetry::collect(&app, engine.as_deref())))
+    });
     let content_type = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (content_type, telemetry::exposition(&families))
+    page.await.map(|page| (content_type, page))
 }
 
 /// Every path that is not ours.

@@ -93,3 +93,25 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::ConfigSources,
+        config::{Config, LISTEN_DEFAULT},
+    };
+
+    #[test]
+    fn before_and_after_it_serves_it_says_so() {
+        let app = App::new(Config::default(), ConfigSources::default(), LISTEN_DEFAULT);
+        let stopping = |app: &App| {
+            let response = ready(app).unwrap_err().into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            response.headers()["x-prometheus-stopping"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(stopping(&app), "false");
+        app.stop();
+        assert_eq!(stopping(&app), "true");
+    }
+}

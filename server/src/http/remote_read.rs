@@ -21,12 +21,12 @@ use kymo_formats::wire::{
     },
     remote_write::{HistogramSample, Sample},
 };
-use kymo_query::{SelectRequest, Source};
+use kymo_query::{EngineSource, SelectRequest, Source};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{chunks, error::PlainError, middleware::Ready};
-use crate::{app::App, ingest, store::EngineSource};
+use crate::{app::App, ingest};
 
 /// Frames that may wait for a slow reader.
 const FRAMES_WAITING_MAX: usize = 4;

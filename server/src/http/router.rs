@@ -7,7 +7,7 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{get, post, put},
 };
-use tower_http::compression::CompressionLayer;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use super::{admin, federate, health, middleware, prometheus, remote_read, remote_write, ui};
 use crate::app::App;
@@ -29,7 +29,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .merge(status_api())
         .merge(discovery_api())
         .merge(admin_api())
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .route("/write", post(remote_write::write))
         .route("/read", post(remote_read::read))
         .fallback(health::not_found)
@@ -93,7 +93,7 @@ fn pages() -> Router<Arc<App>> {
         .route("/ui/style.css", get(ui::style))
         .route("/federate", get(federate::federate))
         .route("/metrics", get(health::metrics))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .route("/-/healthy", get(health::healthy))
         .route("/-/ready", get(health::ready))
         .route("/-/flush", post(admin::flush).merge(put(admin::flush)))

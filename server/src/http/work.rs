@@ -10,8 +10,9 @@ use std::{
 
 use super::{
     error::{ApiError, ErrorType},
-    gate::{Gate, Refused},
+    gate::Refused,
 };
+use crate::app::App;
 
 /// Runs `work` on a thread that may block, without a bound of its own.
 pub(crate) async fn blocking<T, E>(
@@ -29,13 +30,21 @@ where
     }
 }
 
-/// Runs a query once `gate` lets it in. It sees that it should end in the flag that it is given.
+/// Runs something that reads, beside at most so many others, queries among them.
+pub(crate) async fn reading<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    query(app, app.config().query.timeout(), |_| work()).await
+}
+
+/// Runs a query, beside at most so many others. It sees that it should end in the flag that it is given.
 pub(crate) async fn query<T: Send + 'static>(
-    gate: &Gate,
+    app: &App,
     timeout: Duration,
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let admission = gate.enter(1, timeout).await.map_err(|refused| match refused {
+    let admission = app.queries.enter(1, timeout).await.map_err(|refused| match refused {
         Refused::QueueFull => ApiError::new(ErrorType::Timeout, "too many queries are waiting"),
         Refused::TimedOut => ApiError::new(ErrorType::Timeout, "query timed out in query queue"),
     })?;

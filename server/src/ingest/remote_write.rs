@@ -11,7 +11,7 @@ use kymo_formats::{
 
 use super::{
     Report,
-    rows::{Rows, SeriesKey, Stored},
+    rows::{LateExemplars, Rows, SeriesKey, Stored},
     validate,
 };
 
@@ -41,17 +41,33 @@ pub(crate) fn store(
     version: Version,
     message: &[u8],
 ) -> Result<(Stored, Report), IngestError> {
-    let mut rows = Rows::new(engine);
-    match version {
-        Version::V1 => store_v1(&v1::WriteRequest::parse(message)?, &mut rows)?,
-        Version::V2 => store_v2(&v2::Request::parse(message)?, &mut rows)?,
-    }
+    let rows = match version {
+        Version::V1 => {
+            let request = v1::WriteRequest::parse(message)?;
+            let mut rows = Rows::new(engine, LateExemplars::Forgive);
+            store_v1(&request, &mut rows)?;
+            rows
+        }
+        Version::V2 => {
+            let request = v2::Request::parse(message)?;
+            let mut rows = Rows::new(engine, LateExemplars::Report);
+            store_v2(&request, &mut rows)?;
+            rows
+        }
+    };
     Ok(rows.finish()?)
 }
 
 fn store_v1(request: &v1::WriteRequest<'_>, rows: &mut Rows<'_>) -> Result<(), CommitError> {
     let mut scattered = Vec::new();
     for series in request.series() {
+        // A series without anything must not become one of the store.
+        if series.samples().next().is_none()
+            && series.histograms().next().is_none()
+            && series.exemplars().next().is_none()
+        {
+            continue;
+        }
         let mut runs = series.raw_labels();
         let mut raw = runs.next().unwrap_or_default();
         if let Some(second) = runs.next() {

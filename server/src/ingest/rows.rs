@@ -1,6 +1,6 @@
 //! Resolves series, collects rows, commits them.
 
-use kymo_engine::{Batch, CommitError, Engine, Exemplar, Metadata, RawHasher, SeriesRef};
+use kymo_engine::{Batch, CommitError, Engine, Exemplar, Metadata, RawHasher, Refusal, SeriesRef};
 use kymo_formats::wire::remote_write::{HistogramSample, Sample};
 
 use super::{Report, validate};
@@ -36,12 +36,33 @@ pub(super) struct Rows<'e> {
     hasher: RawHasher,
     batch: Option<Batch<'e>>,
     stored: Stored,
-    pub(super) report: Report,
+    report: Report,
+    late_exemplars: LateExemplars,
+}
+
+/// Whether the sender is told about exemplars that are older than the newest of their series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LateExemplars {
+    /// No, for such a sender takes it for a refusal of samples.
+    Forgive,
+    Report,
+}
+
+impl LateExemplars {
+    /// Whether the sender hears of this. As upstream, an exemplar whose labels are too long is dropped in silence.
+    const fn tells(self, reason: &Refusal) -> bool {
+        match reason {
+            Refusal::ExemplarLabelLength => false,
+            Refusal::OutOfOrderExemplar => matches!(self, Self::Report),
+            _ => true,
+        }
+    }
 }
 
 impl<'e> Rows<'e> {
-    pub(super) fn new(engine: &'e Engine) -> Self {
+    pub(super) fn new(engine: &'e Engine, late_exemplars: LateExemplars) -> Self {
         Self {
+            late_exemplars,
             engine,
             hasher: engine.raw_hasher(),
             batch: None,
@@ -132,7 +153,8 @@ impl<'e> Rows<'e> {
         self.stored.histograms += outcome.histograms;
         self.stored.exemplars += outcome.exemplars;
         self.stored.refused += outcome.refused_count;
-        for row in &outcome.refused {
+        let late_exemplars = self.late_exemplars;
+        for row in outcome.refused.iter().filter(|row| late_exemplars.tells(&row.reason)) {
             self.report.add(format_args!("{} for series {}", row.reason, row.labels));
         }
         self.report.omit(outcome.refused_count - outcome.refused.len() as u64);

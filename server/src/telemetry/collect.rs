@@ -12,6 +12,7 @@ use super::{
     names::{self, Info},
     process,
 };
+use crate::app::App;
 
 /// The values of one metric.
 #[derive(Debug)]
@@ -30,22 +31,24 @@ pub(crate) struct Point {
 }
 
 /// All metrics now. Without an engine (it is still being opened) those of the engine are missing.
-pub(crate) fn collect(telemetry: &Telemetry, engine: Option<&Engine>, start_ms: i64) -> Vec<Family> {
+pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
     let mut families = Vec::new();
     push(&mut families, &names::BUILD_INFO, vec![point([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
-    gauge(&mut families, &names::PROCESS_START, start_ms as f64 / 1000.0);
+    gauge(&mut families, &names::PROCESS_START, app.start_ms as f64 / 1000.0);
     if let Some(usage) = process::usage() {
         gauge(&mut families, &names::PROCESS_RESIDENT, usage.resident_bytes as f64);
         gauge(&mut families, &names::PROCESS_CPU, usage.cpu_seconds);
     }
-    requests(&mut families, telemetry);
+    requests(&mut families, &app.telemetry);
+    gauge(&mut families, &names::WRITE_MEMORY, app.writes.taken() as f64 * 1024.0);
+    gauge(&mut families, &names::QUERIES_RUNNING, app.queries.taken() as f64);
     if let Some(engine) = engine {
         let stats = engine.stats();
         head(&mut families, &stats);
         wal(&mut families, &stats);
         blocks(&mut families, &stats);
     }
-    gauge(&mut families, &names::SELF_STORE_FAILURES, load(&telemetry.self_store_failures));
+    gauge(&mut families, &names::SELF_STORE_FAILURES, load(&app.telemetry.self_store_failures));
     families
 }
 

@@ -50,6 +50,10 @@ metrics! {
     WRITE_REFUSED = "kymo_write_refused_rows_total", Counter,
         "Refusals by storage of rows, or of whole series, in otherwise accepted requests.";
     WRITE_BYTES = "kymo_write_received_bytes_total", Counter, "Bytes of write requests as received, compressed.";
+    WRITE_MEMORY = "kymo_write_memory_bytes", Gauge,
+        "Memory set aside for the bodies of write requests under way; remote_write.memory_bytes_max bounds it.";
+    QUERIES_RUNNING = "kymo_queries_running", Gauge,
+        "Calls that read, PromQL queries among them; query.concurrency_max bounds them.";
     QUERIES = "kymo_queries_total", Counter, "PromQL queries that were evaluated, by outcome: success, error.";
     QUERY_DURATION = "kymo_query_duration_seconds", Histogram, "Time of PromQL queries, waiting included.";
     SERIES = "kymo_engine_head_series", Gauge, "Series in memory.";

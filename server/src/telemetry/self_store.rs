@@ -32,7 +32,7 @@ pub(crate) async fn run(app: Arc<App>) {
 }
 
 fn store_once(app: &App, engine: &Engine) {
-    let families = collect(&app.telemetry, Some(engine), app.start_ms);
+    let families = collect(app, Some(engine));
     if let Err(error) = store(engine, &families, app.now_ms(), &app.instance) {
         app.telemetry.self_store_failed();
         warn!(error = %error, "own metrics not stored");

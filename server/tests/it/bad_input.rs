@@ -177,6 +177,35 @@ fn an_expensive_query_ends_at_its_timeout() {
 }
 
 #[test]
+fn a_query_ends_when_its_client_leaves() {
+    let (server, ts) = prepared();
+    let running = |count: &str| {
+        let deadline = now() + 60_000;
+        let line = format!("kymo_queries_running {count}\n");
+        while !server.get("/metrics", &[]).text().contains(&line) {
+            assert!(now() < deadline, "never {line}");
+        }
+    };
+    // Some hundred thousand windows of 86,400 values each: minutes of work.
+    let form = format!(
+        "query=quantile_over_time(0.5,vector(time())[1d:1s])&start={}&end={}&step=1",
+        seconds(ts - 10_000_000),
+        seconds(ts)
+    )
+    .replace('+', "%2B");
+    let request = format!(
+        "POST /api/v1/query_range HTTP/1.1\r\nHost: kymo\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let client = server.send(request.as_bytes());
+    running("1");
+    drop(client);
+    running("0");
+    is_unharmed(&server, ts);
+}
+
+#[test]
 fn unknown_paths_and_methods_are_refused() {
     let (server, ts) = prepared();
     assert_eq!(server.get("/api/v1/nothing", &[]).status, 404);

@@ -5,6 +5,7 @@
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
+//! * `tidy` - rules for the repository itself
 
 #![expect(
     clippy::unwrap_used,
@@ -19,3 +20,4 @@ mod harness;
 mod operation;
 mod remote_read;
 mod remote_write;
+mod tidy;

@@ -181,3 +181,57 @@ fn native_histograms_are_stored_and_shown() {
     );
     assert_eq!(server.query("histogram_count(f)", ts)[0]["value"][1], "1.5");
 }
+
+#[test]
+fn late_exemplars_are_reported_to_those_who_understand() {
+    let server = Server::new();
+    let ts = now();
+    let mut old = Vec::new();
+    for exemplar_ts in [ts, ts - 1000] {
+        v1::WriteRequestEncoder::new(&mut old).series(|series| {
+            series.label(b"__name__", b"m").label(b"job", b"a");
+            series.sample(&sample(ts, 1.0));
+            series.exemplar([(&b"trace_id"[..], &b"x"[..])], 1.0, exemplar_ts);
+        });
+    }
+    let answer = server.write(V1, &old);
+    assert_eq!((answer.status, answer.written()), (204, ["2", "0", "1"]), "{}", answer.text());
+    let late = message_v2(&SYMBOLS, |request| {
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).sample(&sample(ts, 1.0)).exemplar(&[5, 4], 1.0, ts - 2000);
+        });
+    });
+    let answer = server.write(V2, &late);
+    assert_eq!((answer.status, answer.written()), (400, ["1", "0", "0"]));
+    assert_eq!(answer.text(), "out of order exemplar for series {__name__=\"m\", job=\"a\"}\n");
+}
+
+#[test]
+fn a_request_too_large_for_one_commit_is_stored_whole() {
+    const COUNT: i64 = 600_000;
+    let server = Server::new();
+    let ts = now();
+    let samples: Vec<_> = (1..=COUNT).map(|i| (ts - COUNT + i, 1.0)).collect();
+    let answer = server.write(V1, &message_v1(&[(&[("__name__", "m")], &samples)]));
+    assert_eq!((answer.status, answer.written()), (204, ["600000", "0", "0"]), "{}", answer.text());
+    assert_eq!(server.query("count_over_time(m[1h])", ts)[0]["value"][1], "600000");
+}
+
+#[test]
+fn a_body_may_come_in_pieces() {
+    let server = Server::new();
+    let ts = now();
+    let message = message_v1(&[(&[("__name__", "m")], &[(ts, 1.0)])]);
+    let mut request = b"POST /api/v1/write HTTP/1.1\r\nHost: kymo\r\nTransfer-Encoding: chunked\r\n\
+                        Connection: close\r\n\r\n"
+        .to_vec();
+    for piece in message.chunks(5) {
+        request.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+        request.extend_from_slice(piece);
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"0\r\n\r\n");
+    let answer = String::from_utf8(server.raw(&request)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert_eq!(server.query("m", ts)[0]["value"][1], "1");
+}

@@ -46,10 +46,10 @@ impl Regex {
     /// # Errors
     /// When `pattern` is not a regular expression of the dialect, or compiles to more than 8 MiB.
     pub fn new(pattern: &[u8]) -> Result<Self, RegexError> {
-        let text = str::from_utf8(pattern).map_err(|_| {
-            RegexError::new(RegexErrorKind::Utf8, String::from_utf8_lossy(pattern).into_owned())
-        })?;
-        let parsed = syntax::parse(text)?;
+        let parsed = match str::from_utf8(pattern) {
+            Ok(text) => syntax::parse(text)?,
+            Err(_) => syntax::parse_bytes(pattern)?,
+        };
         let config = meta::Config::new()
             .nfa_size_limit(Some(NFA_BYTES_MAX))
             .hybrid_cache_capacity(CACHE_BYTES_MAX)
@@ -58,7 +58,7 @@ impl Regex {
         let engine = meta::Builder::new()
             .configure(config)
             .build_from_hir(&syntax::anchored(&parsed.hir))
-            .map_err(|_| RegexError::new(RegexErrorKind::Large, text))?;
+            .map_err(|_| RegexError::new(RegexErrorKind::Large, String::from_utf8_lossy(pattern)))?;
         Ok(Self { engine, shape: Shape::of(&parsed.hir), names: parsed.names })
     }
 

@@ -141,7 +141,12 @@ fn values(hir: &Hir) -> Option<Vec<Vec<u8>>> {
             Some(all)
         }
         HirKind::Repetition(repetition) => repeated_values(repetition),
-        HirKind::Class(Class::Bytes(_)) | HirKind::Look(_) => None,
+        // At most all bytes; made of alternatives that are not UTF-8.
+        HirKind::Class(Class::Bytes(class)) => {
+            let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+            Some(bytes.map(|byte| vec![byte]).collect())
+        }
+        HirKind::Look(_) => None,
     }
 }
 

@@ -40,6 +40,16 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, RegexError> {
     Ok(Parsed { hir: whole.finish().hir, names: parser.names })
 }
 
+/// Parses a pattern that is not UTF-8. Upstream compares alternatives of plain bytes before it parses, and so
+/// accepts them; nothing else.
+pub(super) fn parse_bytes(pattern: &[u8]) -> Result<Parsed, RegexError> {
+    if pattern.iter().any(|byte| b"\\.+*?()[]{}^$".contains(byte)) {
+        return Err(RegexError::new(RegexErrorKind::Utf8, String::from_utf8_lossy(pattern)));
+    }
+    let literals = pattern.split(|&byte| byte == b'|').map(Hir::literal);
+    Ok(Parsed { hir: Hir::alternation(literals.collect()), names: vec![None] })
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Flags {
     fold_case: bool,

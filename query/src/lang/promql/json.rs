@@ -203,9 +203,9 @@ impl Writer {
             DurationKind::Number(number) => return self.duration_literal(number),
             DurationKind::Step => (None, "step", None),
             DurationKind::Range => (None, "range", None),
-            DurationKind::Unary(UnaryOp::Plus, inner) => (None, "+", Some(inner)),
-            DurationKind::Unary(UnaryOp::Minus, inner) => (None, "-", Some(inner)),
-            DurationKind::Binary(op, lhs, rhs) => (Some(lhs), op.as_str(), Some(rhs)),
+            DurationKind::Unary(UnaryOp::Plus, inner) => (None, "+", Some(&**inner)),
+            DurationKind::Unary(UnaryOp::Minus, inner) => (None, "-", Some(&**inner)),
+            DurationKind::Binary(op, lhs, rhs) => (Some(&**lhs), op.as_str(), Some(&**rhs)),
         };
         self.open("lhs");
         self.optional_duration(lhs);
@@ -220,7 +220,7 @@ impl Writer {
         self.raw("}");
     }
 
-    fn optional_duration(&mut self, node: Option<&Box<DurationExpr>>) {
+    fn optional_duration(&mut self, node: Option<&DurationExpr>) {
         match node {
             Some(node) => self.duration_expr(node),
             None => self.raw("null"),

@@ -37,7 +37,8 @@ pub fn format_float(value: f64) -> String {
     value.to_string()
 }
 
-/// As Go's `%v` prints a float: with an exponent when it is below -4 or at least 21.
+/// Shortest notation that reads back as `value`, as Go's `%v` prints it: with an exponent when that is below -4
+/// or at least 6.
 #[must_use]
 pub(super) fn format_float_general(value: f64) -> String {
     if value.is_infinite() || value.is_nan() || value == 0.0 {
@@ -46,7 +47,7 @@ pub(super) fn format_float_general(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         return format_float(value);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -125,7 +126,8 @@ mod tests {
         assert_eq!(format_float(1e30), "1000000000000000000000000000000");
         assert_eq!(format_float(-0.0), "-0");
         assert_eq!(format_float_general(1e21), "1e+21");
-        assert_eq!(format_float_general(1e20), "100000000000000000000");
+        assert_eq!(format_float_general(42_100_000.0), "4.21e+07");
+        assert_eq!(format_float_general(123_456.5), "123456.5");
         assert_eq!(format_float_general(1.5e-7), "1.5e-07");
         assert_eq!(format_float_general(0.0001), "0.0001");
     }

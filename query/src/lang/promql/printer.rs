@@ -1,4 +1,7 @@
-//! Expressions as text, in upstream's normal form. What is printed parses to the same tree.
+//! Expressions as text, in upstream's normal form.
+//!
+//! What is printed parses to the same tree, but where upstream's form is ambiguous: `Inf ^ 1` is printed
+//! `+Inf ^ 1`, which is the sign of a power, and durations lose what is finer than milliseconds.
 
 use std::fmt::{self, Write as _};
 

@@ -1,15 +1,22 @@
 //! Exemplars of the series that an expression selects.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use kymo_engine::{Exemplar, Labels};
 
 use super::super::{
     answer::Answer, error::ApiError, json, middleware::Ready, number::push_seconds, number::push_value,
     params::Params, work,
 };
-use crate::promql;
+use crate::{app::App, promql};
 
 /// `/query_exemplars`
-pub(crate) async fn query(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
+pub(crate) async fn query(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
     let range = params.range()?;
     if range.end < range.start {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
@@ -19,9 +26,9 @@ pub(crate) async fn query(Ready(engine): Ready, params: Params) -> Result<Answer
     if selectors.is_empty() {
         return Ok(Answer::none());
     }
-    work::blocking(move || {
+    work::reading(&app, move || {
         let found = engine.exemplars(&selectors, range.start, range.end);
-        Ok::<_, ApiError>(Answer::new(|out| push_series(out, &found)))
+        Ok(Answer::new(|out| push_series(out, &found)))
     })
     .await
 }

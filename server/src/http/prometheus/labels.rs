@@ -1,8 +1,8 @@
 //! Series, label names and label values.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use kymo_engine::{Error, Labels};
 
 use super::super::{
@@ -13,31 +13,43 @@ use super::super::{
     params::{Params, TimeRange},
     work,
 };
-use crate::{promql, store::Matchers};
+use crate::{
+    app::App,
+    promql::{self, Matchers},
+};
 
 /// `/series`
-pub(crate) async fn series(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
+pub(crate) async fn series(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
     if params.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let limit = params.limit()?;
     let range = params.range()?;
     let sets = matcher_sets(&params).map_err(|error| ApiError::parameter("match[]", error))?;
-    work::blocking(move || {
+    work::reading(&app, move || {
         let mut series = union(sets.iter().map(|set| engine.series(set, range.start, range.end)))?;
         let warning = truncate(&mut series, limit);
-        Ok::<_, ApiError>(Answer::new(|out| push_series(out, &series)).warn(warning))
+        Ok(Answer::new(|out| push_series(out, &series)).warn(warning))
     })
     .await
 }
 
 /// `/labels`
-pub(crate) async fn names(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
-    list(&params, move |matchers, range| engine.label_names(matchers, range.start, range.end)).await
+pub(crate) async fn names(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
+    list(&app, &params, move |matchers, range| engine.label_names(matchers, range.start, range.end)).await
 }
 
 /// `/label/{name}/values`
 pub(crate) async fn values(
+    State(app): State<Arc<App>>,
     Ready(engine): Ready,
     Path(name): Path<String>,
     params: Params,
@@ -46,7 +58,7 @@ pub(crate) async fn values(
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    list(&params, move |matchers, range| {
+    list(&app, &params, move |matchers, range| {
         engine.label_values(name.as_bytes(), matchers, range.start, range.end)
     })
     .await
@@ -54,6 +66,7 @@ pub(crate) async fn values(
 
 /// The sorted union of what `look_up` finds for each set of matchers.
 async fn list(
+    app: &App,
     params: &Params,
     look_up: impl Fn(&Matchers, TimeRange) -> Result<Vec<Vec<u8>>, Error> + Send + 'static,
 ) -> Result<Answer, ApiError> {
@@ -63,10 +76,10 @@ async fn list(
     if sets.is_empty() {
         sets.push(Matchers::new());
     }
-    work::blocking(move || {
+    work::reading(app, move || {
         let mut items = union(sets.iter().map(|set| look_up(set, range)))?;
         let warning = truncate(&mut items, limit);
-        Ok::<_, ApiError>(Answer::new(|out| json::push_string_array(out, &items)).warn(warning))
+        Ok(Answer::new(|out| json::push_string_array(out, &items)).warn(warning))
     })
     .await
 }

@@ -1,7 +1,8 @@
 //! What is known about metric families.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use axum::extract::State;
 use serde_json::json;
 
 use super::super::{
@@ -11,13 +12,18 @@ use super::super::{
     params::{Params, atoi},
     work,
 };
+use crate::app::App;
 
 /// `/metadata`
-pub(crate) async fn metadata(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
+pub(crate) async fn metadata(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
     let limit = number(&params, "limit")?;
     number(&params, "limit_per_metric")?;
     let metric = params.get("metric").to_owned();
-    work::blocking(move || {
+    work::reading(&app, move || {
         let families: BTreeMap<_, _> = engine
             .metadata()
             .into_iter()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use kymo_engine::Engine;
-use kymo_query::{QueryResult, Value};
+use kymo_query::{EngineSource, QueryResult, Value};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
 use crate::{
     app::App,
     promql::{Evaluation, Interruption, Times},
-    store::EngineSource,
 };
 
 /// Most steps of a range query, less one.
@@ -122,7 +121,7 @@ async fn evaluate(
     let begin = app.monotonic_nanos();
     let deadline = begin.saturating_add(u64::try_from(common.timeout.as_nanos()).unwrap_or(u64::MAX));
     let shared = Arc::clone(app);
-    let answered = work::query(&app.queries, common.timeout, move |canceled| {
+    let answered = work::query(app, common.timeout, move |canceled| {
         let queued = seconds_since(&shared, begin);
         let interruption = Interruption::new(canceled, deadline, shared.clock());
         let evaluation = Evaluation {

@@ -75,7 +75,11 @@ pub(crate) async fn build_info(_: Ready) -> Result<Answer, ApiError> {
 }
 
 /// `/status/tsdb`
-pub(crate) async fn tsdb(Ready(engine): Ready, params: Params) -> Result<Answer, ApiError> {
+pub(crate) async fn tsdb(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
     const LIMIT_MAX: usize = 10_000;
     let limit = match params.get("limit") {
         "" => 10,
@@ -88,7 +92,7 @@ pub(crate) async fn tsdb(Ready(engine): Ready, params: Params) -> Result<Answer,
     if limit > LIMIT_MAX {
         return Err(ApiError::bad_data(format!("limit must not exceed {LIMIT_MAX}")));
     }
-    work::blocking(move || {
+    work::reading(&app, move || {
         let stats = engine.stats();
         let newest_ts = stats.head.newest_ts;
         let series = engine.series(&[], newest_ts.saturating_sub(HEAD_SPAN_MS), i64::MAX)?;

@@ -248,11 +248,12 @@ impl Parser<'_> {
     /// `value` if it fits into 64 bits of nanoseconds, else an error and zero.
     fn in_duration_range(&mut self, value: f64, span: Span) -> f64 {
         const LIMIT: f64 = i64::MAX as f64 / 1e9;
-        if value > LIMIT || value < -LIMIT {
-            self.error(span, "duration out of range".to_owned());
-            return 0.0;
+        // A NaN passes, as upstream lets it.
+        if value.is_nan() || (-LIMIT..=LIMIT).contains(&value) {
+            return value;
         }
-        value
+        self.error(span, "duration out of range".to_owned());
+        0.0
     }
 }
 

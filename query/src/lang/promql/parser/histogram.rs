@@ -51,7 +51,10 @@ impl Parser<'_> {
     pub(super) fn histogram(&mut self) -> Parsed<HistogramLiteral> {
         self.expect(TokenKind::OpenHistogram)?;
         let mut builder = Builder::default();
-        self.accept(TokenKind::Space);
+        // Space is allowed in an empty literal and behind the last key, not before the first.
+        if self.accept(TokenKind::Space).is_some() && self.peek_kind() != TokenKind::CloseHistogram {
+            return Err(Stop::Unexpected);
+        }
         while self.accept(TokenKind::CloseHistogram).is_none() {
             let parsed = self.histogram_entry(&mut builder);
             // Upstream knows the context only behind a first item.

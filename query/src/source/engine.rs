@@ -1,16 +1,23 @@
-//! The engine as queries read it.
+//! The engine as a source of queries.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-use kymo_engine::{Engine, Labels, Matcher, SampleColumns, SelectedSeries};
-use kymo_query::{Error, ErrorKind, SelectRequest, Selection, SeriesReader, Source};
+use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries};
 
-/// Conditions that a series must all satisfy; a request may have several such sets.
-pub(crate) type Matchers = Vec<Matcher>;
+use super::{SelectRequest, Selection, SeriesReader, Source};
+use crate::{Error, ErrorKind};
 
-/// An engine, as a source of queries.
-#[derive(Debug)]
-pub(crate) struct EngineSource(pub(crate) Arc<Engine>);
+/// An engine that queries read from.
+#[derive(Debug, Clone)]
+pub struct EngineSource(pub Arc<Engine>);
+
+impl Deref for EngineSource {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.0
+    }
+}
 
 impl Source for EngineSource {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {

@@ -1,8 +1,12 @@
-//! What execution reads from: an engine snapshot, or rows in memory in tests.
+//! What execution reads from: an engine, or rows in memory in tests.
+
+mod engine;
 
 use kymo_engine::{Labels, Matcher, SampleColumns};
 
 use crate::Error;
+
+pub use engine::EngineSource;
 
 /// What a selector needs.
 #[derive(Debug, Clone)]

@@ -1,0 +1,287 @@
+//! What the mutations start from: for each target a few inputs that decode, made by our encoders or kept from upstream.
+
+use kymo_formats::{
+    block::{
+        footer,
+        header::Header,
+        meta::BlockSummary,
+        section::{SectionEntry, SectionKind},
+    },
+    codec::{self, with_start_ts},
+    histogram::{Histogram, HistogramValue, Span},
+    index::{
+        chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
+        dictionary::DictionaryBuilder,
+        fingerprints,
+        label_directory::LabelEntry,
+        postings::PostingsBuilder,
+        series::{LabelId, SeriesTableBuilder},
+        stats::{self, MetricStats},
+    },
+    manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, TombstoneRecord, encode_edit},
+    wal::{
+        Frame, SegmentHeader,
+        checkpoint::{CheckpointChunk, CheckpointEncoder},
+        encode_frame,
+        metadata::MetadataRecord,
+        payload_checksum,
+        rows::{FloatRow, RowsEncoder},
+    },
+    wire::{
+        remote_read::{Chunk, ChunkEncoding, ChunkedFrameEncoder, ReadResponseEncoder},
+        remote_write::Sample,
+    },
+};
+
+type Inputs = Vec<Vec<u8>>;
+
+/// The bytes that `write` appends to nothing.
+fn bytes(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out);
+    out
+}
+
+/// The last word of each line of a golden file.
+fn hex(text: &str) -> Inputs {
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let chunk = |line: &str| line.split_whitespace().next_back()?.as_bytes().chunks(2).map(byte).collect();
+    text.lines().filter_map(chunk).collect()
+}
+
+macro_rules! golden_hex {
+    ($($file:literal)*) => {
+        [$(hex(include_str!(concat!("../../../tests/golden/prometheus-3.14/", $file)))),*].concat()
+    };
+}
+
+pub fn xor() -> Inputs {
+    golden_hex!("xor.hex")
+}
+
+pub fn histogram() -> Inputs {
+    golden_hex!("histogram_counter.hex" "histogram_custom.hex" "histogram_gauge.hex")
+}
+
+pub fn float_histogram() -> Inputs {
+    golden_hex!("float_histogram_counter.hex" "float_histogram_custom.hex" "float_histogram_gauge.hex")
+}
+
+pub fn start_ts() -> Inputs {
+    let ts: Vec<i64> = (0..100).map(|n| n * 15_000).collect();
+    let columns =
+        [vec![0; 100], vec![-5_000; 100], ts.iter().map(|ts| ts - ts % 600_000).collect(), ts.clone()];
+    let columns = columns.map(|start_ts| bytes(|out| codec::start_ts::encode(&start_ts, &ts, out)));
+    columns.map(|column| [&[100], &column[..]].concat()).into()
+}
+
+pub fn chunk() -> Inputs {
+    let ts: Vec<i64> = (0..100).map(|n| n * 15_000).collect();
+    let base = codec::xor::encode(ts.iter().map(|ts| (*ts, *ts as f64)));
+    let with_start = with_start_ts(&base, &ts, &vec![-1; 100]);
+    // The target makes the encoding `1 + first byte % 6`.
+    let numbered = |number: u8, chunk: Vec<u8>| [&[number], &chunk[..]].concat();
+    let mut inputs: Inputs =
+        (0..6).flat_map(|n| [numbered(n, base.clone()), numbered(n, with_start.clone())]).collect();
+    inputs.extend(histogram().into_iter().flat_map(|chunk| [numbered(1, chunk.clone()), numbered(2, chunk)]));
+    inputs.extend(float_histogram().into_iter().map(|chunk| numbered(2, chunk)));
+    inputs
+}
+
+pub fn wire_remote_write_v1() -> Inputs {
+    vec![include_bytes!("../../../tests/golden/remote-write-1.0.bin").to_vec()]
+}
+
+pub fn wire_remote_write_v2() -> Inputs {
+    vec![include_bytes!("../../../tests/golden/remote-write-2.0.bin").to_vec()]
+}
+
+pub fn wire_remote_read() -> Inputs {
+    let request = include_bytes!("../../../tests/golden/remote-read.bin").to_vec();
+    let response = bytes(|out| {
+        ReadResponseEncoder::new(out).result(|result| {
+            result.series(|series| {
+                series.label(b"job", b"api").sample(&Sample { ts: 1_000, start_ts: 0, value: 0.5 });
+            });
+        });
+    });
+    let frames = bytes(|out| {
+        let mut encoder = ChunkedFrameEncoder::new();
+        for (query, chunk) in (0..).zip(xor().into_iter().take(2)) {
+            encoder.chunk(&Chunk {
+                min_time_ms: 0,
+                max_time_ms: 9,
+                encoding: ChunkEncoding::Xor,
+                data: &chunk,
+            });
+            encoder.finish(out, query, [(&b"job"[..], &b"api"[..])]);
+        }
+    });
+    vec![request, response, frames]
+}
+
+pub fn wire_prom_text() -> Inputs {
+    let page = "# HELP http_requests_total Requests \\\\ with a \\n break.\n# TYPE http_requests_total counter\n\
+        http_requests_total{code=\"200\",path=\"/a\\\"b\"} 1027 1395066363000\n\n# TYPE x histogram\n\
+        x_bucket{le=\"+Inf\"} 3e+1\nx_sum NaN\n{\"a.b\",\"c d\"=\"é\"} -Inf\n";
+    vec![page.into()]
+}
+
+pub fn wal_frame() -> Inputs {
+    let mut inputs = wal_rows();
+    inputs.push(bytes(|out| {
+        for payload in [&b"one"[..], b"", b"a longer one"] {
+            let lsn = out.len() as u64;
+            let frame = Frame { kind: 1, flags: 0, shard: 3, space: 0, lsn, payload };
+            encode_frame(&frame, payload_checksum(payload), out);
+        }
+    }));
+    inputs
+}
+
+pub fn wal_segment_header() -> Inputs {
+    vec![SegmentHeader { version: 1, segment: 7, space: 0 }.encode().to_vec()]
+}
+
+pub fn wal_rows() -> Inputs {
+    let mut encoder = RowsEncoder::default();
+    encoder.label(0, b"__name__", b"up");
+    encoder.label(1, b"job", b"api");
+    for id in 0..5 {
+        encoder.series(id, 0, &[0, 1]);
+        encoder.float(FloatRow { id, ts: 1_000, start_ts: i64::from(id % 2), xor: 0x3ff0_0000_0000_0000 });
+        encoder.late(id, 500, 0, f64::NAN);
+        encoder.exemplar(id, 900, 0.25, b"\x08trace_id\x02ab");
+    }
+    let integer = Histogram {
+        count: 6,
+        zero_count: 1,
+        zero_threshold: 0.001,
+        sum: 9.5,
+        positive_spans: vec![Span { offset: -2, length: 2 }, Span { offset: 3, length: 1 }],
+        positive_buckets: vec![1, 1, 0],
+        ..Histogram::default()
+    };
+    encoder.histogram(0, 1_000, 0, &HistogramValue::Float(integer.to_float()));
+    encoder.histogram(1, 1_000, 10, &HistogramValue::Integer(integer));
+    vec![bytes(|out| encoder.finish(out))]
+}
+
+pub fn wal_metadata() -> Inputs {
+    let record =
+        MetadataRecord { family: b"http_requests_total", kind: b"counter", help: b"Requests.", unit: b"" };
+    vec![bytes(|out| (0..3).for_each(|_| record.encode(out)))]
+}
+
+pub fn wal_checkpoint() -> Inputs {
+    let mut encoder = CheckpointEncoder::new(77);
+    for series in 0..4 {
+        encoder.begin_series(b"\x01a\x01b", series, 9, 1);
+        for n in 0..series {
+            let (min_ts, max_ts) = (n * 10, n * 10 + 9);
+            encoder.chunk(&CheckpointChunk { encoding: 1, count: 3, min_ts, max_ts, bytes: b"abc" });
+        }
+        encoder.end_series(series % 2 == 0, b"late");
+    }
+    vec![encoder.finish()]
+}
+
+pub fn manifest_log_header() -> Inputs {
+    vec![LogHeader { version: 1, number: 3, snapshot_end: 400 }.encode().to_vec()]
+}
+
+pub fn manifest_edits() -> Inputs {
+    let block =
+        BlockRecord { id: 9, level: 1, series: 300, sources: vec![3, 4, 500], ..BlockRecord::default() };
+    let matcher = |op| MatcherRecord { op, name: b"job".to_vec(), value: b"a.*".to_vec() };
+    let matchers =
+        [MatcherOp::Equal, MatcherOp::NotEqual, MatcherOp::Regex, MatcherOp::NotRegex].map(matcher).to_vec();
+    let edits = [
+        EditRecord::AddBlock(block),
+        EditRecord::RemoveBlock(3),
+        EditRecord::AddTombstone(TombstoneRecord { id: 10, matchers, ..TombstoneRecord::default() }),
+        EditRecord::RemoveTombstone(10),
+        EditRecord::WalStart { segment: 5, checkpoint: Some(4) },
+        EditRecord::NextId(11),
+    ];
+    vec![bytes(|out| edits.iter().for_each(|edit| encode_edit(edit, out)))]
+}
+
+pub fn block_header() -> Inputs {
+    vec![Header { space: 0, block_id: 9 }.encode()]
+}
+
+pub fn block_footer() -> Inputs {
+    let section =
+        |kind, offset| SectionEntry { kind: SectionKind(kind), version: 1, crc: 5, offset, len: 64 };
+    let sections: Vec<_> = (1..12).map(|kind| section(kind, 64 * u64::from(kind))).collect();
+    let file = [vec![0; 900], footer::encode(&sections, 900)].concat();
+    vec![footer::encode(&sections, 0), file]
+}
+
+pub fn block_meta() -> Inputs {
+    vec![bytes(|out| BlockSummary { level: 1, series: 4, ..BlockSummary::default() }.encode(out))]
+}
+
+pub fn index_dictionary() -> Inputs {
+    let mut builder = DictionaryBuilder::default();
+    for n in 0..40 {
+        builder.push(format!("instance-{n:03}").as_bytes()).expect("it is small");
+    }
+    vec![bytes(|out| builder.finish(out))]
+}
+
+pub fn index_postings() -> Inputs {
+    let all: Vec<u32> = (0..200).collect();
+    let sparse: Vec<u32> = (0..100).map(|n| n * 70_001).collect();
+    let mut builder = PostingsBuilder::new(&all);
+    for ids in [&all[..], &sparse[..], &all[..0]] {
+        builder.push(ids).expect("it is small");
+    }
+    for id in 0..30 {
+        builder.push(&[id, id + 1, id * 9 + 2]).expect("it is small");
+    }
+    vec![bytes(|out| builder.finish(out))]
+}
+
+pub fn index_series() -> Inputs {
+    let mut builder = SeriesTableBuilder::default();
+    for n in 0..40 {
+        let label = |name, value| LabelId { name, value };
+        builder.push(&[label(0, n / 10), label(1, n), label(3 + n % 2, 0)]).expect("it is small");
+    }
+    vec![bytes(|out| builder.finish(out))]
+}
+
+pub fn index_chunk_directory() -> Inputs {
+    let mut builder = ChunkDirectoryBuilder::default();
+    for series in 0..40 {
+        let chunk =
+            |n: i64| (ChunkMeta { encoding: 1, count: 120, min_ts: n * 1_000, max_ts: n * 1_000 + 999 }, 200);
+        let chunks: Vec<_> = (0..series % 4).map(chunk).collect();
+        builder.push(&chunks).expect("it is small");
+    }
+    vec![bytes(|out| builder.finish(out))]
+}
+
+pub fn index_fingerprints() -> Inputs {
+    let fingerprints: Vec<u128> = (0..30).map(|n: u128| (n * n % 17) << 64 | n).collect();
+    vec![bytes(|out| fingerprints::encode(&fingerprints, out))]
+}
+
+pub fn index_label_directory() -> Inputs {
+    let entry = |n: u64| LabelEntry { values: n * 50..n * 50 + 50, postings: n * 20..n * 20 + 20 };
+    vec![bytes(|out| (0..5).for_each(|n| entry(n).encode(out)))]
+}
+
+pub fn index_stats() -> Inputs {
+    let metric = |n: u64| MetricStats {
+        name: format!("metric_{n}").into(),
+        series: n,
+        chunks: n * 2,
+        samples: n * 240,
+        chunk_bytes: n * 400,
+    };
+    let metrics: Vec<_> = (0..5).map(metric).collect();
+    vec![bytes(|out| stats::encode(&metrics, out))]
+}
