@@ -32,7 +32,8 @@ fn config(cases: u32) -> ProptestConfig {
 fn head_and_log() -> (Head, Wal) {
     let env = Env::simulated(Arc::new(MemFs::default()), 3);
     let head = Head::new(&env, HeadConfig { shards: 2, ..HeadConfig::default() }, WINDOW_MS);
-    (head, Wal::open(&env, Path::new("/wal"), WalConfig::default(), 1).unwrap())
+    let config = WalConfig { segment_bytes: 1 << 20, ..WalConfig::default() };
+    (head, Wal::open(&env, Path::new("/wal"), config, 1).unwrap())
 }
 
 /// Few names and values, so that labels are shared; numbers of series on both sides of what postings keep in line.
