@@ -4,9 +4,10 @@
 use std::{path::Path, sync::Arc};
 
 use kymo_engine::{
-    Clock, CommitError, Engine, EngineConfig, Env, ErrorKind, FaultFs, Fs, Labels, Matcher, MemFs, Metadata,
-    Millis, OpenMode, SimClock,
+    Clock, CommitError, Engine, EngineConfig, Env, ErrorKind, FaultFs, Fs, HistogramValue, Labels, Matcher,
+    MemFs, Metadata, Millis, OpenMode, SimClock,
 };
+use kymo_formats::histogram::{Histogram, Span};
 
 use crate::support::{append, config, content, env, equal, everything, labels, open, select};
 
@@ -282,6 +283,74 @@ fn an_empty_range_selects_nothing() {
         );
         engine.flush().unwrap();
     }
+}
+
+fn histogram(count: u64) -> HistogramValue {
+    HistogramValue::Integer(Histogram {
+        count,
+        sum: 1.0,
+        positive_spans: vec![Span { offset: 0, length: 1 }],
+        positive_buckets: vec![count.cast_signed()],
+        ..Histogram::default()
+    })
+}
+
+fn append_histogram(engine: &Engine, ts: i64, value: HistogramValue) -> u64 {
+    let mut batch = engine.batch();
+    let series = batch.series(&labels(0), None).unwrap();
+    batch.histogram(series, ts, 0, value);
+    batch.commit().unwrap().refused_count
+}
+
+fn times(engine: &Engine) -> (Vec<i64>, Vec<i64>) {
+    let mut columns = kymo_engine::SampleColumns::default();
+    engine.select(&[everything()], i64::MIN, i64::MAX).unwrap().series[0].read(&mut columns).unwrap();
+    (columns.ts, columns.histograms.iter().map(|sample| sample.ts).collect())
+}
+
+#[test]
+fn a_repeated_histogram_is_accepted_also_when_its_chunk_is_gone() {
+    let env = env(Arc::new(MemFs::default()));
+    let mut engine = open(&env, config());
+    for round in 0..3 {
+        let ts = 10 * (1 + round);
+        for _ in 0..2 {
+            assert_eq!(append_histogram(&engine, ts, histogram(5)), 0, "{ts}");
+        }
+        match round {
+            0 => {
+                engine.flush().unwrap();
+                drop(engine);
+            }
+            1 => engine.close().unwrap(),
+            _ => drop(engine),
+        }
+        engine = open(&env, config());
+        assert_eq!(append_histogram(&engine, ts, histogram(5)), 0, "{ts}, again");
+    }
+    assert_eq!(append_histogram(&engine, 30, histogram(6)), 1, "contradicts");
+    assert_eq!(times(&engine), (vec![], vec![10, 20, 30]));
+}
+
+/// The first one written counts, whatever its kind, before and after a flush and a compaction.
+#[test]
+fn a_float_and_a_histogram_at_one_time_are_one_sample() {
+    let env = env(Arc::new(MemFs::default()));
+    let engine = open(&env, config());
+    append_histogram(&engine, 10, histogram(1));
+    append_histogram(&engine, 20, histogram(2));
+    append(&engine, &labels(0), 10, 1.0);
+    append(&engine, &labels(0), 15, 1.0);
+    let expected = (vec![15], vec![10, 20]);
+    assert_eq!(times(&engine), expected);
+    engine.flush().unwrap();
+    append(&engine, &labels(0), 10, 2.0);
+    assert_eq!(append_histogram(&engine, 15, histogram(3)), 0);
+    assert_eq!(times(&engine), expected);
+    engine.flush().unwrap();
+    assert_eq!(times(&engine), expected);
+    engine.compact().unwrap();
+    assert_eq!(times(&engine), expected);
 }
 
 #[test]
