@@ -64,7 +64,7 @@ fn workload(fs: &FaultFs) -> Ledger {
 /// Quiet times, in which one flush follows another without a row in between; deletions; series that come and go.
 fn quiet_workload(fs: &FaultFs) -> Ledger {
     let mut ledger = Ledger::default();
-    let clock = Arc::new(SimClock::new(Millis(1_000 * 60 * MINUTE)));
+    let clock = Arc::new(SimClock::new(Millis(0)));
     let env = Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..env(Arc::new(fs.clone()) as Arc<dyn Fs>) };
     drop(run_quietly(&env, &clock, &mut ledger));
     ledger
@@ -75,6 +75,7 @@ fn run_quietly(env: &Env, clock: &SimClock, ledger: &mut Ledger) -> Result<(), k
     config.flush.interval_ms = MINUTE;
     let engine = Engine::open_in(env, Path::new("/data"), config)?;
     for round in 0..4_i64 {
+        clock.set(Millis((round * 130 + 5) * MINUTE));
         for i in 0..4 {
             if !append(&engine, ledger, round * 130 + i) {
                 return Ok(());
