@@ -185,6 +185,9 @@ impl Shard {
         series.newest_value = saved.newest_value;
         series.newest_kind = match saved.newest_kind {
             0 => Kind::Nothing,
+            // It may have been deleted since, and then whoever writes it again repeats nothing. If it was not, it
+            // still wins when both are read.
+            1 if saved.chunks.is_empty() && saved.late.is_empty() => Kind::Nothing,
             1 => Kind::Float,
             2 => Kind::Histogram,
             _ => return Err(DecodeError::new("checkpoint kind", 0)),
