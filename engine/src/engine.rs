@@ -16,7 +16,7 @@ use crate::{
     block::BlockCache,
     checkpoint_file,
     config::EngineConfig,
-    env::{Env, LockGuard},
+    env::{Env, Fs, LockGuard},
     error::Error,
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
@@ -129,7 +129,8 @@ impl Engine {
         }
         let fs = &env.fs;
         let (block_dir, wal_dir) = (dir.join("blocks"), dir.join("wal"));
-        for dir in [dir, &block_dir, &wal_dir] {
+        create_data_dir(&**fs, dir)?;
+        for dir in [&block_dir, &wal_dir] {
             fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
         let lock_path = dir.join("LOCK");
@@ -309,6 +310,23 @@ impl Engine {
         info!("store closed");
         Ok(())
     }
+}
+
+/// Creates the data directory and what is missing above it, and makes their names durable: a directory whose name
+/// is lost takes everything in it away. Directories that were there are left alone; we may not even read them.
+fn create_data_dir(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
+    let mut parents = Vec::new();
+    for dir in dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty()) {
+        if fs.exists(dir).map_err(Error::io("look for", dir))? {
+            break;
+        }
+        // What has no directory in front lies in the current one.
+        let parent =
+            dir.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+        parents.extend(parent);
+    }
+    fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+    parents.into_iter().try_for_each(|parent| fs.sync_dir(parent).map_err(Error::io("sync", parent)))
 }
 
 impl Inner {
