@@ -4,6 +4,7 @@
 //! * `model` - random operations against a naive model
 //! * `crash` - a crash at every sync point of a workload
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
+//! * `upkeep` - memory, disk and time: what keeps a store in shape
 
 #[cfg(test)]
 mod basics;
@@ -15,3 +16,5 @@ mod disk_full;
 mod model;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upkeep;
