@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use kymo_engine::{Clock, Engine, Env, FaultFs, Fs, MemFs, Millis, SimClock};
 
-use crate::support::{Content, config, content, env, equal, labels, open};
+use crate::support::{Content, config, content, env, equal, labels};
 
 const MINUTE: i64 = 60_000;
 
@@ -41,7 +41,7 @@ fn append(engine: &Engine, ledger: &mut Ledger, i: i64) -> bool {
 fn workload(fs: &FaultFs) -> Ledger {
     let mut ledger = Ledger::default();
     let env = env(Arc::new(fs.clone()) as Arc<dyn Fs>);
-    let Ok(engine) = Engine::open_in(&env, std::path::Path::new("/data"), config()) else { return ledger };
+    let Ok(engine) = Engine::open_in(&env, Path::new("/data"), config()) else { return ledger };
     for i in 0..300 {
         if !append(&engine, &mut ledger, i) {
             return ledger;
