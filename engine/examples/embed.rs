@@ -1,7 +1,7 @@
 //! A store of time series in ten lines: no server, no runtime, no configuration.
 //!
 //! `cargo run -p kymo-engine --example embed -- /tmp/kymo-example`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![cfg_attr(not(test), expect(clippy::print_stdout, reason = "an example shows what it does"))]
 
 use std::{error::Error, path::Path};
 

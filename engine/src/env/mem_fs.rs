@@ -121,7 +121,8 @@ impl MemFs {
         }
         let mut image = State { capacity: state.capacity, ..State::default() };
         for (path, node) in &names {
-            if !names.contains_key(parent(path)) && !is_root(parent(path)) {
+            // Sorted by path: a directory comes before what is in it, and takes all of that away when it is lost.
+            if !image.live.contains_key(parent(path)) && !is_root(parent(path)) {
                 continue;
             }
             let node = match *node {

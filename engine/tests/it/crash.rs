@@ -50,6 +50,8 @@ fn workload(fs: &FaultFs) -> Ledger {
             70 | 210 => engine.flush().is_ok(),
             140 => engine.maintain().is_ok(),
             180 | 270 => engine.compact().is_ok(),
+            // Two flushes without a write in between; what the first leaves open, the second seals.
+            250 => engine.maintain().is_ok() && engine.flush().is_ok(),
             _ => true,
         };
         if !done {

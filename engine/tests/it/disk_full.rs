@@ -1,6 +1,6 @@
 //! A full disk: writes are refused, reads go on, and writing resumes when there is room.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use kymo_engine::{ErrorKind, FaultFs, Fs};
 
@@ -33,4 +33,34 @@ fn writes_are_refused_while_the_disk_is_full() {
     append(&engine, &labels(0), ts, 2.0);
     engine.flush().unwrap();
     assert_eq!(content(&engine)[&labels(0)].len(), stored + 1);
+}
+
+#[test]
+fn a_flush_without_room_leaves_no_files() {
+    const HOUR: i64 = 3_600_000;
+    let fs = Arc::new(FaultFs::default());
+    let engine = open(&env(Arc::clone(&fs) as Arc<dyn Fs>), config());
+    // Blocks for several windows, and no room for all of them.
+    for ts in 0..1_000 {
+        append(&engine, &labels(0), ts * HOUR / 50, 0.1 * ts as f64);
+    }
+    let files = || fs.list(Path::new("/data/blocks")).unwrap();
+    let room_for_some = 12 * 1024;
+    fs.set_capacity(Some(used_bytes(&*fs) + room_for_some));
+    for _ in 0..3 {
+        assert_eq!(engine.flush().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(files(), []);
+    }
+    assert_eq!(content(&engine)[&labels(0)].len(), 1_000);
+    fs.set_capacity(None);
+    assert_eq!(engine.flush().unwrap().samples, 1_000);
+    assert_eq!(files().len(), engine.stats().blocks.len());
+}
+
+fn used_bytes(fs: &dyn Fs) -> u64 {
+    let dirs = ["/data", "/data/wal", "/data/blocks", "/data/manifest"].map(Path::new);
+    let files = dirs.iter().flat_map(|dir| {
+        fs.list(dir).unwrap().into_iter().filter(|entry| !entry.is_dir).map(|entry| dir.join(entry.name))
+    });
+    files.map(|path| fs.file_len(&path).unwrap()).sum()
 }

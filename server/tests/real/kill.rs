@@ -35,6 +35,12 @@ fn what_was_acknowledged_survives_ten_kills() {
             pause(life);
             kymo.kill();
         });
+        if rng.below(2) == 0 {
+            // Once more, while it starts: recovery must stand being cut short as well.
+            let (starting, _config) = Kymo::launch(dir.path(), CONFIG);
+            pause(Duration::from_millis(rng.below(100)));
+            starting.kill();
+        }
         kymo = Kymo::start(dir.path(), CONFIG);
         verify(&kymo, &senders, &format!("{replay}, kill {round} after {life:?}"));
     }
