@@ -129,7 +129,7 @@ impl Engine {
         }
         let fs = &env.fs;
         let (block_dir, wal_dir) = (dir.join("blocks"), dir.join("wal"));
-        create_data_dir(&**fs, dir)?;
+        create_durably(&**fs, dir)?;
         for dir in [&block_dir, &wal_dir] {
             fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
@@ -312,21 +312,21 @@ impl Engine {
     }
 }
 
-/// Creates the data directory and what is missing above it, and makes their names durable: a directory whose name
-/// is lost takes everything in it away. Directories that were there are left alone; we may not even read them.
-fn create_data_dir(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
-    let mut parents = Vec::new();
-    for dir in dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty()) {
-        if fs.exists(dir).map_err(Error::io("look for", dir))? {
+/// Creates `dir` and what is missing above it, so that a power loss does not take it away with all that is in it.
+fn create_durably(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
+    let mut created = Vec::new();
+    for ancestor in dir.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
+        if fs.exists(ancestor).map_err(Error::io("look for", ancestor))? {
             break;
         }
-        // What has no directory in front lies in the current one.
-        let parent =
-            dir.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-        parents.extend(parent);
+        created.push(ancestor);
     }
     fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
-    parents.into_iter().try_for_each(|parent| fs.sync_dir(parent).map_err(Error::io("sync", parent)))
+    for parent in created.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs.sync_dir(parent).map_err(Error::io("sync", parent))?;
+    }
+    Ok(())
 }
 
 impl Inner {

@@ -124,6 +124,7 @@ impl Inner {
     }
 
     fn flush_and_forget(&self, open: OpenChunks) -> Result<(), Error> {
+        let starved = self.pressure() == Pressure::NoWrites;
         let report = self.flush(open)?;
         info!(
             blocks = report.blocks,
@@ -132,8 +133,7 @@ impl Inner {
             checkpoint_bytes = report.checkpoint_bytes,
             "head flushed"
         );
-        let starved = self.pressure() == Pressure::NoWrites;
-        // Nobody can write before memory is free again, so every series is idle then.
+        // Where all writes are refused, series that nobody can add to must not be what keeps memory full.
         let before = if starved { i64::MAX } else { self.idle_before() };
         // Not beside a flush, which names series by their ids.
         let _no_flush = self.flushing.lock();

@@ -495,15 +495,21 @@ impl Change {
     fn apply(&self, to: &mut Vec<u8>) {
         match self {
             Self::Write { offset, bytes } => write_into(to, *offset, bytes),
-            Self::SetLen(len) => to.resize(*len, 0),
+            Self::SetLen(len) if *len <= to.len() => to.truncate(*len),
+            Self::SetLen(len) => grow(to, *len),
         }
     }
+}
+
+/// Appends zeros. Segments of the log are allocated in full, and `resize` goes byte by byte without optimisation.
+fn grow(to: &mut Vec<u8>, len: usize) {
+    to.extend_from_slice(&vec![0; len - to.len()]);
 }
 
 fn write_into(to: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
     if to.len() < end {
-        to.resize(end, 0);
+        grow(to, end);
     }
     to[offset..end].copy_from_slice(bytes);
 }

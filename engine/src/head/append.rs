@@ -216,10 +216,15 @@ impl Shard {
             return Ok(Place::Newest);
         }
         let open = self.extras.get(&sample.id).and_then(|extra| extra.histograms.as_ref());
-        if sample.ts == series.newest_ts {
-            let newest = open.map(OpenHistograms::newest);
-            let repeated = newest.is_some_and(|newest| same_histogram(newest, &sample.value));
-            return place_of(if repeated { Novelty::Repeated } else { Novelty::Conflicting });
+        match open {
+            Some(open) if sample.ts == series.newest_ts => {
+                let repeated = same_histogram(open.newest(), &sample.value);
+                return place_of(if repeated { Novelty::Repeated } else { Novelty::Conflicting });
+            }
+            // Sealed, and not kept beside: as with what is older, the first one written wins when it is read.
+            None if sample.ts == series.newest_ts && series.newest_kind == Kind::Histogram => {}
+            _ if sample.ts == series.newest_ts => return Err(Refusal::DuplicateTimestamp),
+            _ => {}
         }
         let late = self.late.get(&sample.id);
         place_of(late.map_or(Novelty::New, |late| late.novelty_of_histogram(sample.ts, &sample.value)))

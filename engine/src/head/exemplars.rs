@@ -8,6 +8,9 @@ use crate::model::{Fingerprint, Labels};
 /// Most characters of all label names and values of an exemplar together (`OpenMetrics` 1.0).
 const LABEL_CHARS_MAX: usize = 128;
 
+/// Bytes of labels, of series and exemplar, that an exemplar may have on average: fewer are kept when they are longer.
+const BYTES_MAX_EACH: usize = 1_024;
+
 /// One exemplar.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exemplar {
@@ -26,12 +29,20 @@ pub(crate) struct SeriesExemplar {
     pub(crate) exemplar: Exemplar,
 }
 
+impl SeriesExemplar {
+    fn label_bytes(&self) -> usize {
+        self.series.canonical().len() + self.exemplar.labels.canonical().len()
+    }
+}
+
 /// The ring. When it is full the oldest exemplar to have arrived goes.
 #[derive(Debug)]
 pub(super) struct Exemplars {
     ring: VecDeque<(Fingerprint, SeriesExemplar)>,
     /// Exemplars of each series in the ring, and the newest of them.
     newest: BTreeMap<Fingerprint, (usize, Exemplar)>,
+    /// Bytes of the labels in the ring.
+    bytes: usize,
     len_max: usize,
 }
 
@@ -45,7 +56,7 @@ pub(super) enum Added {
 
 impl Exemplars {
     pub(super) const fn new(len_max: usize) -> Self {
-        Self { ring: VecDeque::new(), newest: BTreeMap::new(), len_max }
+        Self { ring: VecDeque::new(), newest: BTreeMap::new(), bytes: 0, len_max }
     }
 
     /// Adds an exemplar.
@@ -85,15 +96,18 @@ impl Exemplars {
                 self.newest.insert(fingerprint, (1, exemplar.clone()));
             }
         }
-        self.ring.push_back((fingerprint, SeriesExemplar { series: series(), exemplar }));
-        if self.ring.len() > self.len_max {
+        let added = SeriesExemplar { series: series(), exemplar };
+        self.bytes += added.label_bytes();
+        self.ring.push_back((fingerprint, added));
+        while self.ring.len() > self.len_max || self.bytes > self.len_max.saturating_mul(BYTES_MAX_EACH) {
             self.drop_oldest();
         }
         Ok(Added::Stored)
     }
 
     fn drop_oldest(&mut self) {
-        let Some((fingerprint, _)) = self.ring.pop_front() else { return };
+        let Some((fingerprint, dropped)) = self.ring.pop_front() else { return };
+        self.bytes -= dropped.label_bytes();
         if let Some((count, _)) = self.newest.get_mut(&fingerprint) {
             *count -= 1;
             if *count == 0 {

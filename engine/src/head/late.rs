@@ -3,11 +3,14 @@
 
 use kymo_formats::{
     DecodeError,
-    histogram::HistogramValue,
+    histogram::{HistogramValue, Span},
     wal::rows::{RowsEncoder, RowsFrame},
 };
 
-use crate::signals::metrics::{Sample, Value};
+use crate::{
+    model::is_stale,
+    signals::metrics::{Sample, Value},
+};
 
 /// A late float.
 #[derive(Debug, Clone, Copy)]
@@ -93,19 +96,65 @@ impl LateSamples {
     }
 }
 
-/// Equality that takes NaN for equal to itself: a stale histogram that is sent twice is the same one.
+/// Whether two histograms are the same sample. How their buckets are laid out and what they say about resets does
+/// not count: a chunk may give a histogram more empty buckets, and the hint of its neighbours.
 pub(super) fn same_histogram(a: &HistogramValue, b: &HistogramValue) -> bool {
-    let (mut a, mut b) = (a.clone(), b.clone());
-    for value in [&mut a, &mut b] {
-        let sum = match value {
-            HistogramValue::Integer(histogram) => &mut histogram.sum,
-            HistogramValue::Float(histogram) => &mut histogram.sum,
-        };
-        if sum.is_nan() {
-            *sum = f64::from_bits(sum.to_bits() & 0x000f_ffff_ffff_ffff);
+    match (a, b) {
+        (HistogramValue::Integer(a), HistogramValue::Integer(b)) => {
+            let counts = |spans: &[Span], deltas: &[i64]| {
+                let mut count = 0_i64;
+                buckets(
+                    spans,
+                    deltas.iter().map(|delta| {
+                        count = count.wrapping_add(*delta);
+                        count.cast_unsigned()
+                    }),
+                )
+            };
+            let stale = is_stale(a.sum) && is_stale(b.sum);
+            stale
+                || a.schema == b.schema
+                    && same_bits(&[a.zero_threshold, a.sum], &[b.zero_threshold, b.sum])
+                    && (a.zero_count, a.count) == (b.zero_count, b.count)
+                    && same_bits(&a.custom_values, &b.custom_values)
+                    && counts(&a.positive_spans, &a.positive_buckets)
+                        == counts(&b.positive_spans, &b.positive_buckets)
+                    && counts(&a.negative_spans, &a.negative_buckets)
+                        == counts(&b.negative_spans, &b.negative_buckets)
         }
+        (HistogramValue::Float(a), HistogramValue::Float(b)) => {
+            let counts =
+                |spans: &[Span], counts: &[f64]| buckets(spans, counts.iter().map(|count| count.to_bits()));
+            let stale = is_stale(a.sum) && is_stale(b.sum);
+            stale
+                || a.schema == b.schema
+                    && same_bits(
+                        &[a.zero_threshold, a.sum, a.zero_count, a.count],
+                        &[b.zero_threshold, b.sum, b.zero_count, b.count],
+                    )
+                    && same_bits(&a.custom_values, &b.custom_values)
+                    && counts(&a.positive_spans, &a.positive_buckets)
+                        == counts(&b.positive_spans, &b.positive_buckets)
+                    && counts(&a.negative_spans, &a.negative_buckets)
+                        == counts(&b.negative_spans, &b.negative_buckets)
+        }
+        _ => false,
     }
-    a == b
+}
+
+fn same_bits(a: &[f64], b: &[f64]) -> bool {
+    a.iter().map(|value| value.to_bits()).eq(b.iter().map(|value| value.to_bits()))
+}
+
+/// The buckets that are not empty, with their indexes.
+fn buckets(spans: &[Span], counts: impl Iterator<Item = u64>) -> Vec<(i64, u64)> {
+    let mut start = 0_i64;
+    let indexes = spans.iter().flat_map(|span| {
+        let from = start + i64::from(span.offset);
+        start = from + i64::from(span.length);
+        from..start
+    });
+    indexes.zip(counts).filter(|(_, count)| *count != 0).collect()
 }
 
 impl LateSamples {

@@ -13,33 +13,80 @@ pub struct Metadata {
     pub unit: String,
 }
 
+/// Bytes of text of one family above which its metadata is not kept: nobody reads so much.
+const FAMILY_BYTES_MAX: usize = 16 * 1_024;
+/// Bytes of text that a family may have on average: fewer families are kept when they have more.
+const BYTES_MAX_EACH: usize = 1_024;
+
 /// Metadata by metric family: the newest told.
 #[derive(Debug)]
 pub(super) struct MetadataTable {
     families: BTreeMap<String, Metadata>,
+    /// Bytes of text in them.
+    bytes: usize,
     len_max: usize,
 }
 
 impl MetadataTable {
     pub(super) const fn new(len_max: usize) -> Self {
-        Self { families: BTreeMap::new(), len_max }
+        Self { families: BTreeMap::new(), bytes: 0, len_max }
     }
 
-    /// Whether `metadata` is news. News about new families are not when the table is full.
+    /// Whether `metadata` is news. What is too long is not, nor are new families when the table is full.
     pub(super) fn is_news(&self, family: &str, metadata: &Metadata) -> bool {
-        match self.families.get(family) {
-            Some(known) => known != metadata,
-            None => self.families.len() < self.len_max,
-        }
+        let bytes = bytes(family, metadata);
+        let known = self.families.get(family);
+        let before = known.map_or(0, |known| self::bytes(family, known));
+        known != Some(metadata)
+            && bytes <= FAMILY_BYTES_MAX
+            && (known.is_some() || self.families.len() < self.len_max)
+            && (bytes <= before
+                || self.bytes - before + bytes
+                    <= self.len_max.saturating_mul(BYTES_MAX_EACH).max(FAMILY_BYTES_MAX))
     }
 
     pub(super) fn set(&mut self, family: &str, metadata: Metadata) {
         if self.is_news(family, &metadata) {
-            self.families.insert(family.to_owned(), metadata);
+            self.bytes += bytes(family, &metadata);
+            if let Some(before) = self.families.insert(family.to_owned(), metadata) {
+                self.bytes -= bytes(family, &before);
+            }
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Metadata)> {
         self.families.iter().map(|(family, metadata)| (family.as_str(), metadata))
+    }
+}
+
+fn bytes(family: &str, metadata: &Metadata) -> usize {
+    family.len() + metadata.kind.len() + metadata.help.len() + metadata.unit.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn help(bytes: usize) -> Metadata {
+        Metadata { help: "x".repeat(bytes), ..Metadata::default() }
+    }
+
+    #[test]
+    fn families_and_their_bytes_are_bounded() {
+        let mut table = MetadataTable::new(20);
+        assert!(!table.is_news("long", &help(FAMILY_BYTES_MAX)));
+        table.set("a", help(16_000));
+        table.set("b", help(5_000));
+        assert_eq!(table.iter().count(), 1, "20 families have 20 KiB");
+        assert!(table.is_news("a", &help(100)) && !table.is_news("a", &help(16_000)));
+        table.set("a", help(100));
+        table.set("b", help(5_000));
+        assert_eq!(table.bytes, 5_102);
+        (0..30).for_each(|i| table.set(&format!("family{i}"), help(10)));
+        assert_eq!(table.iter().count(), 20);
+        assert_eq!(
+            table.bytes,
+            table.iter().map(|(family, metadata)| bytes(family, metadata)).sum::<usize>()
+        );
     }
 }

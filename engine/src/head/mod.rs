@@ -37,6 +37,8 @@ mod series;
 mod shard;
 mod slab;
 mod take;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc,

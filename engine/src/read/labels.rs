@@ -20,6 +20,9 @@ impl Inner {
         start: i64,
         end: i64,
     ) -> Result<Vec<Vec<u8>>, Error> {
+        if start > end {
+            return Ok(Vec::new());
+        }
         let mut names: BTreeSet<Vec<u8>> = self.head.label_names(matchers, start, end).into_iter().collect();
         let blocks = self.blocks_in(start, end)?;
         for (meta, reader) in &blocks.readers {
@@ -42,6 +45,9 @@ impl Inner {
         start: i64,
         end: i64,
     ) -> Result<Vec<Vec<u8>>, Error> {
+        if start > end {
+            return Ok(Vec::new());
+        }
         let mut values: BTreeSet<Vec<u8>> =
             self.head.label_values(name, matchers, start, end).into_iter().collect();
         let blocks = self.blocks_in(start, end)?;
@@ -60,6 +66,9 @@ impl Inner {
 
     /// See [`crate::Engine::series`].
     pub(crate) fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Labels>, Error> {
+        if start > end {
+            return Ok(Vec::new());
+        }
         let mut found: BTreeSet<Labels> = self.head.series(matchers, start, end).into_iter().collect();
         let blocks = self.blocks_in(start, end)?;
         for (meta, reader) in &blocks.readers {

@@ -60,9 +60,12 @@ impl<'a> Merge<'a> {
     pub(super) fn read(mut self, columns: &mut SampleColumns) -> Result<(), DecodeError> {
         if self.late.is_empty() && self.is_sequence() {
             self.chunks.sort_by_key(|chunk| chunk.min_ts);
-            return self.chunks.iter().try_for_each(|chunk| append(chunk, columns));
+            self.chunks.iter().try_for_each(|chunk| append(chunk, columns))?;
+        } else {
+            self.read_overlapping(columns)?;
         }
-        self.read_overlapping(columns)
+        trim(columns, self.start, self.end);
+        Ok(())
     }
 
     /// Whether the chunks follow one another in time, in whatever order they were added.
@@ -75,40 +78,88 @@ impl<'a> Merge<'a> {
 
     /// Everything is decoded apart, sorted and freed from repetitions.
     fn read_overlapping(&self, columns: &mut SampleColumns) -> Result<(), DecodeError> {
-        let mut all = SampleColumns::default();
+        let mut all = Collected::default();
         for chunk in &self.chunks {
-            let before = all.histograms.len();
-            append(chunk, &mut all)?;
+            let before = all.columns.histograms.len();
+            append(chunk, &mut all.columns)?;
             // A hint tells about the sample before it in its chunk, which need not be the one before it here.
-            for sample in &mut all.histograms[before..] {
+            for sample in &mut all.columns.histograms[before..] {
                 if sample.value.reset_hint != ResetHint::Gauge {
                     sample.value = unknown(&sample.value);
                 }
             }
+            all.end_place();
         }
-        self.append_late(&mut all);
-        merge_floats(&all, columns);
-        let mut histograms = all.histograms;
-        histograms.sort_by_key(|sample| sample.ts);
-        histograms.dedup_by_key(|sample| sample.ts);
-        // A float and a histogram at one time: the float, which every query can use.
-        histograms.retain(|sample| columns.ts.binary_search(&sample.ts).is_err());
-        columns.histograms = histograms;
+        for late in &self.late {
+            for late in &late.floats {
+                push_float(&mut all.columns, late.ts, late.start_ts, late.value);
+            }
+            for late in &late.histograms {
+                let value = unknown(&late.value.to_float());
+                all.columns.histograms.push(HistogramSample { ts: late.ts, start_ts: late.start_ts, value });
+            }
+            all.end_place();
+        }
+        all.merge(columns);
         Ok(())
     }
+}
 
-    fn append_late(&self, all: &mut SampleColumns) {
-        let inside = self.start..=self.end;
-        for late in &self.late {
-            for sample in late.floats.iter().filter(|sample| inside.contains(&sample.ts)) {
-                push_float(all, sample.ts, sample.start_ts, sample.value);
-            }
-            for sample in late.histograms.iter().filter(|sample| inside.contains(&sample.ts)) {
-                let value = unknown(&sample.value.to_float());
-                all.histograms.push(HistogramSample { ts: sample.ts, start_ts: sample.start_ts, value });
-            }
-        }
+/// Samples of several places behind one another, and which place each is of.
+#[derive(Debug, Default)]
+struct Collected {
+    columns: SampleColumns,
+    places: usize,
+    float_places: Vec<usize>,
+    histogram_places: Vec<usize>,
+}
+
+impl Collected {
+    /// What was added since the last call is of one place.
+    fn end_place(&mut self) {
+        self.float_places.resize(self.columns.ts.len(), self.places);
+        self.histogram_places.resize(self.columns.histograms.len(), self.places);
+        self.places += 1;
     }
+
+    /// Sorts by time; of equal times the sample of the first place counts, whatever its kind.
+    fn merge(&self, columns: &mut SampleColumns) {
+        let all = &self.columns;
+        let histogram_ts = |i: &usize| all.histograms[*i].ts;
+        let mut floats = first_of_each(all.ts.len(), |i| all.ts[*i]);
+        let mut histograms = first_of_each(all.histograms.len(), histogram_ts);
+        floats.retain(|float| {
+            let same = histograms.binary_search_by_key(&all.ts[*float], histogram_ts);
+            same.is_err()
+                || same.is_ok_and(|at| self.float_places[*float] < self.histogram_places[histograms[at]])
+        });
+        histograms.retain(|i| floats.binary_search_by_key(&histogram_ts(i), |float| all.ts[*float]).is_err());
+        for i in floats {
+            push_float(columns, all.ts[i], all.start_ts.get(i).copied().unwrap_or(0), all.values[i]);
+        }
+        columns.histograms = histograms.into_iter().map(|i| all.histograms[i].clone()).collect();
+    }
+}
+
+/// The indexes up to `len` in order of time, the first one of each time.
+fn first_of_each(len: usize, ts: impl Fn(&usize) -> i64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..len).collect();
+    order.sort_by_key(&ts);
+    order.dedup_by_key(|i| ts(i));
+    order
+}
+
+/// Leaves out what lies outside of the range: chunks are decoded whole.
+fn trim(columns: &mut SampleColumns, start: i64, end: i64) {
+    let from = columns.ts.partition_point(|ts| *ts < start);
+    let to = columns.ts.partition_point(|ts| *ts <= end).max(from);
+    for column in [&mut columns.ts, &mut columns.start_ts] {
+        column.truncate(to);
+        column.drain(..from.min(column.len()));
+    }
+    columns.values.truncate(to);
+    columns.values.drain(..from);
+    columns.histograms.retain(|sample| (start..=end).contains(&sample.ts));
 }
 
 fn unknown(histogram: &FloatHistogram) -> Arc<FloatHistogram> {
@@ -126,16 +177,6 @@ fn push_float(columns: &mut SampleColumns, ts: i64, start_ts: i64, value: f64) {
     }
     columns.ts.push(ts);
     columns.values.push(value);
-}
-
-/// Sorts the floats of `all` by time; of equal times the first one in `all` counts.
-fn merge_floats(all: &SampleColumns, columns: &mut SampleColumns) {
-    let mut order: Vec<usize> = (0..all.ts.len()).collect();
-    order.sort_by_key(|i| all.ts[*i]);
-    order.dedup_by_key(|i| all.ts[*i]);
-    for i in order {
-        push_float(columns, all.ts[i], all.start_ts.get(i).copied().unwrap_or(0), all.values[i]);
-    }
 }
 
 /// Decodes a chunk behind what `columns` hold, without what is deleted.

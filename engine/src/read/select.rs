@@ -34,6 +34,9 @@ impl Inner {
     /// # Errors
     /// When a block cannot be read.
     pub(crate) fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
+        if start > end {
+            return Ok(Selection::default());
+        }
         // The head first: what a flush moves to a block in between is then in both, and merged, not in neither.
         let head = self.head.select(matchers, start, end);
         let blocks = self.blocks_in(start, end)?;

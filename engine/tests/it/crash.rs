@@ -1,10 +1,11 @@
-//! A crash at every sync point of a workload: what was acknowledged is there, and nothing that was not sent.
+//! A crash at every sync point of a workload: what was acknowledged is there, and nothing that was not sent, or was
+//! deleted.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use kymo_engine::{Engine, FaultFs, Fs, MemFs};
+use kymo_engine::{Clock, Engine, Env, FaultFs, Fs, MemFs, Millis, SimClock};
 
-use crate::support::{Content, config, content, env, labels, open};
+use crate::support::{Content, config, content, env, equal, labels, open};
 
 const MINUTE: i64 = 60_000;
 
@@ -13,6 +14,8 @@ const MINUTE: i64 = 60_000;
 struct Ledger {
     sent: Content,
     acknowledged: Content,
+    /// Deleted, and acknowledged as such.
+    deleted: Content,
 }
 
 /// One request of two rows; false once the store takes no more.
@@ -60,8 +63,46 @@ fn workload(fs: &FaultFs) -> Ledger {
     ledger
 }
 
+/// Quiet times, in which one flush follows another without a row in between; deletions; series that come and go.
+fn quiet_workload(fs: &FaultFs) -> Ledger {
+    let mut ledger = Ledger::default();
+    let clock = Arc::new(SimClock::new(Millis(1_000 * 60 * MINUTE)));
+    let env = Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..env(Arc::new(fs.clone()) as Arc<dyn Fs>) };
+    drop(run_quietly(&env, &clock, &mut ledger));
+    ledger
+}
+
+fn run_quietly(env: &Env, clock: &SimClock, ledger: &mut Ledger) -> Result<(), kymo_engine::Error> {
+    let mut config = config();
+    config.flush.interval_ms = MINUTE;
+    let engine = Engine::open_in(env, Path::new("/data"), config)?;
+    for round in 0..4_i64 {
+        for i in 0..4 {
+            if !append(&engine, ledger, round * 130 + i) {
+                return Ok(());
+            }
+        }
+        // The first one keeps open chunks in the checkpoint, or drops the series of an earlier round.
+        clock.advance(Millis(MINUTE * if round == 2 { 120 } else { 2 }));
+        engine.maintain()?;
+        if round != 1 {
+            engine.flush()?;
+        }
+        engine.flush()?;
+        if round == 2 {
+            let gone = ledger.acknowledged.remove(&labels(0)).unwrap_or_default();
+            let matchers = [equal("instance", "host-0"), equal("__name__", "even")];
+            engine.delete_series(&matchers, i64::MIN, i64::MAX)?;
+            ledger.deleted.insert(labels(0), gone);
+            engine.compact()?;
+        }
+    }
+    engine.close()
+}
+
 fn check(image: MemFs, ledger: &Ledger, crash: &str) {
-    let engine = open(&env(Arc::new(image)), config());
+    let opened = Engine::open_in(&env(Arc::new(image)), Path::new("/data"), config());
+    let engine = opened.unwrap_or_else(|error| panic!("{crash}: {error}"));
     let found = content(&engine);
     let nothing = BTreeMap::new();
     for (labels, samples) in &ledger.acknowledged {
@@ -75,6 +116,11 @@ fn check(image: MemFs, ledger: &Ledger, crash: &str) {
             let sent = ledger.sent.get(labels).and_then(|sent| sent.get(ts));
             assert_eq!(sent, Some(bits), "{crash}: sample of {labels} at {ts} was never sent");
         }
+    }
+    for (labels, samples) in &ledger.deleted {
+        let found = found.get(labels).unwrap_or(&nothing);
+        let again = samples.keys().find(|ts| found.contains_key(ts));
+        assert_eq!(again, None, "{crash}: a deleted sample of {labels} is back");
     }
     // And the store goes on.
     let mut ledger = Ledger::default();
@@ -104,6 +150,31 @@ fn a_crash_at_every_sync_point_loses_nothing_acknowledged() {
         assert!(fs.crashed(), "sync point {point} of {points} is reached");
         for seed in [1, point] {
             check(fs.durable_image(seed), &ledger, &format!("crash at sync point {point}, seed {seed}"));
+        }
+    }
+}
+
+#[test]
+fn a_crash_between_flushes_without_a_write_loses_nothing() {
+    let fs = FaultFs::new();
+    let complete = quiet_workload(&fs);
+    assert!(!complete.deleted.is_empty());
+    for point in 0..fs.sync_points() {
+        let fs = FaultFs::new();
+        fs.crash_at(point);
+        let ledger = quiet_workload(&fs);
+        assert!(fs.crashed(), "sync point {point} is reached");
+        let image = || fs.durable_image(point);
+        check(image(), &ledger, &format!("quiet, crash at sync point {point}"));
+        // The power fails once more while the store opens, and in the flush after that.
+        for again in 0..if point % 6 == 0 { 8 } else { 0 } {
+            let fs = FaultFs::over(image());
+            fs.crash_at(again);
+            let env = env(Arc::new(fs.clone()) as Arc<dyn Fs>);
+            if let Ok(engine) = Engine::open_in(&env, Path::new("/data"), config()) {
+                drop(engine.flush());
+            }
+            check(fs.durable_image(again), &ledger, &format!("quiet, crash at {point}, then at {again}"));
         }
     }
 }

@@ -3,7 +3,9 @@
 //! * `basics` - append, select, flush, restart, delete, retention
 //! * `model` - random operations against a naive model
 //! * `crash` - a crash at every sync point of a workload
+//! * `example` - what the documentation shows
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
+//! * `upkeep` - memory, disk and time: what keeps a store in shape
 
 #[cfg(test)]
 mod basics;
@@ -12,6 +14,10 @@ mod crash;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
+mod example;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod upkeep;

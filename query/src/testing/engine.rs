@@ -37,7 +37,7 @@ impl EngineStorage {
         let env = Env { clock, ..Env::simulated(Arc::new(MemFs::new()), 1) };
         // Scripts open thousands of engines: segments that are allocated in full must be small.
         let mut config = EngineConfig::keep_everything();
-        config.wal.segment_bytes = 512 << 10;
+        config.wal.segment_bytes = 2 << 20;
         config.wal.spare_segments_max = 0;
         config.head.shards = 2;
         config.head.exemplars_max = 0;

@@ -70,12 +70,12 @@ fn acceptance(place: &str, storage: NewStorage) {
     for path in scripts(Path::new(&directory)) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match run(&path, acceptance_options(), storage) {
-            Err(error) => println!("{name}: {error}"),
+            Err(error) => say(&format!("{name}: {error}")),
             Ok(report) => {
                 cases += report.cases;
                 passed += report.passed();
                 for failure in report.failures {
-                    println!("{name}:{}: {}\n    {}", failure.line, failure.query, failure.reason);
+                    say(&format!("{name}:{}: {}\n    {}", failure.line, failure.query, failure.reason));
                 }
             }
         }

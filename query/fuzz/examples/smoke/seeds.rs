@@ -2,6 +2,11 @@
 
 type Inputs = Vec<Vec<u8>>;
 
+/// Damage, six bytes each: file, kind, offset, length, value.
+pub fn data_directory() -> Inputs {
+    (0..=255).map(|n: u8| vec![n, n / 7, n.wrapping_mul(31), n % 5, 8, 0xff]).collect()
+}
+
 /// The inputs of the parser's acceptance scripts: what follows `> ` on a line.
 pub fn promql_parse() -> Inputs {
     let scripts = [

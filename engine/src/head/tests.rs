@@ -1,0 +1,292 @@
+//! The head's index against brute force, and the bound of what a batch may write to the log.
+
+use std::{path::Path, sync::Arc};
+
+use kymo_formats::histogram::{FloatHistogram, Histogram, Span};
+use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+
+use super::{
+    Batch, Exemplar, Head, HeadConfig, Metadata, RawTable,
+    late::{LateFloat, LateSamples, Novelty, same_histogram},
+    read::select_ids,
+};
+use crate::{
+    env::{Env, MemFs},
+    model::{HistogramValue, Labels, MatchOp, Matcher, stale_nan},
+    wal::{Wal, WalConfig},
+};
+
+const WINDOW_MS: i64 = 7_200_000;
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../proptest-regressions/engine/head.txt"
+        )))),
+        ..ProptestConfig::default()
+    }
+}
+
+fn head_and_log() -> (Head, Wal) {
+    let env = Env::simulated(Arc::new(MemFs::default()), 3);
+    let head = Head::new(&env, HeadConfig { shards: 2, ..HeadConfig::default() }, WINDOW_MS);
+    (head, Wal::open(&env, Path::new("/wal"), WalConfig::default(), 1).unwrap())
+}
+
+/// Few names and values, so that labels are shared; numbers of series on both sides of what postings keep in line.
+fn series_labels() -> impl Strategy<Value = Labels> {
+    vec((0_u8..4, 0_u8..5), 0..4).prop_map(|pairs| {
+        Labels::from_pairs(pairs.into_iter().map(|(name, value)| (format!("n{name}"), format!("v{value}"))))
+    })
+}
+
+fn matcher() -> impl Strategy<Value = Matcher> {
+    let op = prop_oneof![
+        Just(MatchOp::Equal),
+        Just(MatchOp::NotEqual),
+        Just(MatchOp::Regex),
+        Just(MatchOp::NotRegex)
+    ];
+    let value = prop_oneof![
+        Just(""),
+        Just("v1"),
+        Just("v[0-2]"),
+        Just("v.*"),
+        Just("|v3"),
+        Just(".+"),
+        Just("v1|v4")
+    ];
+    (op, 0_u8..5, value).prop_map(|(op, name, value)| {
+        Matcher::new(op, format!("n{name}").as_bytes(), value.as_bytes()).unwrap()
+    })
+}
+
+fn selected(head: &Head, matchers: &[Matcher]) -> Vec<Labels> {
+    let mut found = Vec::new();
+    for shard in &head.shards {
+        let ids = select_ids(shard, matchers);
+        found.extend(ids.iter().map(|id| shard.read().labels_of(id)));
+    }
+    found.sort();
+    found
+}
+
+proptest! {
+    #![proptest_config(config(128))]
+
+    #[test]
+    fn the_index_selects_what_a_walk_over_all_series_does(
+        series in vec((series_labels(), any::<bool>()), 0..120),
+        matchers in vec(matcher(), 1..4),
+    ) {
+        let (head, wal) = head_and_log();
+        let mut kept: Vec<Labels> = Vec::new();
+        let mut batch = head.batch(&wal, 0, i64::MIN);
+        for (labels, keep) in &series {
+            let id = batch.series(labels, Some(head.hasher().hash(labels.canonical()))).unwrap();
+            if *keep {
+                batch.float(id, 10, 0, 1.0);
+                kept.push(labels.clone());
+            }
+        }
+        drop(batch.commit().unwrap());
+        let brute = |all: &mut Vec<Labels>| {
+            all.sort();
+            all.dedup();
+            all.retain(|labels| matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name()))));
+            all.clone()
+        };
+        let mut all: Vec<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
+        prop_assert_eq!(selected(&head, &matchers), brute(&mut all));
+        let mut with_samples = head.series(&matchers, 10, 10);
+        with_samples.sort();
+        prop_assert_eq!(with_samples, brute(&mut kept.clone()));
+
+        // Those without samples leave, ids change, and whoever comes back finds its series.
+        head.drop_idle(i64::MAX);
+        let mut batch = head.batch(&wal, 0, i64::MIN);
+        for (labels, _) in &series {
+            let hash = head.hasher().hash(labels.canonical());
+            let known = batch.known_series(hash, labels.canonical().len());
+            let id = batch.series(labels, Some(hash)).unwrap();
+            prop_assert!(known.is_none_or(|known| known == id));
+            batch.float(id, 20, 0, 2.0);
+        }
+        let outcome = batch.commit().unwrap();
+        prop_assert_eq!(outcome.refused_count, 0);
+        let mut all: Vec<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
+        prop_assert_eq!(selected(&head, &matchers), brute(&mut all));
+        prop_assert_eq!(head.series(&matchers, 20, 20).len(), all.len());
+        prop_assert_eq!(head.series(&matchers, 10, 10).len(), brute(&mut kept).len());
+    }
+
+    /// A reservation that is too small would leave rows in memory that the log does not have.
+    #[test]
+    fn a_batch_never_writes_more_than_it_reserved(
+        batches in vec((vec(row(), 1..12), any::<bool>()), 1..6),
+    ) {
+        let (head, wal) = head_and_log();
+        for (rows, rotate) in batches {
+            let mut batch = head.batch(&wal, i64::MAX, i64::MIN);
+            rows.into_iter().for_each(|row| row.add(&mut batch));
+            prop_assert!(batch.commit().is_ok());
+            if rotate {
+                wal.rotate().unwrap();
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Float(f64),
+    Histogram(HistogramValue),
+    Exemplar(String),
+    Metadata(String),
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    labels: Labels,
+    ts: i64,
+    start_ts: i64,
+    value: Value,
+}
+
+impl Row {
+    fn add(self, batch: &mut Batch<'_>) {
+        let Self { labels, ts, start_ts, value } = self;
+        if let Value::Metadata(help) = value {
+            return batch.metadata(&help, Metadata { unit: help.clone(), ..Metadata::default() });
+        }
+        let series = batch.series(&labels, None).unwrap();
+        match value {
+            Value::Float(value) => batch.float(series, ts, start_ts, value),
+            Value::Histogram(value) => batch.histogram(series, ts, start_ts, value),
+            Value::Exemplar(id) => {
+                let labels = Labels::from_pairs([("id", id)]);
+                batch.exemplar(series, Exemplar { labels, value: 1.5, ts });
+            }
+            Value::Metadata(_) => {}
+        }
+    }
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    // Also labels of one byte, which cost the most beside their text.
+    let labels = vec(("[a-c]{1,2}", "[x-z]{1,3}"), 0..30).prop_map(Labels::from_pairs);
+    let time = prop_oneof![any::<i64>(), -5_i64..5, Just(i64::MIN), Just(i64::MAX - 1)];
+    let value = prop_oneof![
+        2 => any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
+        2 => Just(Value::Float(stale_nan())),
+        2 => histogram().prop_map(Value::Histogram),
+        1 => "[a-z]{0,40}".prop_map(Value::Exemplar),
+        1 => "[a-z]{0,40}".prop_map(Value::Metadata),
+    ];
+    (labels, time.clone(), time, value).prop_map(|(labels, ts, start_ts, value)| Row {
+        labels,
+        ts,
+        start_ts,
+        value,
+    })
+}
+
+/// Valid ones, ones of a schema that is brought down, and stale ones that are nonsense apart from their sum.
+fn histogram() -> impl Strategy<Value = HistogramValue> {
+    let shape =
+        (vec(0_u64..1 << 50, 0..6), prop_oneof![Just(3), Just(-4), Just(20), Just(52)], any::<bool>());
+    (shape, any::<bool>(), any::<i32>()).prop_map(|((counts, schema, stale), float, offset)| {
+        let sum = if stale { stale_nan() } else { 1.5 };
+        let offset = if stale { offset } else { offset % 1_000 };
+        let length = u32::try_from(counts.len()).unwrap() * if stale { 1_000_000 } else { 1 };
+        let positive_spans = if counts.is_empty() { Vec::new() } else { vec![Span { offset, length }] };
+        let count: u64 = counts.iter().sum();
+        if float {
+            let positive_buckets = counts.iter().map(|count| *count as f64).collect();
+            return HistogramValue::Float(FloatHistogram {
+                schema,
+                sum,
+                count: count as f64,
+                positive_spans,
+                positive_buckets,
+                ..FloatHistogram::default()
+            });
+        }
+        let mut before = 0;
+        let delta = |count: u64| {
+            let count = i64::try_from(count).unwrap();
+            let delta = count - before;
+            before = count;
+            delta
+        };
+        let positive_buckets = counts.into_iter().map(delta).collect();
+        HistogramValue::Integer(Histogram {
+            schema,
+            sum,
+            count,
+            positive_spans,
+            positive_buckets,
+            ..Histogram::default()
+        })
+    })
+}
+
+#[test]
+fn a_histogram_is_the_same_in_another_layout() {
+    let histogram = |spans: &[(i32, u32)], deltas: &[i64], sum| {
+        let positive_spans =
+            spans.iter().map(|(offset, length)| Span { offset: *offset, length: *length }).collect();
+        HistogramValue::Integer(Histogram {
+            count: 3,
+            sum,
+            positive_spans,
+            positive_buckets: deltas.to_vec(),
+            ..Histogram::default()
+        })
+    };
+    let sent = histogram(&[(1, 1), (2, 1)], &[1, 1], 5.0);
+    assert!(same_histogram(&sent, &histogram(&[(0, 6)], &[0, 1, -1, 0, 2, -2], 5.0)));
+    assert!(!same_histogram(&sent, &histogram(&[(1, 1), (1, 1)], &[1, 1], 5.0)));
+    assert!(!same_histogram(&sent, &histogram(&[(1, 1), (2, 1)], &[1, 0], 5.0)));
+    assert!(!same_histogram(&sent, &histogram(&[(1, 1), (2, 1)], &[1, 1], 6.0)));
+    assert!(same_histogram(&histogram(&[], &[], stale_nan()), &histogram(&[(1, 1)], &[4], stale_nan())));
+    assert!(!same_histogram(&sent, &HistogramValue::Float(FloatHistogram::default())));
+}
+
+#[test]
+fn late_samples_are_sorted_and_the_first_of_a_time_stays() {
+    let mut late = LateSamples::default();
+    let float = |ts, value| LateFloat { ts, start_ts: 0, value };
+    for ts in [5, i64::MIN, 9, 7] {
+        assert_eq!(late.novelty_of_float(ts, 1.0), Novelty::New);
+        late.insert_float(float(ts, 1.0));
+    }
+    late.insert_float(float(7, 2.0));
+    assert_eq!(late.novelty_of_float(7, 1.0), Novelty::Repeated);
+    assert_eq!(late.novelty_of_float(7, -1.0), Novelty::Conflicting);
+    assert_eq!(
+        late.novelty_of_histogram(7, &HistogramValue::Float(FloatHistogram::default())),
+        Novelty::Conflicting
+    );
+    let decoded = LateSamples::decode(&late.encode()).unwrap();
+    let rows: Vec<_> = decoded.floats.iter().map(|late| (late.ts, late.value)).collect();
+    assert_eq!(rows, [(i64::MIN, 1.0), (5, 1.0), (7, 1.0), (9, 1.0)]);
+    assert_eq!(decoded.in_range(6, 8).map(|late| late.len()), Some(1));
+    assert!(decoded.in_range(6, 5).is_none());
+}
+
+#[test]
+fn the_raw_table_forgets_what_is_not_kept() {
+    let (head, _) = head_and_log();
+    let table = RawTable::default();
+    let hash = |n: u32| head.hasher().hash(&n.to_le_bytes());
+    let series = |n: u32| head.series_ref((n % 2) as usize, n);
+    (0..1_000).for_each(|n| table.insert(hash(n), series(n)));
+    (0..1_000).for_each(|n| table.insert(hash(n), series(0)));
+    assert!((0..1_000).all(|n| table.get(hash(n)) == Some(series(n))), "the first one stays");
+    assert_eq!(table.get(hash(1_000)), None);
+    table.retain(|series| head.split_ref(series).0 == 1);
+    assert!((0..1_000).all(|n| table.get(hash(n)).is_some() == (n % 2 == 1)));
+}
