@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
-    maintenance::{LastFlush, Maintenance},
+    maintenance::{LastFlush, Maintenance, window_of},
     manifest::{BlockMeta, ManifestStore},
     model::{Labels, Matcher},
     read::Selection,
@@ -161,7 +161,7 @@ impl Engine {
             last_flush: Mutex::new(LastFlush {
                 at_ms: env.clock.now().0,
                 wal_bytes: 0,
-                window: newest_ts.div_euclid(WINDOW_MS),
+                window: window_of(newest_ts),
             }),
             damaged_blocks: Mutex::default(),
             counters: Counters::default(),

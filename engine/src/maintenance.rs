@@ -97,8 +97,13 @@ pub(crate) struct LastFlush {
     pub(crate) at_ms: i64,
     /// Bytes that the log had taken by then.
     pub(crate) wal_bytes: u64,
-    /// The 2-hour window of the newest sample then.
-    pub(crate) window: i64,
+    /// The 2-hour window of the newest sample then; none before the first sample.
+    pub(crate) window: Option<i64>,
+}
+
+/// The 2-hour window of the newest sample, if there is one.
+pub(crate) fn window_of(newest_ts: i64) -> Option<i64> {
+    (newest_ts > i64::MIN).then(|| newest_ts.div_euclid(WINDOW_MS))
 }
 
 impl Inner {
@@ -163,7 +168,7 @@ impl Inner {
         let pressed = bytes as u64 >= self.config.head.budget_bytes / 4 * 3 && waiting >= bytes / 10;
         let idle = stats.samples_appended == 0 || wal_bytes == 0;
         let aged = since_last_ms >= self.config.flush.interval_ms;
-        let window_closed = stats.newest_ts > i64::MIN && stats.newest_ts.div_euclid(WINDOW_MS) > last.window;
+        let window_closed = last.window.is_some_and(|window| window_of(stats.newest_ts) > Some(window));
         let due = pressed || aged || window_closed || wal_bytes >= self.config.flush.wal_bytes_max;
         (!idle && due).then_some(OpenChunks::SealIdle)
     }
@@ -174,7 +179,7 @@ impl Inner {
         *self.last_flush.lock() = LastFlush {
             at_ms: self.env.clock.now().0,
             wal_bytes: self.wal.stats().bytes_total,
-            window: self.head.stats().newest_ts.div_euclid(WINDOW_MS),
+            window: window_of(self.head.stats().newest_ts),
         };
     }
 

@@ -422,3 +422,12 @@ fn flushes_and_maintenance_at_once_lose_nothing() {
     drop(engine);
     assert_eq!(content(&open(&env, config)), all);
 }
+
+#[test]
+fn the_first_sample_closes_no_window() {
+    let engine = open(&env(Arc::new(MemFs::default())), config());
+    engine.maintain().unwrap();
+    append(&engine, &labels(0), HOUR, 1.0);
+    engine.maintain().unwrap();
+    assert_eq!(engine.stats().flushes_total, 0, "nothing is worth a flush yet");
+}
