@@ -63,7 +63,7 @@ pub enum Error {
         block: PathBuf,
     },
     /// Somebody else has the directory open.
-    #[error("{path} is locked: another process has this data directory open ({source})")]
+    #[error("{path} is locked: another process has this data directory open")]
     Locked {
         /// The lock file.
         path: PathBuf,

@@ -127,7 +127,8 @@ fn print(envelope: &Envelope, out: &mut impl Write, notes: &mut impl Write) -> i
         |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0);
     let (time, value) = (width(|row| &row.time), width(|row| &row.value));
     for row in &rows {
-        writeln!(out, "{:<time$}  {:>value$}  {}", row.time, row.value, row.series)?;
+        let line = format!("{:<time$}  {:>value$}  {}", row.time, row.value, row.series);
+        writeln!(out, "{}", line.trim_end())?;
     }
     if rows.is_empty() {
         writeln!(notes, "no data")?;
@@ -180,7 +181,7 @@ fn row(pair: &Value, series: String) -> Row {
             histogram["sum"].as_str().unwrap_or("?")
         ),
     };
-    Row { time: time.map_or_else(|| pair[0].to_string(), |time| time.to_string()), value, series }
+    Row { time: time.map_or_else(|| pair[0].to_string(), |time| format!("{time:.3}")), value, series }
 }
 
 /// Labels as PromQL writes them, the metric name in front.
@@ -214,7 +215,10 @@ mod tests {
                 {"metric":{"__name__":"up","job":"a"},"value":[1.5,"1"]},
                 {"metric":{"__name__":"up"},"value":[1.5,"0.25"]}]},"warnings":["careful"]}"#,
         );
-        assert_eq!(out, "1970-01-01T00:00:01.5Z     1  up{job=\"a\"}\n1970-01-01T00:00:01.5Z  0.25  up\n");
+        assert_eq!(
+            out,
+            "1970-01-01T00:00:01.500Z     1  up{job=\"a\"}\n1970-01-01T00:00:01.500Z  0.25  up\n"
+        );
         assert_eq!(notes, "careful\n");
     }
 
@@ -223,6 +227,6 @@ mod tests {
         let (out, notes) = printed(r#"{"data":{"resultType":"vector","result":[]}}"#);
         assert_eq!((out.as_str(), notes.as_str()), ("", "no data\n"));
         let (out, _) = printed(r#"{"data":{"resultType":"scalar","result":[0,"2"]}}"#);
-        assert_eq!(out, "1970-01-01T00:00:00Z  2  \n");
+        assert_eq!(out, "1970-01-01T00:00:00.000Z  2\n");
     }
 }

@@ -39,8 +39,10 @@ pub(crate) fn run(args: ServeArgs) -> ExitCode {
     match start(sources) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let cause = std::error::Error::source(&failure).map(ToString::to_string).unwrap_or_default();
-            error!(cause, "{failure}");
+            match std::error::Error::source(&failure) {
+                Some(cause) => error!(%cause, "{failure}"),
+                None => error!("{failure}"),
+            }
             ExitCode::FAILURE
         }
     }
