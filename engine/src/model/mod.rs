@@ -16,6 +16,7 @@ mod sample;
 mod series;
 mod time;
 
+pub(crate) use sample::HistogramForm;
 pub use {
     kymo_formats::histogram::HistogramValue,
     label::{Label, Labels, LabelsBuilder},

@@ -3,13 +3,12 @@
 //! Chunks are cut on the clock, not where storage happens to have cut them, so that replicas with the same
 //! samples answer with the same bytes.
 
-use kymo_engine::SampleColumns;
+use kymo_engine::{HistogramSample, HistogramValue, SampleColumns};
 use kymo_formats::{
     codec::{
-        histogram::{Appended, Appender},
+        histogram::{Appended, Appender, Form},
         xor,
     },
-    histogram::FloatHistogram,
     wire::remote_read::ChunkEncoding,
 };
 
@@ -28,14 +27,14 @@ pub(super) struct EncodedChunk {
 }
 
 /// All samples of `columns`, by time.
-pub(super) fn encode(columns: &SampleColumns) -> Vec<EncodedChunk> {
+pub(super) fn encode(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
     let mut chunks = floats(columns);
     chunks.extend(histograms(columns));
     chunks.sort_by_key(|chunk| chunk.min_ts);
     chunks
 }
 
-fn floats(columns: &SampleColumns) -> Vec<EncodedChunk> {
+fn floats(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
     let mut chunks = Vec::new();
     let (mut ts, mut values) = (&columns.ts[..], &columns.values[..]);
     while let Some(&first) = ts.first() {
@@ -52,35 +51,54 @@ fn floats(columns: &SampleColumns) -> Vec<EncodedChunk> {
     chunks
 }
 
-/// Queries see histograms in their float form, and so does who reads here.
-fn histograms(columns: &SampleColumns) -> Vec<EncodedChunk> {
+/// Integer and float histograms go into chunks of their own.
+fn histograms(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
     let mut chunks = Vec::new();
-    let mut rest = &columns.histograms[..];
-    while let Some(first) = rest.first() {
-        let len = run_len(rest.iter().map(|sample| sample.ts), first.ts);
-        let (run, tail) = rest.split_at(len);
-        rest = tail;
-        let mut min_ts = first.ts;
-        let mut appender = Appender::new(first.ts, &*first.value);
-        for sample in &run[1..] {
-            // A change of the buckets' layout or a reset begins a chunk, too.
-            if let Appended::Cut(next) = appender.append(sample.ts, &*sample.value) {
-                push_histogram_chunk(&mut chunks, min_ts, std::mem::replace(&mut appender, *next));
-                min_ts = sample.ts;
-            }
-        }
-        push_histogram_chunk(&mut chunks, min_ts, appender);
+    let is_integer =
+        |sample: &HistogramSample<HistogramValue>| matches!(sample.value, HistogramValue::Integer(_));
+    for run in columns.histograms.chunk_by(|a, b| is_integer(a) == is_integer(b)) {
+        let integers = run.iter().filter_map(|sample| match &sample.value {
+            HistogramValue::Integer(histogram) => Some((sample.ts, histogram)),
+            HistogramValue::Float(_) => None,
+        });
+        let floats = run.iter().filter_map(|sample| match &sample.value {
+            HistogramValue::Integer(_) => None,
+            HistogramValue::Float(histogram) => Some((sample.ts, histogram)),
+        });
+        histograms_of_one_form(&integers.collect::<Vec<_>>(), ChunkEncoding::Histogram, &mut chunks);
+        histograms_of_one_form(&floats.collect::<Vec<_>>(), ChunkEncoding::FloatHistogram, &mut chunks);
     }
     chunks
 }
 
-fn push_histogram_chunk(chunks: &mut Vec<EncodedChunk>, min_ts: i64, appender: Appender<FloatHistogram>) {
-    chunks.push(EncodedChunk {
-        min_ts,
-        max_ts: appender.last_ts(),
-        encoding: ChunkEncoding::FloatHistogram,
-        bytes: appender.into_bytes(),
-    });
+fn histograms_of_one_form<H: Form>(
+    mut rest: &[(i64, &H)],
+    encoding: ChunkEncoding,
+    chunks: &mut Vec<EncodedChunk>,
+) {
+    let mut push = |min_ts, appender: Appender<H>| {
+        chunks.push(EncodedChunk {
+            min_ts,
+            max_ts: appender.last_ts(),
+            encoding,
+            bytes: appender.into_bytes(),
+        });
+    };
+    while let Some(&(first_ts, first)) = rest.first() {
+        let len = run_len(rest.iter().map(|(ts, _)| *ts), first_ts);
+        let (run, tail) = rest.split_at(len);
+        rest = tail;
+        let mut min_ts = first_ts;
+        let mut appender = Appender::new(first_ts, first);
+        for &(ts, histogram) in &run[1..] {
+            // A change of the buckets' layout or a reset begins a chunk, too.
+            if let Appended::Cut(next) = appender.append(ts, histogram) {
+                push(min_ts, std::mem::replace(&mut appender, *next));
+                min_ts = ts;
+            }
+        }
+        push(min_ts, appender);
+    }
 }
 
 /// How many of the next samples go into one chunk; `first` is the time of the first of them.
@@ -91,9 +109,10 @@ fn run_len(times: impl Iterator<Item = i64>, first: i64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use kymo_engine::HistogramSample;
+    use kymo_formats::{
+        codec::histogram,
+        histogram::{FloatHistogram, Histogram},
+    };
 
     use super::*;
 
@@ -123,12 +142,26 @@ mod tests {
     }
 
     #[test]
-    fn floats_and_histograms_come_in_order_of_time() {
-        let value = Arc::new(FloatHistogram { count: 1.0, zero_count: 1.0, ..FloatHistogram::default() });
-        let histograms = vec![HistogramSample { ts: -5, start_ts: 0, value }];
+    fn each_kind_has_chunks_of_its_own_in_order_of_time() {
+        let integer = HistogramValue::Integer(Histogram { count: 1, zero_count: 1, ..Histogram::default() });
+        let float = FloatHistogram { count: 1.5, zero_count: 1.5, ..FloatHistogram::default() };
+        let float = HistogramValue::Float(float);
+        let sample =
+            |(ts, value): (i64, &HistogramValue)| HistogramSample { ts, start_ts: 0, value: value.clone() };
+        let histograms = [(-5, &integer), (-4, &integer), (-3, &float), (-2, &integer)].map(sample).to_vec();
         let columns =
             SampleColumns { ts: vec![7], values: vec![1.0], histograms, ..SampleColumns::default() };
-        let found: Vec<_> = encode(&columns).iter().map(|chunk| (chunk.encoding, chunk.min_ts)).collect();
-        assert_eq!(found, [(ChunkEncoding::FloatHistogram, -5), (ChunkEncoding::Xor, 7)]);
+        let chunks = encode(&columns);
+        let found: Vec<_> = chunks.iter().map(|chunk| (chunk.encoding, chunk.min_ts, chunk.max_ts)).collect();
+        let expected = [
+            (ChunkEncoding::Histogram, -5, -4),
+            (ChunkEncoding::FloatHistogram, -3, -3),
+            (ChunkEncoding::Histogram, -2, -2),
+            (ChunkEncoding::Xor, 7, 7),
+        ];
+        assert_eq!(found, expected);
+        let mut read = Vec::new();
+        histogram::decode::<Histogram>(&chunks[0].bytes, &mut read).unwrap();
+        assert_eq!(read.iter().map(|(ts, value)| (*ts, value.count)).collect::<Vec<_>>(), [(-5, 1), (-4, 1)]);
     }
 }

@@ -97,7 +97,7 @@ fn apply(
     } else {
         body
     };
-    Ok(ingest::store(engine, version, message)?)
+    Ok(ingest::store(engine, version, ingest::TypeAndUnit::Metadata, message)?)
 }
 
 /// The version that the content type names; without one, 1.0.

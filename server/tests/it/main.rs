@@ -3,6 +3,7 @@
 //! * `harness` - starts and stops servers, sends requests
 //! * `grafana` - what Grafana's Prometheus data source asks
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
+//! * `histograms` - native histograms from remote write to queries and remote read
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `tidy` - rules for the repository itself
@@ -17,6 +18,7 @@ mod bad_input;
 mod federate;
 mod grafana;
 mod harness;
+mod histograms;
 mod operation;
 mod remote_read;
 mod remote_write;
