@@ -1,6 +1,6 @@
 //! Copies of what a query needs from the head, made under locks held for a moment.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use kymo_formats::index::chunk_directory::ChunkMeta;
 use parking_lot::RwLock;
@@ -200,14 +200,13 @@ impl Shard {
 impl LateSamples {
     /// The samples between `start` and `end`, both inclusive, if there is any.
     pub(crate) fn in_range(&self, start: i64, end: i64) -> Option<Self> {
-        let floats =
-            self.floats.iter().filter(|late| (start..=end).contains(&late.ts)).copied().collect::<Vec<_>>();
-        let histograms = self
-            .histograms
-            .iter()
-            .filter(|late| (start..=end).contains(&late.ts))
-            .cloned()
-            .collect::<Vec<_>>();
+        // A tree would not take a range that ends before it starts.
+        if start > end {
+            return None;
+        }
+        let floats: BTreeMap<_, _> = self.floats.range(start..=end).map(|(ts, late)| (*ts, *late)).collect();
+        let histograms: BTreeMap<_, _> =
+            self.histograms.range(start..=end).map(|(ts, late)| (*ts, late.clone())).collect();
         if floats.is_empty() && histograms.is_empty() { None } else { Some(Self { floats, histograms }) }
     }
 }

@@ -87,10 +87,10 @@ impl<'a> Merge<'a> {
             all.end_place();
         }
         for late in &self.late {
-            for late in &late.floats {
+            for late in late.floats.values() {
                 push_float(&mut all.columns, late.ts, late.start_ts, late.value);
             }
-            for late in &late.histograms {
+            for late in late.histograms.values() {
                 let mut value = H::from_stored(late.value.clone());
                 value.forget_reset();
                 all.columns.histograms.push(HistogramSample { ts: late.ts, start_ts: late.start_ts, value });

@@ -121,7 +121,11 @@ fn store_v2(
             TypeAndUnit::Labels => MetadataLabels::of(metadata.as_ref()),
         };
         let labels = added.replace_in(labels);
-        if series.samples().next().is_none() && series.histograms().next().is_none() {
+        // Upstream asks for a sample or a histogram, but sends exemplars in series of their own.
+        if series.samples().next().is_none()
+            && series.histograms().next().is_none()
+            && series.exemplars().next().is_none()
+        {
             rows.refuse(format_args!(
                 "TimeSeries must contain at least one sample or histogram for series {}",
                 validate::Pairs(&labels.collect::<Vec<_>>())

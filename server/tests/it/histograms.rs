@@ -152,6 +152,8 @@ fn answers(server: &Server, end: i64) -> Vec<Value> {
         "histogram_quantile(0.7, NAME)",
         "histogram_stddev(NAME)",
         "resets(NAME[3m])",
+        "changes(NAME[3m])",
+        "NAME == NAME offset 10s",
         "NAME </ 0.9",
         "count_over_time(NAME[3m])",
         "histogram_avg(increase(NAME[3m]))",

@@ -206,6 +206,25 @@ fn late_exemplars_are_reported_to_those_who_understand() {
     assert_eq!(answer.text(), "out of order exemplar for series {__name__=\"m\", job=\"a\"}\n");
 }
 
+/// Prometheus 3.14 sends each exemplar in a series without samples.
+#[test]
+fn exemplars_may_come_without_samples() {
+    let server = Server::new();
+    let ts = now();
+    let message = message_v2(&SYMBOLS, |request| {
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).exemplar(&[5, 4], 1.0, ts);
+        });
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).exemplar(&[5, 3], 2.0, ts);
+        });
+    });
+    let answer = server.write(V2, &message);
+    assert_eq!((answer.status, answer.written()), (204, ["0", "0", "2"]), "{}", answer.text());
+    let exemplars = server.get("/api/v1/query_exemplars", &[("query", "m")]).data();
+    assert_eq!(exemplars[0]["exemplars"].as_array().map(Vec::len), Some(2), "{exemplars}");
+}
+
 #[test]
 fn a_request_too_large_for_one_commit_is_stored_whole() {
     const COUNT: i64 = 600_000;
