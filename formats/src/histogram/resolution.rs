@@ -201,6 +201,28 @@ mod tests {
     }
 
     #[test]
+    fn schemas_that_nobody_has_defined_are_left_alone() {
+        let mut histogram = Histogram { schema: EXPONENTIAL_SCHEMA_MAX_RESERVED + 1, ..Histogram::default() };
+        histogram.reduce_reserved_schema().unwrap();
+        assert_eq!(histogram.schema, 53);
+        assert_eq!(histogram.validate(), Err(HistogramError::InvalidSchema { schema: 53 }));
+    }
+
+    #[test]
+    fn missing_buckets_are_reported_in_upstreams_words() {
+        let mut histogram = FloatHistogram {
+            schema: 9,
+            positive_spans: spans(&[(0, 3)]),
+            positive_buckets: vec![1.0; 2],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(
+            histogram.reduce_reserved_schema().unwrap_err().to_string(),
+            "have 2 buckets but spans need more: histogram spans specify different number of buckets than provided"
+        );
+    }
+
+    #[test]
     fn only_towards_the_coarse() {
         let mut histogram = Histogram { schema: 3, ..Histogram::default() };
         assert_eq!(histogram.reduce_resolution(3), Err(HistogramError::NotCoarser { from: 3, to: 3 }));

@@ -200,7 +200,11 @@ fn both_versions_a_flush_a_merge_and_a_kill_give_the_same_answers() {
         }
     }
     let at_first = answers(&server, end);
-    assert!(at_first.iter().all(|answer| answer[1] != json!([])), "each expression has an answer");
+    for answer in &at_first {
+        // No two histograms of most kinds are equal.
+        let may_be_empty = answer[0].as_str().unwrap().contains("==");
+        assert!(may_be_empty || answer[1] != json!([]), "{answer}");
+    }
     assert_eq!(server.post("/-/flush", &[], b"").status / 100, 2);
     assert_eq!(answers(&server, end), at_first, "after a flush");
     let config = "self_metrics: {enabled: false}\n";
@@ -414,7 +418,7 @@ fn what_is_no_histogram_is_refused_with_the_reason_and_the_rest_is_stored() {
             assert!(reasons.contains(&expected.as_str()), "{expected} in {text}");
         }
         assert_eq!(server.query(rest, ts)[0]["value"][1], "1");
-        assert_eq!(server.query("count({__name__!~\"rest_.*\"})", ts + 1)[0]["value"][1], right);
+        assert_eq!(server.query("count({__name__!~\"rest_.*\", __name__=~\".+\"})", ts + 1)[0]["value"][1], right);
     }
 }
 
