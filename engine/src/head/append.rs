@@ -227,8 +227,7 @@ impl Shard {
             _ => {}
         }
         let late = self.late.get(&sample.id);
-        let novelty =
-            late.map_or(Novelty::New, |late| late.novelty_of_histogram(sample.ts, &sample.value));
+        let novelty = late.map_or(Novelty::New, |late| late.novelty_of_histogram(sample.ts, &sample.value));
         let in_open = || open.map_or(Novelty::New, |open| open.novelty(sample.ts, &sample.value));
         place_of(if novelty == Novelty::New { in_open() } else { novelty })
     }

@@ -2,8 +2,8 @@
 
 use super::error::BucketSide;
 use super::{
-    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED, FloatHistogram, Histogram,
-    HistogramError, Span,
+    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED, FloatHistogram,
+    Histogram, HistogramError, Span,
 };
 
 impl Histogram {

@@ -26,17 +26,25 @@ pub(super) struct EncodedChunk {
     pub(super) bytes: Vec<u8>,
 }
 
-/// All samples of `columns`, by time.
+/// All samples of `columns`, by time. Chunks do not overlap: readers take them one after the other.
 pub(super) fn encode(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
-    let mut chunks = floats(columns);
-    chunks.extend(histograms(columns));
-    chunks.sort_by_key(|chunk| chunk.min_ts);
+    let mut chunks = Vec::new();
+    let (mut ts, mut values) = (&columns.ts[..], &columns.values[..]);
+    let mut histograms = &columns.histograms[..];
+    while !ts.is_empty() || !histograms.is_empty() {
+        let before = histograms.first().map_or(ts.len(), |next| ts.partition_point(|ts| *ts < next.ts));
+        push_floats(&ts[..before], &values[..before], &mut chunks);
+        (ts, values) = (&ts[before..], &values[before..]);
+        let before = ts
+            .first()
+            .map_or(histograms.len(), |next| histograms.partition_point(|sample| sample.ts < *next));
+        push_histograms(&histograms[..before], &mut chunks);
+        histograms = &histograms[before..];
+    }
     chunks
 }
 
-fn floats(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
-    let mut chunks = Vec::new();
-    let (mut ts, mut values) = (&columns.ts[..], &columns.values[..]);
+fn push_floats(mut ts: &[i64], mut values: &[f64], chunks: &mut Vec<EncodedChunk>) {
     while let Some(&first) = ts.first() {
         let len = run_len(ts.iter().copied(), first);
         let last = ts[len - 1];
@@ -48,15 +56,13 @@ fn floats(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
         });
         (ts, values) = (&ts[len..], &values[len..]);
     }
-    chunks
 }
 
 /// Integer and float histograms go into chunks of their own.
-fn histograms(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
-    let mut chunks = Vec::new();
+fn push_histograms(samples: &[HistogramSample<HistogramValue>], chunks: &mut Vec<EncodedChunk>) {
     let is_integer =
         |sample: &HistogramSample<HistogramValue>| matches!(sample.value, HistogramValue::Integer(_));
-    for run in columns.histograms.chunk_by(|a, b| is_integer(a) == is_integer(b)) {
+    for run in samples.chunk_by(|a, b| is_integer(a) == is_integer(b)) {
         let integers = run.iter().filter_map(|sample| match &sample.value {
             HistogramValue::Integer(histogram) => Some((sample.ts, histogram)),
             HistogramValue::Float(_) => None,
@@ -65,13 +71,12 @@ fn histograms(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChunk> {
             HistogramValue::Integer(_) => None,
             HistogramValue::Float(histogram) => Some((sample.ts, histogram)),
         });
-        histograms_of_one_form(&integers.collect::<Vec<_>>(), ChunkEncoding::Histogram, &mut chunks);
-        histograms_of_one_form(&floats.collect::<Vec<_>>(), ChunkEncoding::FloatHistogram, &mut chunks);
+        push_histograms_of_one_form(&integers.collect::<Vec<_>>(), ChunkEncoding::Histogram, chunks);
+        push_histograms_of_one_form(&floats.collect::<Vec<_>>(), ChunkEncoding::FloatHistogram, chunks);
     }
-    chunks
 }
 
-fn histograms_of_one_form<H: Form>(
+fn push_histograms_of_one_form<H: Form>(
     mut rest: &[(i64, &H)],
     encoding: ChunkEncoding,
     chunks: &mut Vec<EncodedChunk>,
@@ -149,19 +154,21 @@ mod tests {
         let sample =
             |(ts, value): (i64, &HistogramValue)| HistogramSample { ts, start_ts: 0, value: value.clone() };
         let histograms = [(-5, &integer), (-4, &integer), (-3, &float), (-2, &integer)].map(sample).to_vec();
-        let columns =
-            SampleColumns { ts: vec![7], values: vec![1.0], histograms, ..SampleColumns::default() };
+        let values = vec![1.0; 3];
+        let columns = SampleColumns { ts: vec![-6, -1, 7], values, histograms, ..SampleColumns::default() };
         let chunks = encode(&columns);
         let found: Vec<_> = chunks.iter().map(|chunk| (chunk.encoding, chunk.min_ts, chunk.max_ts)).collect();
         let expected = [
+            (ChunkEncoding::Xor, -6, -6),
             (ChunkEncoding::Histogram, -5, -4),
             (ChunkEncoding::FloatHistogram, -3, -3),
             (ChunkEncoding::Histogram, -2, -2),
+            (ChunkEncoding::Xor, -1, -1),
             (ChunkEncoding::Xor, 7, 7),
         ];
         assert_eq!(found, expected);
         let mut read = Vec::new();
-        histogram::decode::<Histogram>(&chunks[0].bytes, &mut read).unwrap();
+        histogram::decode::<Histogram>(&chunks[1].bytes, &mut read).unwrap();
         assert_eq!(read.iter().map(|(ts, value)| (*ts, value.count)).collect::<Vec<_>>(), [(-5, 1), (-4, 1)]);
     }
 }

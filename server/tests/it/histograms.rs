@@ -418,7 +418,10 @@ fn what_is_no_histogram_is_refused_with_the_reason_and_the_rest_is_stored() {
             assert!(reasons.contains(&expected.as_str()), "{expected} in {text}");
         }
         assert_eq!(server.query(rest, ts)[0]["value"][1], "1");
-        assert_eq!(server.query("count({__name__!~\"rest_.*\", __name__=~\".+\"})", ts + 1)[0]["value"][1], right);
+        assert_eq!(
+            server.query("count({__name__!~\"rest_.*\", __name__=~\".+\"})", ts + 1)[0]["value"][1],
+            right
+        );
     }
 }
 
