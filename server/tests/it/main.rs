@@ -4,6 +4,7 @@
 //! * `grafana` - what Grafana's Prometheus data source asks
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
 //! * `histograms` - native histograms from remote write to queries and remote read
+//! * `features` - parts of PromQL that are off unless named
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `tidy` - rules for the repository itself
@@ -15,6 +16,7 @@
 )]
 
 mod bad_input;
+mod features;
 mod federate;
 mod grafana;
 mod harness;
