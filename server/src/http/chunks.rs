@@ -37,7 +37,7 @@ pub(super) fn encode(columns: &SampleColumns<HistogramValue>) -> Vec<EncodedChun
         (ts, values) = (&ts[before..], &values[before..]);
         let before = ts
             .first()
-            .map_or(histograms.len(), |next| histograms.partition_point(|sample| sample.ts < *next));
+            .map_or(histograms.len(), |next| histograms.partition_point(|sample| sample.ts <= *next));
         push_histograms(&histograms[..before], &mut chunks);
         histograms = &histograms[before..];
     }
