@@ -93,4 +93,6 @@ pub struct QueryStats {
     pub samples_read: u64,
     /// Most samples held in memory at once.
     pub peak_samples: u64,
+    /// Most memory taken at once, bytes, as far as it is accounted for.
+    pub peak_bytes: u64,
 }

@@ -23,6 +23,8 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) lookback_ms: i64,
     /// Most samples to hold in memory.
     pub(crate) samples_max: usize,
+    /// Most bytes to take.
+    pub(crate) memory_bytes_max: u64,
 }
 
 /// Evaluation times, milliseconds.
@@ -57,7 +59,11 @@ impl Interruption {
 impl Evaluation<'_> {
     /// The answer of `source`. An error of the kind `Invalid` means that the expression is wrong.
     pub(crate) fn run(&self, source: &dyn Source, interruption: &Interruption) -> Result<QueryResult, Error> {
-        let options = EngineOptions { samples_max: self.samples_max, ..EngineOptions::default() };
+        let options = EngineOptions {
+            samples_max: self.samples_max,
+            memory_bytes_max: self.memory_bytes_max,
+            ..EngineOptions::default()
+        };
         let engine = QueryEngine::new(options);
         let interrupt = || interruption.check();
         let options = QueryOptions { lookback_ms: Some(self.lookback_ms), interrupt: Some(&interrupt) };

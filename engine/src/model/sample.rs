@@ -21,6 +21,15 @@ pub const fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
+/// Memory that a histogram with its lists takes, behind a shared pointer.
+fn histogram_bytes(histogram: &FloatHistogram) -> usize {
+    const OF_ALLOCATIONS: usize = 96;
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    let floats =
+        histogram.positive_buckets.len() + histogram.negative_buckets.len() + histogram.custom_values.len();
+    size_of::<HistogramSample>() + size_of::<FloatHistogram>() + 8 * (spans + floats) + OF_ALLOCATIONS
+}
+
 /// One native histogram of a series at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramSample {
@@ -56,6 +65,13 @@ impl SampleColumns {
         self.values.clear();
         self.start_ts.clear();
         self.histograms.clear();
+    }
+
+    /// Memory that the columns take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let floats = self.ts.capacity() + self.values.capacity() + self.start_ts.capacity();
+        floats * 8 + self.histograms.iter().map(|sample| histogram_bytes(&sample.value)).sum::<usize>()
     }
 
     /// Number of samples of both kinds.

@@ -25,6 +25,8 @@ pub struct EngineOptions {
     pub subquery_interval_ms: i64,
     /// Most samples that a query may hold at once.
     pub samples_max: usize,
+    /// Most memory that a query may take, bytes: samples, labels, what is selected, decoded chunks.
+    pub memory_bytes_max: u64,
     /// Most warnings, and most infos, in an answer; 0 = no limit.
     pub annotations_max: usize,
 }
@@ -37,6 +39,7 @@ impl Default for EngineOptions {
             lookback_ms: 300_000,
             subquery_interval_ms: 60_000,
             samples_max: 50_000_000,
+            memory_bytes_max: 2 << 30,
             annotations_max: 10,
         }
     }
@@ -146,7 +149,7 @@ impl QueryEngine {
             lookback: options.lookback_ms.unwrap_or(self.options.lookback_ms),
             subquery_interval: self.options.subquery_interval_ms,
             interrupt: options.interrupt,
-            budget: Budget::new(self.options.samples_max),
+            budget: Budget::new(self.options.samples_max, self.options.memory_bytes_max),
         };
         let evaluator = Evaluator::new(&shared, grid);
         let mut notes = Notes::default();
@@ -161,6 +164,7 @@ impl QueryEngine {
             total_queryable_samples: evaluator.counters.queryable(),
             samples_read: evaluator.counters.read(),
             peak_samples: shared.budget.peak() as u64,
+            peak_bytes: shared.budget.memory().peak(),
         };
         Ok(QueryResult { value, warnings, infos, stats })
     }
@@ -198,7 +202,8 @@ fn finish_range(value: Evaluated, grid: Grid) -> Result<Value, Error> {
             let column = super::Column::from_floats(values);
             vec![to_matrix(&Series { column, ..Series::default() }, grid)]
         }
-        Evaluated::Vector(series) => series.iter().map(|series| to_matrix(series, grid)).collect(),
+        // One by one, so that not all samples are there twice.
+        Evaluated::Vector(series) => series.into_iter().map(|series| to_matrix(&series, grid)).collect(),
         other => return Err(internal(format!("a range query gave {}", other.type_name()))),
     };
     series.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());

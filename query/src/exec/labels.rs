@@ -37,6 +37,8 @@ impl Evaluator<'_> {
             let Some(captures) = regex.captures(series.labels.get(source)) else {
                 continue;
             };
+            // A replacement can name a group any number of times.
+            self.shared.budget.take_bytes(captures.expanded_len(replacement))?;
             replaced.clear();
             captures.expand(replacement, &mut replaced);
             series.labels = LabelsBuilder::from_labels(&series.labels).set(target, &replaced).build();
@@ -57,6 +59,9 @@ impl Evaluator<'_> {
         let mut series = self.eval_vector(argument(call, 0)?, notes)?;
         for series in &mut series {
             let values: Vec<&[u8]> = sources.iter().map(|source| series.labels.get(source)).collect();
+            let separators = separator.len() * values.len().saturating_sub(1);
+            let joined_len = values.iter().map(|value| value.len()).sum::<usize>() + separators;
+            self.shared.budget.take_bytes(joined_len)?;
             let joined = values.join(separator);
             series.labels = LabelsBuilder::from_labels(&series.labels).set(target, &joined).build();
             series.drop_name &= target != METRIC_NAME;

@@ -53,6 +53,8 @@ impl Evaluator<'_> {
             let weight = weight(&series);
             if weight > 0 {
                 self.shared.budget.charge(weight)?;
+                self.shared.budget.take_bytes(columns.held_bytes())?;
+                self.shared.budget.memory().release(columns.held_bytes());
                 self.counters.add(weight as u64, weight as u64);
                 found.push(series);
             }

@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use kymo_engine::{HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, MemoryBudget, SampleColumns};
 use kymo_formats::wire::{
     remote_read::{
         Chunk, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
@@ -53,7 +53,7 @@ pub(crate) async fn read(
         .iter()
         .map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()))
         .collect();
-    let read = Read { queries, external };
+    let read = Read { queries, external, memory_bytes_max: config.query.memory_bytes_max };
     match response_type {
         ResponseType::Samples => {
             let samples_max = config.remote_read.samples_max;
@@ -95,6 +95,8 @@ struct Read {
     queries: Vec<Selector>,
     /// Labels that this server adds to all series, ascending by name.
     external: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bound on what one query selects.
+    memory_bytes_max: u64,
 }
 
 impl Read {
@@ -188,8 +190,13 @@ impl Read {
         query: &Selector,
         mut visit: impl FnMut(&Labels, &SampleColumns) -> Result<(), PlainError>,
     ) -> Result<(), PlainError> {
-        let request =
-            SelectRequest { matchers: &query.matchers, start: query.start, end: query.end, limit: 0 };
+        let request = SelectRequest {
+            matchers: &query.matchers,
+            start: query.start,
+            end: query.end,
+            limit: 0,
+            memory: &MemoryBudget::new(self.memory_bytes_max),
+        };
         let selection = source.select(&request)?;
         for warning in &selection.warnings {
             warn!(warning, "remote read is not complete");

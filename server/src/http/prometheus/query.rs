@@ -10,12 +10,12 @@ use serde_json::json;
 use super::{
     super::{
         answer::{Answer, TRUNCATED},
-        error::ApiError,
+        error::{ApiError, ErrorType},
         middleware::Ready,
         params::Params,
         time, work,
     },
-    encode::push_result,
+    encode::{AnswerTooLarge, push_result},
 };
 use crate::{
     app::App,
@@ -78,6 +78,7 @@ struct Common {
     timeout: Duration,
     lookback_ms: i64,
     samples_max: usize,
+    memory_bytes_max: u64,
     limit: Option<usize>,
     stats: String,
 }
@@ -106,6 +107,7 @@ impl Common {
             // As upstream: zero and less mean the default.
             lookback_ms: if lookback_ms > 0 { lookback_ms } else { lookback_default },
             samples_max: config.query.samples_max,
+            memory_bytes_max: config.query.memory_bytes_max,
             limit,
             stats: params.get("stats").to_owned(),
         })
@@ -129,9 +131,16 @@ async fn evaluate(
             times,
             lookback_ms: common.lookback_ms,
             samples_max: common.samples_max,
+            memory_bytes_max: common.memory_bytes_max,
         };
-        let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
-        Ok(answer(&shared, result, &common, begin, queued))
+        let result = evaluation.run(&EngineSource(engine), &interruption).inspect_err(|error| {
+            if error.kind() == kymo_query::ErrorKind::Limit {
+                shared.telemetry.query_over_limit();
+            }
+        });
+        let result = result.map_err(api_error)?;
+        shared.telemetry.query_took_memory(result.stats.peak_bytes);
+        answer(&shared, result, &common, begin, queued)
     })
     .await;
     app.telemetry
@@ -147,14 +156,30 @@ fn api_error(error: kymo_query::Error) -> ApiError {
     }
 }
 
-fn answer(app: &App, mut result: QueryResult, common: &Common, begin: u64, queued: f64) -> Answer {
+fn answer(
+    app: &App,
+    mut result: QueryResult,
+    common: &Common,
+    begin: u64,
+    queued: f64,
+) -> Result<Answer, ApiError> {
     let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
     let total = seconds_since(app, begin);
     let stats = (!common.stats.is_empty()).then(|| stats(&result, total, queued).to_string());
-    let mut answer = Answer::new(|out| push_result(out, &result, stats.as_deref()));
+    let mut written = Ok(());
+    let mut answer = Answer::new(|out| {
+        written = push_result(out, result.value, stats.as_deref(), common.memory_bytes_max);
+    });
+    written.map_err(|AnswerTooLarge { bytes_max }| {
+        app.telemetry.query_over_limit();
+        ApiError::new(
+            ErrorType::Execution,
+            format!("the answer would take more than {bytes_max} bytes of memory (query.memory_bytes_max)"),
+        )
+    })?;
     answer.warnings = result.warnings;
     answer.infos = result.infos;
-    answer.warn(truncated).warn(stats_warning(&common.stats))
+    Ok(answer.warn(truncated).warn(stats_warning(&common.stats)))
 }
 
 fn truncate(value: &mut Value, limit: Option<usize>) -> bool {
