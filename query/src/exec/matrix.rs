@@ -141,9 +141,12 @@ fn without_reset_hint(histogram: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
 
 /// A series with the times of its steps.
 pub(crate) fn to_matrix(series: &Series, grid: Grid) -> MatrixSeries {
+    // The number of floats is known only by counting; growing would copy them several times over.
+    let mut floats = Vec::with_capacity(series.column.float_count());
+    floats.extend(series.column.floats().map(|(step, value)| Point { ts: grid.ts(step), value }));
     MatrixSeries {
         labels: series.labels.clone(),
-        floats: series.column.floats().map(|(step, value)| Point { ts: grid.ts(step), value }).collect(),
+        floats,
         histograms: series
             .column
             .histograms()

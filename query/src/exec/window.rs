@@ -1,6 +1,6 @@
 //! Functions over range vectors: a kernel over the window of each step.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 
@@ -8,7 +8,7 @@ use super::{
     Column, Evaluator, Note, Notes, Series,
     column::histogram_weight,
     context::{Shared, execution},
-    kernel::{Call, Extension, Window, WindowFunction, Windows},
+    kernel::{Call, Extension, Seen, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
 use crate::{Error, lang::promql::VectorSelector};
@@ -158,23 +158,19 @@ struct Run<'r, 'a> {
 
 impl Run<'_, '_> {
     fn all_windows(&mut self, kernel: super::kernel::WindowsFn) -> Result<(), Error> {
+        let seen = Cell::default();
         let windows = Windows {
             ts: &self.columns.ts,
             values: &self.columns.values,
             range: self.call.range,
             offset: self.call.timing.offset,
             call: &self.call.call,
+            seen: &seen,
         };
-        let (mut queryable, mut read, mut widest, mut counted) = (0, 0, 0, 0);
-        windows.for_each(|_, window| {
-            queryable += window.len() as u64;
-            read += (window.end - window.start.max(counted)) as u64;
-            counted = window.end;
-            widest = widest.max(window.len());
-            Ok(())
-        })?;
+        kernel(&windows, &mut self.notes, &mut self.column)?;
+        let Seen { queryable, read, widest } = seen.get();
         (self.queryable, self.read, self.widest) = (queryable, read, widest);
-        kernel(&windows, &mut self.notes, &mut self.column)
+        Ok(())
     }
 
     fn each_window(&mut self) -> Result<(), Error> {
