@@ -146,7 +146,7 @@ fn what_grows_beside_samples_is_bounded() {
             "pairs of series that are compared in vain",
             "x_total{job=\"job-1\"} < on () group_left (n) (0 * count_values(\"n\", vector(time())))"
                 .to_owned(),
-            "x_total{job=\"job-1\"} < on () group_left (0 * sum(y))".to_owned(),
+            "x_total{job=\"job-1\"} < on () group_left () (0 * sum(y))".to_owned(),
         ),
     ];
     for (what, large, small) in cases {
