@@ -141,7 +141,7 @@ fn what_grows_beside_samples_is_bounded() {
             format!("label_join(y, \"to\", \"{long}\"{})", ", \"__name__\"".repeat(2_000)),
             format!("label_join(y, \"to\", \"{long}\"{})", ", \"__name__\"".repeat(10)),
         ),
-        ("replaced labels", nested_replace(&long, 12), nested_replace(&long, 4)),
+        ("replaced labels", nested_replace(&long, 9), nested_replace(&long, 4)),
         (
             "pairs of series that are compared in vain",
             "x_total{job=\"job-1\"} < on () group_left (n) (0 * count_values(\"n\", vector(time())))"
