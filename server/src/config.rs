@@ -126,9 +126,9 @@ pub(crate) struct QueryConfig {
     pub(crate) waiting_max: usize,
     /// Most samples that one query may hold in memory.
     pub(crate) samples_max: usize,
-    /// Most memory that one query may take: samples, labels, what it selects from memory, decoded chunks, and its
-    /// answer. Queries that run at once may take as much each. Federation and remote read have the same bound on what
-    /// they select.
+    /// Most memory that one query may take: samples, labels, what it selects from memory, decoded chunks. The text of
+    /// its answer has the same bound. Queries that run at once may take as much each. Federation and remote read have
+    /// the same bound on what they select.
     pub(crate) memory_bytes_max: u64,
     /// How far back a query looks for the newest sample of a series.
     pub(crate) lookback_ms: u64,
