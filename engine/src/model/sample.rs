@@ -56,6 +56,15 @@ impl HistogramForm for HistogramValue {
     }
 }
 
+/// Memory that a histogram with its lists takes, behind a shared pointer.
+fn histogram_bytes(histogram: &FloatHistogram) -> usize {
+    const OF_ALLOCATIONS: usize = 96;
+    let spans = histogram.positive_spans.len() + histogram.negative_spans.len();
+    let floats =
+        histogram.positive_buckets.len() + histogram.negative_buckets.len() + histogram.custom_values.len();
+    size_of::<HistogramSample>() + size_of::<FloatHistogram>() + 8 * (spans + floats) + OF_ALLOCATIONS
+}
+
 /// One native histogram of a series at one time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramSample<H = Arc<FloatHistogram>> {
@@ -109,5 +118,14 @@ impl<H> SampleColumns<H> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ts.is_empty() && self.histograms.is_empty()
+    }
+}
+
+impl SampleColumns {
+    /// Memory that the columns take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let floats = self.ts.capacity() + self.values.capacity() + self.start_ts.capacity();
+        floats * 8 + self.histograms.iter().map(|sample| histogram_bytes(&sample.value)).sum::<usize>()
     }
 }

@@ -21,10 +21,12 @@ impl Deref for EngineSource {
 
 impl Source for EngineSource {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {
-        let mut found = self.0.select(request.matchers, request.start, request.end).map_err(query_error)?;
+        let SelectRequest { matchers, start, end, memory, .. } = *request;
+        let mut found = self.0.select_within(matchers, start, end, memory).map_err(query_error)?;
         if request.limit > 0 {
             found.series.truncate(request.limit);
         }
+        memory.take(found.series.len() * (size_of::<Reader>() + size_of::<Box<dyn SeriesReader>>()))?;
         let reader = |series| Box::new(Reader(series)) as Box<dyn SeriesReader>;
         Ok(Selection { series: found.series.into_iter().map(reader).collect(), warnings: found.warnings })
     }
@@ -48,6 +50,9 @@ impl SeriesReader for Reader {
 
 fn query_error(error: kymo_engine::Error) -> Error {
     use kymo_engine::ErrorKind as Kind;
+    if let kymo_engine::Error::Memory(over) = error {
+        return over.into();
+    }
     let kind = match error.kind() {
         Kind::Invalid => ErrorKind::Invalid,
         Kind::Limit => ErrorKind::Limit,

@@ -14,7 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use kymo_engine::{Engine, HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{
+    Engine, HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, MemoryBudget, SampleColumns,
+};
 use kymo_formats::wire::{
     remote_read::{
         Chunk, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
@@ -52,7 +54,7 @@ pub(crate) async fn read(
         .iter()
         .map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()))
         .collect();
-    let read = Read { queries, external };
+    let read = Read { queries, external, memory_bytes_max: config.query.memory_bytes_max };
     match response_type {
         ResponseType::Samples => {
             let samples_max = config.remote_read.samples_max;
@@ -94,6 +96,8 @@ struct Read {
     queries: Vec<Selector>,
     /// Labels that this server adds to all series, ascending by name.
     external: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bound on what one query selects.
+    memory_bytes_max: u64,
 }
 
 impl Read {
@@ -187,7 +191,8 @@ impl Read {
         query: &Selector,
         mut visit: impl FnMut(&Labels, &SampleColumns<HistogramValue>) -> Result<(), PlainError>,
     ) -> Result<(), PlainError> {
-        let selection = engine.select(&query.matchers, query.start, query.end)?;
+        let memory = MemoryBudget::new(self.memory_bytes_max);
+        let selection = engine.select_within(&query.matchers, query.start, query.end, &memory)?;
         for warning in &selection.warnings {
             warn!(warning, "remote read is not complete");
         }

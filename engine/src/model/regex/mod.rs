@@ -144,6 +144,14 @@ impl<'s> Captures<'_, 's> {
     /// Appends `template` to `out`, `$1`, `$name` and `${name}` in it replaced by groups, as Go's
     /// `Regexp.Expand` does it: names are as long as possible, unknown groups are empty, `$$` is `$`.
     pub fn expand(&self, template: &[u8], out: &mut Vec<u8>) {
-        expand::expand(self, template, out);
+        expand::for_each_piece(self, template, |piece| out.extend_from_slice(piece));
+    }
+
+    /// How many bytes [`Captures::expand`] would append: with long groups that are named often, any number.
+    #[must_use]
+    pub fn expanded_len(&self, template: &[u8]) -> usize {
+        let mut len = 0_usize;
+        expand::for_each_piece(self, template, |piece| len = len.saturating_add(piece.len()));
+        len
     }
 }

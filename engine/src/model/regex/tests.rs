@@ -99,7 +99,10 @@ fn exploding_patterns_are_refused() {
 fn templates_expand_as_in_go() {
     let expand = |pattern: &str, subject: &str, template: &str| {
         let mut out = Vec::new();
-        regex(pattern).captures(subject.as_bytes()).unwrap().expand(template.as_bytes(), &mut out);
+        let regex = regex(pattern);
+        let captures = regex.captures(subject.as_bytes()).unwrap();
+        captures.expand(template.as_bytes(), &mut out);
+        assert_eq!(captures.expanded_len(template.as_bytes()), out.len(), "{template}");
         String::from_utf8(out).unwrap()
     };
     assert_eq!(expand("(.*)-(.*)", "a-b", "$2:$1"), "b:a");

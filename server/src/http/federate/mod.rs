@@ -6,14 +6,14 @@
 mod protobuf;
 mod text;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use axum::{
     extract::State,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use kymo_engine::{Labels, SampleColumns, is_stale};
+use kymo_engine::{Labels, MemoryBudget, SampleColumns, is_stale};
 use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint};
 use kymo_query::{EngineSource, SelectRequest, Source};
 
@@ -39,8 +39,9 @@ pub(crate) async fn federate(
     let config = app.config();
     let end = app.now_ms();
     let start = end.saturating_sub(i64::try_from(config.query.lookback_ms).unwrap_or(i64::MAX));
+    let memory = MemoryBudget::new(config.query.memory_bytes_max);
     let work = move || {
-        let newest = newest_samples(&EngineSource(engine), &sets, start, end)?;
+        let newest = newest_samples(&EngineSource(engine), &sets, start..=end, &memory)?;
         Ok::<_, PlainError>(match format {
             Format::Text => text::page(&newest, &config.external_labels).into_bytes(),
             Format::Protobuf => protobuf::page(&newest, &config.external_labels),
@@ -121,13 +122,14 @@ type BySeries = BTreeMap<(Vec<u8>, Labels), Newest>;
 fn newest_samples(
     source: &dyn Source,
     sets: &[Matchers],
-    start: i64,
-    end: i64,
+    range: RangeInclusive<i64>,
+    memory: &MemoryBudget,
 ) -> Result<BySeries, PlainError> {
+    let (start, end) = range.into_inner();
     let mut found = BySeries::new();
     let mut columns = SampleColumns::default();
     for matchers in sets {
-        let selection = source.select(&SelectRequest { matchers, start, end, limit: 0 })?;
+        let selection = source.select(&SelectRequest { matchers, start, end, limit: 0, memory })?;
         for series in &selection.series {
             let name = series.labels().metric_name();
             if name.is_empty() {

@@ -9,12 +9,12 @@ use kymo_query::{EngineOptions, EngineSource, QueryResult, Value};
 use super::{
     super::{
         answer::{Answer, TRUNCATED},
-        error::ApiError,
+        error::{ApiError, ErrorType},
         middleware::Ready,
         params::Params,
         time, work,
     },
-    encode::push_result,
+    encode::{AnswerTooLarge, push_result},
     stats::{Timings, stats, stats_warning},
 };
 use crate::{
@@ -128,8 +128,14 @@ async fn evaluate(app: &Arc<App>, engine: Arc<Engine>, common: Common) -> Result
             options: common.options,
             per_step_stats: common.stats == "all",
         };
-        let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
-        Ok(answer(&shared, result, &common, begin, queued))
+        let result = evaluation.run(&EngineSource(engine), &interruption).inspect_err(|error| {
+            if error.kind() == kymo_query::ErrorKind::Limit {
+                shared.telemetry.query_over_limit();
+            }
+        });
+        let result = result.map_err(api_error)?;
+        shared.telemetry.query_took_memory(result.stats.peak_bytes);
+        answer(&shared, result, &common, begin, queued)
     })
     .await;
     app.telemetry
@@ -145,15 +151,31 @@ fn api_error(error: kymo_query::Error) -> ApiError {
     }
 }
 
-fn answer(app: &App, mut result: QueryResult, common: &Common, begin: u64, queued: f64) -> Answer {
+fn answer(
+    app: &App,
+    mut result: QueryResult,
+    common: &Common,
+    begin: u64,
+    queued: f64,
+) -> Result<Answer, ApiError> {
     let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
     let total = seconds_since(app, begin);
     let timings = Timings { queued, total };
     let stats = (!common.stats.is_empty()).then(|| stats(&result.stats, common.times, timings));
-    let mut answer = Answer::new(|out| push_result(out, &result, stats.as_deref()));
+    let mut written = Ok(());
+    let mut answer = Answer::new(|out| {
+        written = push_result(out, result.value, stats.as_deref(), common.options.memory_bytes_max);
+    });
+    written.map_err(|AnswerTooLarge { bytes_max }| {
+        app.telemetry.query_over_limit();
+        ApiError::new(
+            ErrorType::Execution,
+            format!("the answer would take more than {bytes_max} bytes of memory (query.memory_bytes_max)"),
+        )
+    })?;
     answer.warnings = result.warnings;
     answer.infos = result.infos;
-    answer.warn(truncated).warn(stats_warning(&common.stats))
+    Ok(answer.warn(truncated).warn(stats_warning(&common.stats)))
 }
 
 fn truncate(value: &mut Value, limit: Option<usize>) -> bool {
