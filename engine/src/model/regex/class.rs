@@ -164,10 +164,19 @@ fn unicode_table(name: &str) -> Option<ClassUnicode> {
     if !is_word || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
         return None;
     }
+    // Text has no surrogates, which Rust's tables leave out.
+    if name == "Cs" {
+        return Some(ClassUnicode::empty());
+    }
     // Categories go by their short names only: `Lu`, not `Uppercase_Letter`.
     let table = if name.len() <= 2 || name == "Any" { "gc" } else { "sc" };
     match regex_syntax::parse(&format!("\\p{{{table}={name}}}")).ok()?.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
+        // `Zl` and `Zp` have one character each, and become that.
+        HirKind::Literal(literal) => {
+            let text = str::from_utf8(&literal.0).ok()?;
+            Some(ClassUnicode::new(text.chars().map(|c| ClassUnicodeRange::new(c, c))))
+        }
         _ => None,
     }
 }

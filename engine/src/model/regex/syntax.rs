@@ -44,10 +44,27 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, RegexError> {
 /// accepts them; nothing else.
 pub(super) fn parse_bytes(pattern: &[u8]) -> Result<Parsed, RegexError> {
     if pattern.iter().any(|byte| b"\\.+*?()[]{}^$".contains(byte)) {
-        return Err(RegexError::new(RegexErrorKind::Utf8, String::from_utf8_lossy(pattern)));
+        return Err(error_in_bytes(pattern));
     }
     let literals = pattern.split(|&byte| byte == b'|').map(Hir::literal);
     Ok(Parsed { hir: Hir::alternation(literals.collect()), names: vec![None] })
+}
+
+/// What is wrong with a pattern that is not UTF-8: the first bad byte, unless something is wrong before it.
+///
+/// What is read when that byte comes up shows by putting a character into its place that no pattern has: an
+/// error that takes it in had not been found before it.
+fn error_in_bytes(pattern: &[u8]) -> RegexError {
+    const PLACEHOLDER: char = char::MAX;
+    let valid = pattern.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let rest = || String::from_utf8_lossy(&pattern[valid.len()..]);
+    match parse(&format!("{valid}{PLACEHOLDER}")) {
+        Err(RegexError { kind: kind @ (RegexErrorKind::UnexpectedParen | RegexErrorKind::NestingDepth), .. }) => {
+            RegexError::new(kind, String::from_utf8_lossy(pattern))
+        }
+        Err(error) if error.kind != RegexErrorKind::MissingParen && !error.part.ends_with(PLACEHOLDER) => error,
+        _ => RegexError::new(RegexErrorKind::Utf8, rest()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -28,6 +28,9 @@ fn perl_classes_are_ascii() {
         (r"[[a]", "[", "b"),
         (r"\pL", "é", "1"),
         (r"\p{^Greek}", "a", "α"),
+        (r"\p{Zl}", "\u{2028}", "\u{2029}"),
+        (r"[^\p{Zp}]", "\u{2028}", "\u{2029}"),
+        (r"\P{Cs}", "a", ""),
     ] {
         assert!(regex(pattern).is_match(yes.as_bytes()), "{pattern} {yes}");
         assert!(!regex(pattern).is_match(no.as_bytes()), "{pattern} {no}");
@@ -85,7 +88,26 @@ fn errors_are_those_of_go() {
         assert_eq!(error(pattern), format!("error parsing regexp: {text}"));
     }
     assert!(Regex::new(b"\xff|a").is_ok_and(|regex| regex.is_match(b"\xff") && regex.is_match(b"a")));
-    assert!(Regex::new(b"\xff.").is_err_and(|error| error.kind == RegexErrorKind::Utf8));
+}
+
+/// The first bad byte is named, unless something before it is wrong already.
+#[test]
+fn errors_in_patterns_that_are_not_utf8_are_those_of_go() {
+    let error = |pattern: &[u8]| Regex::new(pattern).map_or_else(|error| error.to_string(), |_| String::new());
+    for (pattern, text) in [
+        (&b"a\xff.b"[..], "invalid UTF-8: `\u{fffd}.b`"),
+        (b"a\\\xff", "invalid UTF-8: `\u{fffd}`"),
+        (b"(a[b\xffc]", "invalid UTF-8: `\u{fffd}c]`"),
+        (b"\\x\xff", "invalid UTF-8: `\u{fffd}`"),
+        (b"(?i\xff)", "invalid UTF-8: `\u{fffd})`"),
+        (b"\xff)", "invalid UTF-8: `\u{fffd})`"),
+        (b")\xff", "unexpected ): `)\u{fffd}`"),
+        (b"a**\xff", "invalid nested repetition operator: `**`"),
+        (b"[b-a]\xff", "invalid character class range: `b-a`"),
+        (b"\\8\xff", "invalid escape sequence: `\\8`"),
+    ] {
+        assert_eq!(error(pattern), format!("error parsing regexp: {text}"));
+    }
 }
 
 #[test]
