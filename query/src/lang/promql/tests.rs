@@ -159,6 +159,9 @@ fn json_has_upstreams_keys() {
         json("1 < bool -Inf"),
         r#"{"bool":true,"lhs":{"type":"numberLiteral","val":"1"},"matching":null,"op":"\u003c","rhs":{"type":"numberLiteral","val":"-Inf"},"type":"binaryExpr"}"#
     );
+    assert_eq!(json(r#""<\b\xff\xc3\xe9é""#), r#"{"type":"stringLiteral","val":"\u003c\u0008\ufffd\ufffd\ufffdé"}"#);
+    let filled = json("x + fill_left(1e6) fill_right(-1e-7) y");
+    assert!(filled.contains(r#""fillValues":{"lhs":1000000,"rhs":-1e-7}"#), "{filled}");
 }
 
 #[test]
