@@ -31,6 +31,8 @@ fn perl_classes_are_ascii() {
         (r"\p{Zl}", "\u{2028}", "\u{2029}"),
         (r"[^\p{Zp}]", "\u{2028}", "\u{2029}"),
         (r"\P{Cs}", "a", ""),
+        (r"\p{Yi}", "\u{a000}", "a"),
+        (r"\p{Thai}", "\u{e01}", "a"),
     ] {
         assert!(regex(pattern).is_match(yes.as_bytes()), "{pattern} {yes}");
         assert!(!regex(pattern).is_match(no.as_bytes()), "{pattern} {no}");
@@ -76,6 +78,7 @@ fn errors_are_those_of_go() {
         ("[b-a]", "invalid character class range: `b-a`"),
         ("[[:nope:]]", "invalid character class range: `[:nope:]`"),
         (r"\p{Nope}", r"invalid character class range: `\p{Nope}`"),
+        (r"\p{Latn}", r"invalid character class range: `\p{Latn}`"),
         (r"\8", r"invalid escape sequence: `\8`"),
         (r"\C", r"invalid escape sequence: `\C`"),
         ("a\\", "trailing backslash at end of expression: ``"),
@@ -113,6 +116,9 @@ fn errors_in_patterns_that_are_not_utf8_are_those_of_go() {
 #[test]
 fn exploding_patterns_are_refused() {
     assert!(error(r"(\pL{50}){20}").contains("expression too large"));
+    for part in ["a?", ".*", "(?i)a", "[a-z]", "b|[0-9]", r"\pL", "()"] {
+        assert!(error(&part.repeat(1_000_000 / part.len())).contains("expression too large"), "{part}");
+    }
     assert!(error(&"(".repeat(100_000)).contains("nests too deeply"));
     assert!(error(&format!("{}{}", "(?:a".repeat(1000), ")*".repeat(1000))).contains("nests too deeply"));
 }
@@ -145,6 +151,31 @@ fn finite_patterns_are_sets() {
     assert_eq!(set("a.*"), None);
     assert_eq!(set("[0-9]{3}"), None);
     assert_eq!(set("[a-z][a-z]"), None);
+}
+
+/// Dashboards write out thousands of values; only what multiplies is limited.
+#[test]
+fn written_out_alternatives_are_a_set_however_many() {
+    let values: Vec<String> = (0..50_000).map(|n| format!("host-{n:05}")).collect();
+    let many = regex(&values.join("|"));
+    assert_eq!(many.set_matches().unwrap().len(), values.len());
+    assert!(many.is_match(b"host-49999") && !many.is_match(b"host-50000"));
+    assert_eq!(regex(&format!("(?:{})", values.join("|"))).set_matches().map(<[_]>::len), Some(values.len()));
+    let long = "x".repeat(1_000);
+    assert_eq!(regex(&format!("{long}(?:{})", values.join("|"))).set_matches(), None, "50 MB");
+    assert!(regex(&long.repeat(1_000)).set_matches().is_some());
+    assert_eq!(regex(&format!("(?:{})[ab]", values[..200].join("|"))).set_matches(), None);
+}
+
+/// Patterns that need no engine have groups all the same.
+#[test]
+fn fast_paths_have_groups() {
+    for (pattern, subject, group) in [("(a|b)c", "bc", "b"), ("x-(.*)", "x-y", "y"), ("(?i)(k)", "K", "K")] {
+        let regex = regex(pattern);
+        let captures = regex.captures(subject.as_bytes()).unwrap();
+        assert_eq!(captures.get(1), Some(group.as_bytes()), "{pattern}");
+        assert!(regex.captures(b"?").is_none());
+    }
 }
 
 #[test]
