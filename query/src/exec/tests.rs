@@ -248,6 +248,16 @@ fn names_stay_until_the_end_only_when_told() {
 }
 
 #[test]
+fn label_replace_wants_a_pattern_in_utf8() {
+    for (pattern, shown) in [("(", "("), ("\\xff", "\u{fffd}")] {
+        let query = format!("label_replace(y, 'a', '', 'b', '{pattern}')");
+        let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
+        let text = format!("invalid regular expression in label_replace(): {shown}");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
 fn histograms_are_trimmed_and_scalars_are_not() {
     for op in ["</", ">/"] {
         let query = format!("3 {op} -15");

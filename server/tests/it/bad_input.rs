@@ -250,7 +250,5 @@ fn huge_expressions_are_refused_without_harm() {
             assert!(text.contains(problem), "{} {}", &expr[..20], &text[..text.len().min(200)]);
         }
     }
-    let (status, _, text) = server.form("/api/v1/query", &[("query", &"x".repeat(11 << 20))]).error();
-    assert!(status == 400 && text.contains("body too large"), "{status} {text}");
     is_unharmed(&server, ts);
 }

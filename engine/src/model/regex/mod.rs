@@ -88,6 +88,11 @@ impl Regex {
     /// The groups of the match of the whole of `subject`, if it matches.
     #[must_use]
     pub fn captures<'r, 's>(&'r self, subject: &'s [u8]) -> Option<Captures<'r, 's>> {
+        if self.names.len() == 1 {
+            // Only the whole, which is the subject. Patterns that are not UTF-8 are among these.
+            let groups = vec![Some((0, subject.len()))];
+            return self.is_match(subject).then_some(Captures { names: &self.names, subject, groups });
+        }
         let text = Text::new(subject);
         let mut captures = self.engine().create_captures();
         self.engine().captures(Input::new(text.as_str()).anchored(Anchored::Yes), &mut captures);

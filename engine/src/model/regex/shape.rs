@@ -170,7 +170,8 @@ fn product(heads: &[Vec<u8>], tails: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     let count_max = heads.len().max(tails.len()).max(VALUES_MAX);
     let count = heads.len().checked_mul(tails.len()).filter(|&count| count <= count_max)?;
     let bytes = |values: &[Vec<u8>]| values.iter().map(Vec::len).sum::<usize>();
-    let all_bytes = bytes(heads).checked_mul(tails.len())?.checked_add(bytes(tails).checked_mul(heads.len())?)?;
+    let all_bytes =
+        bytes(heads).checked_mul(tails.len())?.checked_add(bytes(tails).checked_mul(heads.len())?)?;
     if all_bytes > VALUES_BYTES_MAX {
         return None;
     }

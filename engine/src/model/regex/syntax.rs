@@ -64,10 +64,13 @@ fn error_in_bytes(pattern: &[u8]) -> RegexError {
     let valid = pattern.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let rest = || String::from_utf8_lossy(&pattern[valid.len()..]);
     match parse(&format!("{valid}{PLACEHOLDER}")) {
-        Err(RegexError { kind: kind @ (RegexErrorKind::UnexpectedParen | RegexErrorKind::NestingDepth), .. }) => {
-            RegexError::new(kind, String::from_utf8_lossy(pattern))
+        Err(RegexError {
+            kind: kind @ (RegexErrorKind::UnexpectedParen | RegexErrorKind::NestingDepth),
+            ..
+        }) => RegexError::new(kind, String::from_utf8_lossy(pattern)),
+        Err(error) if error.kind != RegexErrorKind::MissingParen && !error.part.ends_with(PLACEHOLDER) => {
+            error
         }
-        Err(error) if error.kind != RegexErrorKind::MissingParen && !error.part.ends_with(PLACEHOLDER) => error,
         _ => RegexError::new(RegexErrorKind::Utf8, rest()),
     }
 }

@@ -96,7 +96,8 @@ fn errors_are_those_of_go() {
 /// The first bad byte is named, unless something before it is wrong already.
 #[test]
 fn errors_in_patterns_that_are_not_utf8_are_those_of_go() {
-    let error = |pattern: &[u8]| Regex::new(pattern).map_or_else(|error| error.to_string(), |_| String::new());
+    let error =
+        |pattern: &[u8]| Regex::new(pattern).map_or_else(|error| error.to_string(), |_| String::new());
     for (pattern, text) in [
         (&b"a\xff.b"[..], "invalid UTF-8: `\u{fffd}.b`"),
         (b"a\\\xff", "invalid UTF-8: `\u{fffd}`"),
@@ -177,6 +178,9 @@ fn fast_paths_have_groups() {
         assert_eq!(captures.get(1), Some(group.as_bytes()), "{pattern}");
         assert!(regex.captures(b"?").is_none());
     }
+    let bytes = Regex::new(b"\xff|a").unwrap();
+    assert_eq!(bytes.captures(b"\xff").and_then(|it| it.get(0)), Some(&b"\xff"[..]));
+    assert!(bytes.captures("\u{fffd}".as_bytes()).is_none() && !bytes.is_match("\u{fffd}".as_bytes()));
 }
 
 #[test]

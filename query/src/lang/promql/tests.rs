@@ -159,7 +159,10 @@ fn json_has_upstreams_keys() {
         json("1 < bool -Inf"),
         r#"{"bool":true,"lhs":{"type":"numberLiteral","val":"1"},"matching":null,"op":"\u003c","rhs":{"type":"numberLiteral","val":"-Inf"},"type":"binaryExpr"}"#
     );
-    assert_eq!(json(r#""<\b\xff\xc3\xe9é""#), r#"{"type":"stringLiteral","val":"\u003c\u0008\ufffd\ufffd\ufffdé"}"#);
+    assert_eq!(
+        json(r#""<\b\xff\xc3\xe9é""#),
+        r#"{"type":"stringLiteral","val":"\u003c\u0008\ufffd\ufffd\ufffdé"}"#
+    );
     let filled = json("x + fill_left(1e6) fill_right(-1e-7) y");
     assert!(filled.contains(r#""fillValues":{"lhs":1000000,"rhs":-1e-7}"#), "{filled}");
 }
@@ -254,8 +257,14 @@ fn few_errors_are_kept_and_the_first_one_is_told() {
     let count = 100_000;
     for (text, first) in [
         (format!("label_join(x{})", ", y".repeat(count)), "1:15: parse error: expected type string in call"),
-        (format!("x{}", " offset 5m".repeat(count)), "1:1: parse error: offset may not be set multiple times"),
-        (format!("sum by ({}) (x)", "'', ".repeat(count)), "1:9: parse error: invalid label name for grouping"),
+        (
+            format!("x{}", " offset 5m".repeat(count)),
+            "1:1: parse error: offset may not be set multiple times",
+        ),
+        (
+            format!("sum by ({}) (x)", "'', ".repeat(count)),
+            "1:9: parse error: invalid label name for grouping",
+        ),
         (format!("x{{{}}}", "a=~'(',".repeat(count)), "1:3: parse error: error parsing regexp"),
     ] {
         let errors = parse(&text, &ParserOptions::ALL).unwrap_err();
@@ -276,7 +285,8 @@ fn long_expressions_are_answered() {
         format!("\"{}\"", "a\\n".repeat(300_000)),
         "x".repeat(1_000_000),
     ] {
-        let expr = parse(&text, &ParserOptions::ALL).unwrap_or_else(|error| panic!("{}: {error}", &text[..30]));
+        let expr =
+            parse(&text, &ParserOptions::ALL).unwrap_or_else(|error| panic!("{}: {error}", &text[..30]));
         assert!(expr.to_string() == text, "{}", &text[..30]);
         assert!(!pretty(&expr).is_empty() && to_json(&expr).len() > text.len());
     }
