@@ -9,7 +9,12 @@ pub fn data_directory() -> Inputs {
 
 /// What the parser and series descriptions start from, and literals that end where they should not.
 pub fn promql_lexer() -> Inputs {
-    let literals = ["0x_1F.5e+3 1h30m5 .5e", "'\\u00e9\\U0001F600\\x' `a\nb", "x[step():max_of(5m,range())]#c\r:", "{{n_buckets:[-1 Inf]}}x3"];
+    let literals = [
+        "0x_1F.5e+3 1h30m5 .5e",
+        "'\\u00e9\\U0001F600\\x' `a\nb",
+        "x[step():max_of(5m,range())]#c\r:",
+        "{{n_buckets:[-1 Inf]}}x3",
+    ];
     let mut inputs: Inputs = literals.map(Into::into).into();
     inputs.extend(promql_parse());
     inputs.extend(promql_series());
