@@ -93,7 +93,8 @@ impl QueryEngine {
         ts: i64,
         options: &QueryOptions<'_>,
     ) -> Result<QueryResult, Error> {
-        let expr = self.prepare(query, ts, ts, 0)?;
+        let expr = parse(query, &self.options.parser)?;
+        let expr = lower(expr, &QueryRange { start: ts, end: ts, step: 0 })?;
         self.run(source, query, &expr, Grid::instant(ts), options, |value| finish_instant(value, &expr, ts))
     }
 
@@ -116,7 +117,7 @@ impl QueryEngine {
                 "zero or negative query resolution step widths are not accepted. Try a positive integer",
             ));
         }
-        let expr = self.prepare(query, start, end, step)?;
+        let expr = parse(query, &self.options.parser)?;
         let value_type = expr.value_type();
         if !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
             return Err(Error::new(
@@ -127,14 +128,9 @@ impl QueryEngine {
                 ),
             ));
         }
+        let expr = lower(expr, &QueryRange { start, end, step })?;
         let grid = Grid::new(start, end, step);
         self.run(source, query, &expr, grid, options, |value| finish_range(value, grid))
-    }
-
-    /// Parses and prepares a query for these times.
-    fn prepare(&self, query: &str, start: i64, end: i64, step: i64) -> Result<Expr, Error> {
-        let expr = parse(query, &self.options.parser)?;
-        lower(expr, &QueryRange { start, end, step })
     }
 
     fn run(

@@ -26,7 +26,9 @@ impl Evaluator<'_> {
         let replacement = string(call, 2)?;
         let source = string(call, 3)?;
         let pattern = string(call, 4)?;
-        let regex = Regex::new(pattern).map_err(|_| {
+        // Matchers take plain bytes that are not UTF-8; here upstream compiles every pattern, and refuses them.
+        let regex = Regex::new(pattern).ok().filter(|_| str::from_utf8(pattern).is_ok());
+        let regex = regex.ok_or_else(|| {
             let pattern = String::from_utf8_lossy(pattern);
             execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;

@@ -314,6 +314,26 @@ fn names_stay_until_the_end_only_when_told() {
 }
 
 #[test]
+fn label_replace_wants_a_pattern_in_utf8() {
+    for (pattern, shown) in [("(", "("), ("\\xff", "\u{fffd}")] {
+        let query = format!("label_replace(y, 'a', '', 'b', '{pattern}')");
+        let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
+        let text = format!("invalid regular expression in label_replace(): {shown}");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
+fn histograms_are_trimmed_and_scalars_are_not() {
+    for op in ["</", ">/"] {
+        let query = format!("3 {op} -15");
+        let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
+        let text = format!("operator \"{op}\" not allowed for Scalar operations");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
 fn a_range_query_of_a_string_or_range_vector_is_invalid() {
     let storage = storage(1);
     for (query, text) in [
@@ -322,6 +342,11 @@ fn a_range_query_of_a_string_or_range_vector_is_invalid() {
             "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
         ),
         ("\"a\"", "invalid expression type \"string\" for range query, must be Scalar or instant Vector"),
+        // Before lengths of time are computed, which would fail, too.
+        (
+            "y[5m - 1h * step()]",
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+        ),
     ] {
         let error =
             engine(|_| {}).range(&storage, query, 0, 1_000, 1_000, &QueryOptions::default()).unwrap_err();

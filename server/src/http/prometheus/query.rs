@@ -57,17 +57,23 @@ fn range_times(params: &Params) -> Result<Times, ApiError> {
     }
     let step_nanos =
         time::parse_duration(params.get("step")).map_err(|reason| ApiError::parameter("step", reason))?;
-    // Evaluation counts in milliseconds: what is less than one of them would never advance.
-    let step = step_nanos / 1_000_000;
-    if step <= 0 {
+    let not_positive = || {
         let reason = "zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(ApiError::parameter("step", reason));
+        ApiError::parameter("step", reason)
+    };
+    if step_nanos <= 0 {
+        return Err(not_positive());
     }
     let range_nanos = (i128::from(end) - i128::from(start)) * 1_000_000;
     if range_nanos / i128::from(step_nanos) > RANGE_STEPS_MAX {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
+    }
+    // Evaluation counts in milliseconds: what is less than one of them would never advance.
+    let step = step_nanos / 1_000_000;
+    if step == 0 {
+        return Err(not_positive());
     }
     Ok(Times::Range { start, end, step })
 }
