@@ -31,6 +31,8 @@ pub(crate) struct Difference {
     pub(crate) how: How,
     /// Time of the point, where there is one.
     pub(crate) at: Option<i64>,
+    /// Expected and found number, where all else is alike.
+    pub(crate) values: Option<(f64, f64)>,
     pub(crate) text: String,
 }
 
@@ -69,7 +71,7 @@ pub(crate) fn difference(expected: &Answer, found: &Answer, strictness: Strictne
 }
 
 fn some(how: How, at: Option<i64>, text: String) -> Option<Difference> {
-    Some(Difference { how, at, text })
+    Some(Difference { how, at, values: None, text })
 }
 
 fn in_series(expected: &Data, found: &Data, tolerance: f64) -> Option<Difference> {
@@ -104,7 +106,12 @@ fn in_points(a: &Series, b: &Series, tolerance: f64) -> Option<Difference> {
             (_, y) => return some(How::Times, y.map(|y| y.0), format!("{}: surplus {y:?}", a.labels)),
         };
         if !is_close(&x.1, &y.1, tolerance) {
-            return some(How::Values, Some(x.0), format!("{}: expected {x:?}, found {y:?}", a.labels));
+            let values = match (&x.1, &y.1) {
+                (Point::Float(x), Point::Float(y)) => Some((*x, *y)),
+                _ => None,
+            };
+            let text = format!("{}: expected {x:?}, found {y:?}", a.labels);
+            return Some(Difference { how: How::Values, at: Some(x.0), values, text });
         }
         (expected.next(), found.next());
     }

@@ -15,7 +15,7 @@ use super::{
     blame::{Answers, Blame, Servers},
     data::BASE_MS,
     generator::{Generator, Language, Vocabulary},
-    rules::{self, Rule},
+    rules,
     tree::Node,
 };
 

@@ -93,9 +93,7 @@ impl Generator<'_> {
         let (operator, bool) = self.operator();
         let matching = format!("on ({labels})");
         let copied = if self.one_in(3) { format!("({})", self.label_list(1)) } else { String::new() };
-        // With `fill` before its parentheses left out, a list must say where the labels end.
         let fill = self.fill();
-        let copied = if copied.is_empty() && !fill.is_empty() { "()".to_owned() } else { copied };
         if self.one_in(2) {
             join([many, one], operator, &[bool, &matching, &format!("group_left {copied}"), &fill])
         } else {
@@ -145,11 +143,17 @@ impl Generator<'_> {
 }
 
 fn join([left, right]: [Node; 2], operator: &'static str, modifiers: &[&str]) -> Node {
+    let right = right.in_parentheses();
     let mut node = Node::new(Kind::Vector, operator).child(left.in_parentheses()).text(format!(" {operator} "));
     // `group_left` needs the `on` before it, so they can only be left out together.
-    let modifiers: Vec<&str> = modifiers.iter().copied().filter(|modifier| !modifier.is_empty()).collect();
-    if !modifiers.is_empty() {
-        node = node.optional(modifiers.join(" ") + " ");
+    let modifiers: Vec<&str> = modifiers.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+    let mut text = modifiers.join(" ");
+    // Without labels of its own it would take the right side for its list.
+    if ["group_left", "group_right"].iter().any(|word| text.ends_with(word)) && right.to_string().starts_with('(') {
+        text.push_str(" ()");
     }
-    node.child(right.in_parentheses())
+    if !text.is_empty() {
+        node = node.optional(text + " ");
+    }
+    node.child(right)
 }
