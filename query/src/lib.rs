@@ -2,6 +2,7 @@
 
 mod error;
 mod exec;
+mod feature;
 mod functions;
 // The one public module: `add` and `buckets` would say too little as names of the crate.
 pub mod histogram;
@@ -14,7 +15,10 @@ pub mod testing;
 pub use {
     error::{Error, ErrorKind},
     exec::{EngineOptions, EvalOptions, Interrupt, InterruptCheck, QueryEngine, QueryOptions},
+    feature::Feature,
     lang::{DurationError, Span, format_duration, parse_duration, promql},
-    result::{HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, Value, VectorSample},
+    result::{
+        HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, SampleCounts, Value, VectorSample,
+    },
     source::{EngineSource, SelectRequest, Selection, SeriesReader, Source},
 };

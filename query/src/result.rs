@@ -84,13 +84,30 @@ pub struct MatrixSeries {
     pub histograms: Vec<HistogramPoint>,
 }
 
-/// What a query cost, in the words of upstream's `stats` answer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a query cost, as upstream's `stats` answer tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueryStats {
-    /// Samples that the query looked at, counted once per step that uses them.
-    pub total_queryable_samples: u64,
-    /// Samples read from storage, each once.
-    pub samples_read: u64,
+    /// Samples that the query looked at.
+    pub samples: SampleCounts,
+    /// The same for each step; empty unless [`crate::QueryOptions::per_step_stats`] asked for it.
+    pub samples_per_step: Vec<SampleCounts>,
     /// Most samples held in memory at once.
     pub peak_samples: u64,
+}
+
+/// Samples that a query, or a step of it, looked at. A histogram counts as its size in samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SampleCounts {
+    /// Samples used, counted once per step that uses them.
+    pub queryable: u64,
+    /// Samples read from storage, each once.
+    pub read: u64,
+}
+
+impl SampleCounts {
+    /// Adds samples used, and read.
+    pub(crate) const fn add(&mut self, queryable: u64, read: u64) {
+        self.queryable += queryable;
+        self.read += read;
+    }
 }

@@ -41,6 +41,7 @@ pub(crate) struct ConfigSources {
     pub(crate) file: Option<PathBuf>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) listen: Option<std::net::SocketAddr>,
+    pub(crate) features: Vec<String>,
 }
 
 /// The last time the configuration was read.
@@ -80,6 +81,8 @@ impl ConfigSources {
         if let Some(listen) = self.listen {
             config.server.listen = listen;
         }
+        config.query.features.extend(self.features.iter().cloned());
+        config.validate()?;
         Ok(config)
     }
 }

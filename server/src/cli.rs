@@ -35,6 +35,9 @@ pub(crate) struct ServeArgs {
     /// YAML file with all other settings
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Parts of PromQL to switch on, by upstream's names, as `query.features` of the configuration does
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) enable_feature: Vec<String>,
 }
 
 /// What to ask, and whom.
@@ -67,6 +70,12 @@ mod tests {
         assert_eq!(cli.serve.listen.unwrap().port(), 0);
         let cli = Cli::parse_from(["kymo", "serve", "--data-dir", "/tmp/x"]);
         assert!(matches!(cli.command, Some(Command::Serve(args)) if args.data_dir.is_some()));
+    }
+
+    #[test]
+    fn features_are_named_as_for_prometheus() {
+        let cli = Cli::parse_from(["kymo", "--enable-feature=a,b", "--enable-feature", "c"]);
+        assert_eq!(cli.serve.enable_feature, ["a", "b", "c"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, WalConfig};
+use kymo_query::{EngineOptions, Feature};
 use serde::{Deserialize, Serialize};
 
 /// Address that Kymo listens on when nothing else is said; the port spells KYMO on a phone pad.
@@ -128,6 +129,10 @@ pub(crate) struct QueryConfig {
     pub(crate) samples_max: usize,
     /// How far back a query looks for the newest sample of a series.
     pub(crate) lookback_ms: u64,
+    /// Parts of PromQL that are off unless named, by upstream's names: `promql-experimental-functions`,
+    /// `promql-extended-range-selectors`, `promql-binop-fill-modifiers`, `promql-delayed-name-removal`,
+    /// `promql-per-step-stats`, `use-start-timestamps`, `type-and-unit-labels`. `--enable-feature` adds to them.
+    pub(crate) features: Vec<String>,
 }
 
 impl Default for QueryConfig {
@@ -138,6 +143,7 @@ impl Default for QueryConfig {
             waiting_max: 1000,
             samples_max: 50_000_000,
             lookback_ms: 300_000,
+            features: Vec::new(),
         }
     }
 }
@@ -145,6 +151,18 @@ impl Default for QueryConfig {
 impl QueryConfig {
     pub(crate) const fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// How queries are parsed and evaluated.
+    pub(crate) fn engine_options(&self) -> EngineOptions {
+        let options = EngineOptions { samples_max: self.samples_max, ..EngineOptions::default() };
+        let features = self.features.iter().filter_map(|name| Feature::from_name(name));
+        features.fold(options, EngineOptions::with)
+    }
+
+    /// The first name among the features that is none.
+    fn unknown_feature(&self) -> Option<&str> {
+        self.features.iter().map(String::as_str).find(|name| Feature::from_name(name).is_none())
     }
 }
 
@@ -270,6 +288,11 @@ impl Config {
                 field: "query.lookback_ms",
                 reason: "is out of range".to_owned(),
             });
+        }
+        if let Some(name) = self.query.unknown_feature() {
+            let known = Feature::ALL.map(Feature::name).join(", ");
+            let reason = format!("there is no feature {name:?}; there are {known}");
+            return Err(ConfigError::Invalid { field: "query.features", reason });
         }
         if self.external_labels.keys().any(|name| name.is_empty() || name == "__name__") {
             let reason = "names must not be empty or __name__".to_owned();

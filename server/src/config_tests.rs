@@ -22,6 +22,7 @@ fn the_printed_configuration_reads_back() {
     let mut config = Config::default();
     config.external_labels.insert("replica".to_owned(), "a: \"b\"".to_owned());
     config.query.samples_max = 7;
+    config.query.features = vec!["promql-delayed-name-removal".to_owned()];
     assert_eq!(parse(&config.to_yaml()).unwrap(), config);
 }
 
@@ -35,6 +36,11 @@ fn an_unknown_field_is_named() {
 fn a_value_out_of_range_is_named() {
     let error = parse("query: {concurrency_max: 0}").unwrap_err().to_string();
     assert_eq!(error, "configuration field query.concurrency_max: must be greater than 0");
+    let error = parse("query: {features: [promql-experimental]}").unwrap_err().to_string();
+    assert!(
+        error.starts_with("configuration field query.features: there is no feature \"promql-experimental\""),
+        "{error}"
+    );
     let error = parse("external_labels: {__name__: x}").unwrap_err().to_string();
     assert!(error.starts_with("configuration field external_labels:"), "{error}");
 }

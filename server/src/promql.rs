@@ -21,8 +21,10 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) times: Times,
     /// How far back a selector looks for a sample.
     pub(crate) lookback_ms: i64,
-    /// Most samples to hold in memory.
-    pub(crate) samples_max: usize,
+    /// How to parse and evaluate.
+    pub(crate) options: EngineOptions,
+    /// Whether to count the samples of each step.
+    pub(crate) per_step_stats: bool,
 }
 
 /// Evaluation times, milliseconds.
@@ -57,10 +59,13 @@ impl Interruption {
 impl Evaluation<'_> {
     /// The answer of `source`. An error of the kind `Invalid` means that the expression is wrong.
     pub(crate) fn run(&self, source: &dyn Source, interruption: &Interruption) -> Result<QueryResult, Error> {
-        let options = EngineOptions { samples_max: self.samples_max, ..EngineOptions::default() };
-        let engine = QueryEngine::new(options);
+        let engine = QueryEngine::new(self.options);
         let interrupt = || interruption.check();
-        let options = QueryOptions { lookback_ms: Some(self.lookback_ms), interrupt: Some(&interrupt) };
+        let options = QueryOptions {
+            lookback_ms: Some(self.lookback_ms),
+            per_step_stats: self.per_step_stats,
+            interrupt: Some(&interrupt),
+        };
         match self.times {
             Times::Instant(ts) => engine.instant(source, self.expr, ts, &options),
             Times::Range { start, end, step } => engine.range(source, self.expr, start, end, step, &options),
@@ -69,8 +74,8 @@ impl Evaluation<'_> {
 }
 
 /// The expression in `text`.
-pub(crate) fn parse(text: &str) -> Result<Expr, ParseErrors> {
-    promql::parse(text, &EngineOptions::default().parser)
+pub(crate) fn parse(text: &str, options: &EngineOptions) -> Result<Expr, ParseErrors> {
+    promql::parse(text, &options.parser)
 }
 
 /// The conditions of the series selector in `text`.

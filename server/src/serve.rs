@@ -35,7 +35,12 @@ enum ServeError {
 /// Serves until told to stop.
 pub(crate) fn run(args: ServeArgs) -> ExitCode {
     telemetry::init_logging();
-    let sources = ConfigSources { file: args.config, data_dir: args.data_dir, listen: args.listen };
+    let sources = ConfigSources {
+        file: args.config,
+        data_dir: args.data_dir,
+        listen: args.listen,
+        features: args.enable_feature,
+    };
     match start(sources) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -1,6 +1,6 @@
-//! What a query may hold in memory, and what it has read.
+//! What a query may hold in memory.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::context::TOO_MANY_SAMPLES;
 use crate::{Error, ErrorKind};
@@ -53,31 +53,6 @@ impl Budget {
     fn check(&self, held: usize) -> Result<(), Error> {
         self.peak.fetch_max(held, Ordering::Relaxed);
         if held > self.max { Err(Error::new(ErrorKind::Limit, TOO_MANY_SAMPLES)) } else { Ok(()) }
-    }
-}
-
-/// What an evaluation has looked at. See [`crate::QueryStats`].
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    queryable: AtomicU64,
-    read: AtomicU64,
-}
-
-impl Counters {
-    /// Adds samples looked at, once per step, and read, each once.
-    pub(crate) fn add(&self, queryable: u64, read: u64) {
-        self.queryable.fetch_add(queryable, Ordering::Relaxed);
-        self.read.fetch_add(read, Ordering::Relaxed);
-    }
-
-    /// Samples looked at, once per step that uses them.
-    pub(crate) fn queryable(&self) -> u64 {
-        self.queryable.load(Ordering::Relaxed)
-    }
-
-    /// Samples read, each once.
-    pub(crate) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
     }
 }
 

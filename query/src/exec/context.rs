@@ -66,6 +66,11 @@ impl<'a> Evaluator<'a> {
         Self { shared, grid, counters: Counters::default() }
     }
 
+    /// This evaluator, counting the samples of each step if `of_steps`.
+    pub(crate) fn counting_steps(self, of_steps: bool) -> Self {
+        Self { counters: Counters::new(of_steps), ..self }
+    }
+
     /// Switches.
     pub(crate) const fn options(&self) -> EvalOptions {
         self.shared.options

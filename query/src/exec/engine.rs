@@ -8,7 +8,8 @@ use super::{
     matrix::to_matrix,
 };
 use crate::{
-    Error, ErrorKind, MatrixSeries, Point, QueryResult, QueryStats, Source, Value, VectorSample,
+    Error, ErrorKind, MatrixSeries, Point, QueryResult, QueryStats, SampleCounts, Source, Value,
+    VectorSample,
     lang::promql::{Expr, ParserOptions, QueryRange, ValueType, lower, parse},
 };
 
@@ -47,6 +48,8 @@ impl Default for EngineOptions {
 pub struct QueryOptions<'a> {
     /// Replaces [`EngineOptions::lookback_ms`].
     pub lookback_ms: Option<i64>,
+    /// Counts the samples of each step, if [`EvalOptions::per_step_stats`] allows it.
+    pub per_step_stats: bool,
     /// Asked now and then whether to stop: because of a deadline, or because the client left.
     pub interrupt: Option<InterruptCheck<'a>>,
 }
@@ -148,7 +151,8 @@ impl QueryEngine {
             interrupt: options.interrupt,
             budget: Budget::new(self.options.samples_max),
         };
-        let evaluator = Evaluator::new(&shared, grid);
+        let per_step = options.per_step_stats && self.options.eval.per_step_stats;
+        let evaluator = Evaluator::new(&shared, grid).counting_steps(per_step);
         let mut notes = Notes::default();
         let mut value = evaluator.eval(expr, &mut notes)?;
         if let (Evaluated::Vector(series), true) = (&mut value, self.options.eval.delayed_name_removal) {
@@ -158,12 +162,19 @@ impl QueryEngine {
         let value = finish(value)?;
         let (warnings, infos) = notes.into_texts(query.as_bytes(), self.options.annotations_max);
         let stats = QueryStats {
-            total_queryable_samples: evaluator.counters.queryable(),
-            samples_read: evaluator.counters.read(),
+            samples: evaluator.counters.total(),
+            samples_per_step: if per_step { steps(&evaluator) } else { Vec::new() },
             peak_samples: shared.budget.peak() as u64,
         };
         Ok(QueryResult { value, warnings, infos, stats })
     }
+}
+
+/// The samples of every step, also of those at the end that have none.
+fn steps(evaluator: &Evaluator<'_>) -> Vec<SampleCounts> {
+    let mut steps = evaluator.counters.steps();
+    steps.resize(evaluator.grid.steps, SampleCounts::default());
+    steps
 }
 
 fn finish_instant(value: Evaluated, expr: &Expr, ts: i64) -> Result<Value, Error> {

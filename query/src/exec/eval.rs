@@ -105,7 +105,7 @@ impl Evaluator<'_> {
         }
         let once = Evaluator::new(self.shared, Grid { steps: 1, ..self.grid });
         let value = once.eval(expr, notes)?;
-        self.counters.add(once.counters.queryable() * steps as u64, once.counters.read());
+        self.counters.add_invariant(&once.counters, steps);
         Ok(match value {
             Evaluated::Scalar(values) => Evaluated::Scalar(repeat_scalar(&values, steps)),
             Evaluated::Vector(mut series) => {

@@ -8,6 +8,7 @@ use kymo_formats::histogram::{FloatHistogram, ResetHint};
 use super::{
     Column, Evaluator, HistogramOperation, Note, Notes, Series,
     context::Consume,
+    counters::Tally,
     kernel::Extension,
     scan::{Outcome, Reach, Timing, count_until},
     window::drop_stale,
@@ -38,7 +39,7 @@ impl Evaluator<'_> {
             self.shared.budget.charge(column.weight())?;
             let series =
                 (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: false, column });
-            Ok(Outcome { series, notes, queryable: 0, read: 0 })
+            Ok(Outcome { series, notes, tally: Tally::default() })
         };
         self.for_each_series(&readers, &evaluate, notes, consume)
     }

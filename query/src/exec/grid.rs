@@ -30,6 +30,13 @@ impl Grid {
         self.start + step as i64 * self.interval
     }
 
+    /// The first step that is not before `ts`; the last one when all are.
+    pub(crate) fn first_not_before(&self, ts: i64) -> usize {
+        let after_start = ts.saturating_sub(self.start).max(0).unsigned_abs();
+        let step = after_start.div_ceil(self.interval.unsigned_abs());
+        usize::try_from(step).unwrap_or(usize::MAX).min(self.steps.saturating_sub(1))
+    }
+
     /// The last time; the start when there are no steps.
     pub(crate) const fn end(&self) -> i64 {
         self.ts(self.steps.saturating_sub(1))

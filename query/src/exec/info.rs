@@ -80,8 +80,12 @@ impl Evaluator<'_> {
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             let mut column = Column::default();
             let mut is_float = true;
+            let mut tally = self.counters.tally(self.grid);
             self.for_each_instant(columns, timing, |step, found| match found {
-                Found::Float(idx) => column.push_float(step, columns.ts[idx] as f64),
+                Found::Float(idx) => {
+                    tally.add(step, 1, 1);
+                    column.push_float(step, columns.ts[idx] as f64);
+                }
                 Found::Histogram(_) => is_float = false,
             });
             if !is_float {
@@ -89,10 +93,10 @@ impl Evaluator<'_> {
                     "this should be an info metric, with float samples: {labels}"
                 )));
             }
-            let count = column.len() as u64;
             self.shared.budget.charge(column.weight())?;
-            let series = (count > 0).then(|| Series { labels: labels.clone(), drop_name: false, column });
-            Ok(Outcome { series, notes: Notes::default(), queryable: count, read: count })
+            let series =
+                (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: false, column });
+            Ok(Outcome { series, notes: Notes::default(), tally })
         };
         let mut all = Vec::new();
         self.for_each_series(&readers, &evaluate, notes, &mut |mut part, _| {

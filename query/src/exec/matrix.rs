@@ -9,13 +9,14 @@ use super::{
     Evaluator, Grid, Notes, Series,
     column::histogram_weight,
     context::execution,
+    counters::Inner,
     finish::{drop_flagged_names, merge_same_labels},
     kernel::Extension,
     scan::{Reach, Timing, count_until},
     window::{drop_stale, extension},
 };
 use crate::{
-    Error, HistogramPoint, MatrixSeries, Point,
+    Error, HistogramPoint, MatrixSeries, Point, SampleCounts,
     lang::promql::{MatrixSelector, Subquery},
 };
 
@@ -53,7 +54,8 @@ impl Evaluator<'_> {
             let weight = weight(&series);
             if weight > 0 {
                 self.shared.budget.charge(weight)?;
-                self.counters.add(weight as u64, weight as u64);
+                let counts = SampleCounts { queryable: weight as u64, read: weight as u64 };
+                self.counters.add_at(0, counts);
                 found.push(series);
             }
         }
@@ -68,7 +70,10 @@ impl Evaluator<'_> {
     ) -> Result<Vec<MatrixSeries>, Error> {
         let child = self.subquery_evaluator(subquery);
         let mut series = child.eval_vector(&subquery.expr, notes)?;
-        self.counters.add(child.counters.queryable(), child.counters.read());
+        let last = self.grid.steps.saturating_sub(1);
+        self.counters.add_at(last, SampleCounts { read: 0, ..child.counters.total() });
+        // Every step of the subquery is in the result.
+        self.count_subquery(&child, 0, i64::MAX);
         // A bare subquery is the query's result, so this is the end that delayed name removal waits for.
         drop_flagged_names(&mut series);
         let series = merge_same_labels(series)?;
@@ -83,7 +88,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<SubqueryInput>, Error> {
         let child = self.subquery_evaluator(subquery);
         let series = child.eval_vector(&subquery.expr, notes)?;
-        self.counters.add(0, child.counters.read());
+        self.count_subquery(&child, subquery.offset.millis(), subquery.range.millis());
         Ok(series.into_iter().map(|series| SubqueryInput::new(series, child.grid)).collect())
     }
 
@@ -98,7 +103,15 @@ impl Evaluator<'_> {
         let before = timing.reference(self.grid.start).saturating_sub(subquery.range.millis());
         let start = (before.div_euclid(interval) + 1).saturating_mul(interval);
         let end = timing.reference(self.grid.end());
-        Self::new(self.shared, Grid::new(start, end, interval))
+        // What lies between two windows is evaluated, but does not count as read.
+        let has_gaps = self.grid.steps > 1 && self.grid.interval > subquery.range.millis();
+        let child = Self::new(self.shared, Grid::new(start, end, interval));
+        child.counting_steps(has_gaps || self.counters.counts_steps())
+    }
+
+    fn count_subquery(&self, child: &Self, offset: i64, range: i64) {
+        let inner = Inner { counters: &child.counters, grid: child.grid };
+        self.counters.add_subquery(&inner, self.grid, offset, range);
     }
 }
 

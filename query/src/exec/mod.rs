@@ -1,7 +1,7 @@
 //! Evaluation of PromQL, column by column: every operator works on whole series over all steps.
 //!
 //! * `engine` - runs queries: from text to result
-//! * `context`, `budget` - what an evaluation carries with it, and what it may hold
+//! * `context`, `budget`, `counters` - what an evaluation carries with it, may hold, and has looked at
 //! * `grid` - the times at which a query is evaluated
 //! * `column`, `series` - values of one series per step, and with its labels
 //! * `eval` - from an expression to its value; the other files are its operators:
@@ -24,6 +24,7 @@ mod budget;
 mod call;
 mod column;
 mod context;
+mod counters;
 mod engine;
 mod eval;
 mod extended;
@@ -49,9 +50,10 @@ mod window;
 
 use step_set::StepSet;
 pub(crate) use {
-    budget::{Budget, Counters},
+    budget::Budget,
     column::{Column, Sample, SampleRef},
     context::Evaluator,
+    counters::Counters,
     grid::Grid,
     note::{HistogramOperation, Note},
     notes::Notes,

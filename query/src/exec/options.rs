@@ -9,4 +9,6 @@ pub struct EvalOptions {
     pub use_start_timestamps: bool,
     /// The labels `__type__` and `__unit__` are taken as metadata of the metric.
     pub type_and_unit_labels: bool,
+    /// Samples are counted for each step, too, where [`crate::QueryOptions::per_step_stats`] asks for it.
+    pub per_step_stats: bool,
 }

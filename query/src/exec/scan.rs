@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{
     Column, Evaluator, Notes, Series, bucketless::BucketlessReader, column::histogram_weight,
-    context::Consume,
+    context::Consume, counters::Tally,
 };
 use crate::{
     Error, SelectRequest, SeriesReader,
@@ -55,10 +55,8 @@ pub(crate) struct Outcome {
     pub(crate) series: Option<Series>,
     /// Annotations.
     pub(crate) notes: Notes,
-    /// Samples looked at, once per step.
-    pub(crate) queryable: u64,
-    /// Samples read.
-    pub(crate) read: u64,
+    /// Samples looked at.
+    pub(crate) tally: Tally,
 }
 
 impl Evaluator<'_> {
@@ -146,7 +144,7 @@ impl Evaluator<'_> {
         for outcome in outcomes {
             let outcome = outcome?;
             notes.merge(outcome.notes);
-            self.counters.add(outcome.queryable, outcome.read);
+            self.counters.add(&outcome.tally);
             series.extend(outcome.series);
         }
         consume(series, notes)
@@ -164,23 +162,24 @@ impl Evaluator<'_> {
         let readers = self.select(selector, timing, reach, notes)?;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             let mut column = Column::default();
-            let mut weight = 0;
+            let mut tally = self.counters.tally(self.grid);
             let mut held = 0;
             self.for_each_instant(columns, timing, |step, found| match found {
                 Found::Float(idx) => {
-                    weight += 1;
+                    tally.add(step, 1, 1);
                     held += 1;
                     column.push_float(step, columns.values[idx]);
                 }
                 Found::Histogram(sample) => {
-                    weight += histogram_weight(&sample.value) as u64;
-                    held += histogram_weight(&sample.value);
+                    let weight = histogram_weight(&sample.value);
+                    tally.add(step, weight as u64, weight as u64);
+                    held += weight;
                     column.push_histogram(step, std::sync::Arc::clone(&sample.value));
                 }
             });
             self.shared.budget.charge(held)?;
-            let series = (weight > 0).then(|| Series { labels: labels.clone(), drop_name: false, column });
-            Ok(Outcome { series, notes: Notes::default(), queryable: weight, read: weight })
+            let series = (held > 0).then(|| Series { labels: labels.clone(), drop_name: false, column });
+            Ok(Outcome { series, notes: Notes::default(), tally })
         };
         self.for_each_series(&readers, &evaluate, notes, consume)
     }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kymo_engine::Labels;
 
 use crate::{
-    EngineOptions, ErrorKind, EvalOptions, Interrupt, QueryEngine, QueryOptions, QueryResult, Value,
+    EngineOptions, ErrorKind, EvalOptions, Interrupt, QueryEngine, QueryOptions, QueryResult, QueryStats,
+    SampleCounts, Value,
     testing::{MemoryStorage, TestSample, TestSeries, TestStorage, TestValue},
 };
 
@@ -141,7 +142,7 @@ fn an_interrupt_ends_the_query() {
 type Cost = (&'static str, (i64, i64, i64), (u64, u64));
 
 /// What upstream's own test of its statistics says, with `x_total` for its three series and `y` for its one.
-const COSTS: [Cost; 28] = [
+const COSTS: [Cost; 29] = [
     ("\"text\"", (21, 21, 0), (0, 0)),
     ("1", (21, 21, 0), (0, 0)),
     ("y", (21, 21, 0), (1, 1)),
@@ -170,20 +171,54 @@ const COSTS: [Cost; 28] = [
     ("max_over_time(y[30s:2m])", (240, 240, 0), (1, 1)),
     ("max_over_time(y[30s:10s])", (201, 231, 30), (6, 6)),
     ("max_over_time(y[20s:10s])", (201, 261, 10), (14, 8)),
+    // Windows with gaps between them: what the subquery evaluates there is not counted.
+    ("max_over_time(y[20s:10s])", (201, 261, 30), (6, 6)),
 ];
+
+fn cost(query: &str, (start, end, step): (i64, i64, i64), per_step_stats: bool) -> QueryStats {
+    let storage = storage(3);
+    let options = QueryOptions { per_step_stats, ..QueryOptions::default() };
+    let (start, end, step) = (start * 1000, end * 1000, step * 1000);
+    let engine = engine(|options| options.eval.per_step_stats = true);
+    let result = match step {
+        0 => engine.instant(&storage, query, start, &options),
+        _ => engine.range(&storage, query, start, end, step, &options),
+    };
+    result.unwrap().stats
+}
 
 #[test]
 fn samples_are_counted_as_upstream_counts_them() {
-    let storage = storage(3);
-    let options = QueryOptions::default();
-    for (query, (start, end, step), expected) in COSTS {
-        let (start, end, step) = (start * 1000, end * 1000, step * 1000);
-        let result = match step {
-            0 => engine(|_| {}).instant(&storage, query, start, &options),
-            _ => engine(|_| {}).range(&storage, query, start, end, step, &options),
-        };
-        let stats = result.unwrap().stats;
-        assert_eq!((stats.total_queryable_samples, stats.samples_read), expected, "{query} {start} {end}");
+    for (query, times, (queryable, read)) in COSTS {
+        let stats = cost(query, times, false);
+        assert_eq!(stats.samples, SampleCounts { queryable, read }, "{query} {times:?}");
+        assert_eq!(stats.samples_per_step, [], "{query}");
+    }
+}
+
+#[test]
+fn steps_add_up_to_the_whole() {
+    for (query, times, (queryable, read)) in COSTS {
+        let stats = cost(query, times, true);
+        let mut sum = SampleCounts::default();
+        stats.samples_per_step.iter().for_each(|counts| sum.add(counts.queryable, counts.read));
+        assert_eq!(sum, SampleCounts { queryable, read }, "{query} {times:?}");
+    }
+}
+
+#[test]
+fn each_step_counts_its_own_samples() {
+    // Samples are ten seconds apart, of three series.
+    let cases: [(&str, &[(u64, u64)]); 4] = [
+        ("max_over_time(x_total[60s])", &[(18, 18), (18, 0), (18, 3), (18, 0)]),
+        ("max_over_time(x_total[60s] @ 30)", &[(12, 12), (12, 0), (12, 0), (12, 0)]),
+        ("max_over_time(y[20s:5s])", &[(4, 4), (4, 1), (4, 1), (4, 1)]),
+        ("y", &[(1, 1), (1, 1), (1, 1), (1, 1)]),
+    ];
+    for (query, expected) in cases {
+        let steps = cost(query, (201, 216, 5), true).samples_per_step;
+        let found: Vec<_> = steps.iter().map(|counts| (counts.queryable, counts.read)).collect();
+        assert_eq!(found, expected, "{query}");
     }
 }
 

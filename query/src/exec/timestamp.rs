@@ -58,9 +58,9 @@ impl Evaluator<'_> {
         let hidden = of_start && !self.options().use_start_timestamps;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             let mut column = Column::default();
-            let mut found_count = 0;
+            let mut tally = self.counters.tally(self.grid);
             self.for_each_instant(columns, timing, |step, found| {
-                found_count += 1;
+                tally.add(step, 1, 1);
                 if !hidden {
                     column.push_float(step, seconds(time_of(columns, found, of_start)));
                 }
@@ -68,7 +68,7 @@ impl Evaluator<'_> {
             self.shared.budget.charge(column.weight())?;
             let series =
                 (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: true, column });
-            Ok(Outcome { series, notes: Notes::default(), queryable: found_count, read: found_count })
+            Ok(Outcome { series, notes: Notes::default(), tally })
         };
         let mut all = Vec::new();
         self.for_each_series(&readers, &evaluate, notes, &mut |mut part, _| {

@@ -7,7 +7,8 @@ use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 use super::{
     Column, Evaluator, Note, Notes, Series,
     column::histogram_weight,
-    context::{Shared, execution},
+    context::execution,
+    counters::Tally,
     kernel::{Call, Extension, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
@@ -91,21 +92,20 @@ impl WindowCall<'_> {
             columns.histograms.iter_mut().for_each(|sample| sample.start_ts = 0);
         }
         let mut run = Run {
-            shared: evaluator.shared,
+            evaluator,
             call: self,
             columns,
             metric_name: labels.metric_name(),
             notes: Notes::default(),
             column: Column::default(),
-            queryable: 0,
-            read: 0,
+            tally: evaluator.counters.tally(self.call.grid),
             widest: 0,
         };
         match self.function.windows.filter(|_| self.can_run_at_once(columns)) {
             Some(windows) => run.all_windows(windows)?,
             None => run.each_window()?,
         }
-        let Run { mut notes, column, queryable, read, widest, metric_name, .. } = run;
+        let Run { mut notes, column, mut tally, widest, metric_name, .. } = run;
         evaluator.shared.budget.probe(self.held_before, widest)?;
         evaluator.shared.budget.charge(column.weight())?;
         if self.function.expects_counter && column.floats().next().is_some() {
@@ -113,7 +113,10 @@ impl WindowCall<'_> {
         }
         let drop_name = drop_name || !self.function.keeps_name;
         let series = (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name, column });
-        Ok(Outcome { series, notes, queryable, read: if self.from_subquery { 0 } else { read } })
+        if self.from_subquery {
+            tally.forget_read();
+        }
+        Ok(Outcome { series, notes, tally })
     }
 
     fn can_run_at_once(&self, columns: &SampleColumns) -> bool {
@@ -144,14 +147,13 @@ impl WindowCall<'_> {
 
 /// The evaluation of a call over one series.
 struct Run<'r, 'a> {
-    shared: &'r Shared<'r>,
+    evaluator: &'r Evaluator<'r>,
     call: &'r WindowCall<'a>,
     columns: &'r SampleColumns,
     metric_name: &'r [u8],
     notes: Notes,
     column: Column,
-    queryable: u64,
-    read: u64,
+    tally: Tally,
     /// Weight of the heaviest window.
     widest: usize,
 }
@@ -165,15 +167,15 @@ impl Run<'_, '_> {
             offset: self.call.timing.offset,
             call: &self.call.call,
         };
-        let (mut queryable, mut read, mut widest, mut counted) = (0, 0, 0, 0);
-        windows.for_each(|_, window| {
-            queryable += window.len() as u64;
-            read += (window.end - window.start.max(counted)) as u64;
+        let (mut widest, mut counted) = (0, 0);
+        windows.for_each(|step, window| {
+            let read = window.end - window.start.max(counted);
+            self.tally.add(step, window.len() as u64, read as u64);
             counted = window.end;
             widest = widest.max(window.len());
             Ok(())
         })?;
-        (self.queryable, self.read, self.widest) = (queryable, read, widest);
+        self.widest = widest;
         kernel(&windows, &mut self.notes, &mut self.column)
     }
 
@@ -185,7 +187,7 @@ impl Run<'_, '_> {
         let (mut floats_counted, mut histograms_counted) = (0, 0);
         for (step, time) in call.grid.times().enumerate() {
             if step % STEPS_BETWEEN_CHECKS == 0 {
-                self.shared.check_interrupt()?;
+                self.evaluator.shared.check_interrupt()?;
             }
             let end = timing.reference(time);
             let (oldest, newest) = (end - reach.before, end + reach.after);
@@ -200,8 +202,10 @@ impl Run<'_, '_> {
                 *scalar = column.get(step).copied().unwrap_or(f64::NAN);
             }
             let samples = &self.columns.histograms[histograms.clone()];
-            self.count(floats.clone(), &mut floats_counted, |window| window.len());
-            self.count(histograms.clone(), &mut histograms_counted, |window| weigh(self.columns, window));
+            self.count(step, floats.clone(), &mut floats_counted, |window| window.len());
+            self.count(step, histograms.clone(), &mut histograms_counted, |window| {
+                weigh(self.columns, window)
+            });
             let weight = floats.len() + weigh(self.columns, histograms.clone());
             self.widest = self.widest.max(weight);
             let window = Window {
@@ -224,12 +228,17 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn count(&mut self, window: Range<usize>, counted: &mut usize, weigh: impl Fn(Range<usize>) -> usize) {
-        self.queryable += weigh(window.clone()) as u64;
-        if window.end > *counted {
-            self.read += weigh(window.start.max(*counted)..window.end) as u64;
-            *counted = window.end;
-        }
+    fn count(
+        &mut self,
+        step: usize,
+        window: Range<usize>,
+        counted: &mut usize,
+        weigh: impl Fn(Range<usize>) -> usize,
+    ) {
+        let queryable = weigh(window.clone()) as u64;
+        let new = window.start.max(*counted)..window.end.max(*counted);
+        *counted = new.end;
+        self.tally.add(step, queryable, if new.is_empty() { 0 } else { weigh(new) as u64 });
     }
 }
 

@@ -48,7 +48,7 @@ pub fn acceptance_options() -> EngineOptions {
         eval: EvalOptions {
             delayed_name_removal: true,
             use_start_timestamps: true,
-            type_and_unit_labels: false,
+            ..EvalOptions::default()
         },
         samples_max: 10_000,
         annotations_max: 0,

@@ -3,6 +3,7 @@
 //! * `harness` - starts and stops servers, sends requests
 //! * `grafana` - what Grafana's Prometheus data source asks
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
+//! * `features` - parts of PromQL that are off unless named
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `tidy` - rules for the repository itself
@@ -14,6 +15,7 @@
 )]
 
 mod bad_input;
+mod features;
 mod federate;
 mod grafana;
 mod harness;

@@ -21,7 +21,9 @@ pub(crate) async fn query(
     if range.end < range.start {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
-    let expr = promql::parse(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    let options = app.config().query.engine_options();
+    let expr = promql::parse(params.get("query"), &options)
+        .map_err(|error| ApiError::bad_data(error.to_string()))?;
     let selectors: Vec<_> = expr.selectors().iter().map(|selector| selector.matchers.clone()).collect();
     if selectors.is_empty() {
         return Ok(Answer::none());

@@ -1,10 +1,12 @@
 //! What this server can do, in upstream's categories.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use kymo_query::promql::{FUNCTIONS, ParserOptions};
+use axum::extract::State;
+use kymo_query::{EngineOptions, promql::FUNCTIONS};
 
 use super::super::{answer::Answer, error::ApiError, json, middleware::Ready};
+use crate::app::App;
 
 type Features = BTreeMap<&'static str, BTreeMap<&'static str, bool>>;
 
@@ -45,8 +47,8 @@ const OPERATORS: [&str; 32] = [
 ];
 
 /// `/features`
-pub(crate) async fn features(_: Ready) -> Result<Answer, ApiError> {
-    let features = all();
+pub(crate) async fn features(State(app): State<Arc<App>>, _: Ready) -> Result<Answer, ApiError> {
+    let features = all(&app.config().query.engine_options());
     // Upstream leaves `<` and the like alone here, because operators are among the names.
     Ok(Answer::new(|out| {
         out.push('{');
@@ -65,8 +67,8 @@ pub(crate) async fn features(_: Ready) -> Result<Answer, ApiError> {
     }))
 }
 
-fn all() -> Features {
-    let options = ParserOptions::default();
+fn all(options: &EngineOptions) -> Features {
+    let (parser, eval) = (options.parser, options.eval);
     let mut features = Features::new();
     let mut set = |category, switches: &[(&'static str, bool)]| {
         features.entry(category).or_default().extend(switches.iter().copied());
@@ -89,13 +91,13 @@ fn all() -> Features {
     set(
         "promql",
         &[
-            ("anchored", options.extended_range_selectors),
+            ("anchored", parser.extended_range_selectors),
             ("at_modifier", true),
             ("bool", true),
             ("by", true),
-            ("delayed_name_removal", false),
-            ("duration_expr", options.duration_expressions),
-            ("fill", options.binop_fill_modifiers),
+            ("delayed_name_removal", eval.delayed_name_removal),
+            ("duration_expr", parser.duration_expressions),
+            ("fill", parser.binop_fill_modifiers),
             ("group_left", true),
             ("group_right", true),
             ("ignoring", true),
@@ -103,23 +105,23 @@ fn all() -> Features {
             ("offset", true),
             ("on", true),
             ("per_query_lookback_delta", true),
-            ("per_step_stats", false),
-            ("smoothed", options.extended_range_selectors),
+            ("per_step_stats", eval.per_step_stats),
+            ("smoothed", parser.extended_range_selectors),
             ("subqueries", true),
-            ("type_and_unit_labels", false),
+            ("type_and_unit_labels", eval.type_and_unit_labels),
             ("without", true),
         ],
     );
     set("tsdb", &[("exemplar_storage", true), ("native_histograms", true), ("st_storage", true)]);
     set("prometheus", &[("agent_mode", false), ("server_mode", true)]);
     for function in &FUNCTIONS {
-        set("promql_functions", &[(function.name, !function.experimental || options.experimental_functions)]);
+        set("promql_functions", &[(function.name, !function.experimental || parser.experimental_functions)]);
     }
     for op in OPERATORS {
         set("promql_operators", &[(op, true)]);
     }
     for op in ["limitk", "limit_ratio"] {
-        set("promql_operators", &[(op, options.experimental_functions)]);
+        set("promql_operators", &[(op, parser.experimental_functions)]);
     }
     features
 }

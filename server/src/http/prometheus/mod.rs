@@ -1,6 +1,6 @@
 //! The Prometheus API, `/api/v1/...`.
 //!
-//! * `query` - instant and range queries; `encode`, `histogram` - values as JSON
+//! * `query` - instant and range queries; `encode`, `histogram` - values as JSON; `stats` - what a query cost
 //! * `labels`, `metadata`, `exemplars`, `language` - what editors and dashboards ask beside queries
 //! * `status`, `features` - about the server; `cardinality` - what its series are made of
 //! * `discovery` - what a server that neither scrapes nor alerts has to say about scraping and alerting
@@ -15,4 +15,5 @@ pub(super) mod labels;
 pub(super) mod language;
 pub(super) mod metadata;
 pub(super) mod query;
+mod stats;
 pub(super) mod status;

@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::State;
 use kymo_engine::Engine;
-use kymo_query::{EngineSource, QueryResult, Value};
-use serde_json::json;
+use kymo_query::{EngineOptions, EngineSource, QueryResult, Value};
 
 use super::{
     super::{
@@ -16,6 +15,7 @@ use super::{
         time, work,
     },
     encode::push_result,
+    stats::{Timings, stats, stats_warning},
 };
 use crate::{
     app::App,
@@ -33,8 +33,8 @@ pub(crate) async fn instant(
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let ts = params.time_or("time", app.now_ms())?;
-    let common = Common::of(&app, &params, limit)?;
-    evaluate(&app, engine, common, Times::Instant(ts)).await
+    let common = Common::of(&app, &params, limit, Times::Instant(ts))?;
+    evaluate(&app, engine, common).await
 }
 
 /// `/query_range`
@@ -45,8 +45,8 @@ pub(crate) async fn range(
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let times = range_times(&params)?;
-    let common = Common::of(&app, &params, limit)?;
-    evaluate(&app, engine, common, times).await
+    let common = Common::of(&app, &params, limit, times)?;
+    evaluate(&app, engine, common).await
 }
 
 fn range_times(params: &Params) -> Result<Times, ApiError> {
@@ -75,15 +75,16 @@ fn range_times(params: &Params) -> Result<Times, ApiError> {
 /// What both kinds of queries are asked with.
 struct Common {
     expr: String,
+    times: Times,
     timeout: Duration,
     lookback_ms: i64,
-    samples_max: usize,
+    options: EngineOptions,
     limit: Option<usize>,
     stats: String,
 }
 
 impl Common {
-    fn of(app: &App, params: &Params, limit: Option<usize>) -> Result<Self, ApiError> {
+    fn of(app: &App, params: &Params, limit: Option<usize>, times: Times) -> Result<Self, ApiError> {
         let config = app.config();
         let timeout = match params.get("timeout") {
             "" => config.query.timeout(),
@@ -102,22 +103,18 @@ impl Common {
         let lookback_default = i64::try_from(config.query.lookback_ms).unwrap_or(i64::MAX);
         Ok(Self {
             expr: params.get("query").to_owned(),
+            times,
             timeout,
             // As upstream: zero and less mean the default.
             lookback_ms: if lookback_ms > 0 { lookback_ms } else { lookback_default },
-            samples_max: config.query.samples_max,
+            options: config.query.engine_options(),
             limit,
             stats: params.get("stats").to_owned(),
         })
     }
 }
 
-async fn evaluate(
-    app: &Arc<App>,
-    engine: Arc<Engine>,
-    common: Common,
-    times: Times,
-) -> Result<Answer, ApiError> {
+async fn evaluate(app: &Arc<App>, engine: Arc<Engine>, common: Common) -> Result<Answer, ApiError> {
     let begin = app.monotonic_nanos();
     let deadline = begin.saturating_add(u64::try_from(common.timeout.as_nanos()).unwrap_or(u64::MAX));
     let shared = Arc::clone(app);
@@ -126,9 +123,10 @@ async fn evaluate(
         let interruption = Interruption::new(canceled, deadline, shared.clock());
         let evaluation = Evaluation {
             expr: &common.expr,
-            times,
+            times: common.times,
             lookback_ms: common.lookback_ms,
-            samples_max: common.samples_max,
+            options: common.options,
+            per_step_stats: common.stats == "all",
         };
         let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
         Ok(answer(&shared, result, &common, begin, queued))
@@ -150,7 +148,8 @@ fn api_error(error: kymo_query::Error) -> ApiError {
 fn answer(app: &App, mut result: QueryResult, common: &Common, begin: u64, queued: f64) -> Answer {
     let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
     let total = seconds_since(app, begin);
-    let stats = (!common.stats.is_empty()).then(|| stats(&result, total, queued).to_string());
+    let timings = Timings { queued, total };
+    let stats = (!common.stats.is_empty()).then(|| stats(&result.stats, common.times, timings));
     let mut answer = Answer::new(|out| push_result(out, &result, stats.as_deref()));
     answer.warnings = result.warnings;
     answer.infos = result.infos;
@@ -173,35 +172,6 @@ fn truncate(value: &mut Value, limit: Option<usize>) -> bool {
         Value::Scalar(_) | Value::String { .. } => 0,
     };
     len > limit
-}
-
-fn stats_warning(stats: &str) -> Option<String> {
-    (!matches!(stats, "" | "true" | "all")).then(|| {
-        format!(
-            "value {stats:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, \
-             use \"true\" or \"all\""
-        )
-    })
-}
-
-/// Upstream's statistics. Evaluation is one step for us, so its parts have the same time.
-fn stats(result: &QueryResult, total: f64, queued: f64) -> serde_json::Value {
-    let evaluated = (total - queued).max(0.0);
-    json!({
-        "timings": {
-            "evalTotalTime": evaluated,
-            "resultSortTime": 0,
-            "queryPreparationTime": 0,
-            "innerEvalTime": evaluated,
-            "execQueueTime": queued,
-            "execTotalTime": total,
-        },
-        "samples": {
-            "totalQueryableSamples": result.stats.total_queryable_samples,
-            "samplesRead": result.stats.samples_read,
-            "peakSamples": result.stats.peak_samples,
-        },
-    })
 }
 
 fn seconds_since(app: &App, begin: u64) -> f64 {
