@@ -4,7 +4,7 @@
 //! whether the change it is about explains them. Each is as narrow as that allows.
 
 use super::{
-    answer::{Answer, Point},
+    answer::{Answer, Data, Point, When},
     blame::{Answers, Blame},
     compare::{How, TOLERANCE},
     referee::Version,
@@ -24,12 +24,16 @@ pub(crate) struct Rule {
 pub(crate) const RULES: &[Rule] = &[
     Rule { name: "last bits", since: NEVER, explains: last_bits },
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
+    Rule { name: "ties", since: NEVER, explains: ties },
+    Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
     Rule { name: "atan2 keeps the name", since: (2, 47), explains: atan2_keeps_the_name },
     Rule { name: "rate near zero", since: (2, 51), explains: rate_near_zero },
+    Rule { name: "range at a time", since: (2, 51), explains: range_at_a_time },
     Rule { name: "compensated sums", since: (2, 55), explains: compensated_sums },
     Rule { name: "deviation of infinity", since: (3, 0), explains: deviation_of_infinity },
     Rule { name: "UTF-8 names", since: (3, 3), explains: utf8_names },
+    Rule { name: "NaN as a number of series", since: (3, 6), explains: nan_as_a_number_of_series },
     Rule { name: "series that do not overlap", since: (3, 9), explains: series_that_do_not_overlap },
 ];
 
@@ -80,6 +84,38 @@ fn which_duplicates(blame: &Blame) -> bool {
     expected.is_some() && expected == without_names(&blame.answers.found)
 }
 
+/// Of series with equal values, upstream takes those that come first, and results of functions and operators come in
+/// the order of a hash table.
+fn ties(blame: &Blame) -> bool {
+    let Answers { expected: Answer::Data(expected), found: Answer::Data(found) } = &blame.answers else {
+        return false;
+    };
+    // Series of storage come in order.
+    let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
+    is_one_of(&blame.node, &["topk", "bottomk"]) && !is_selector && values(expected) == values(found)
+}
+
+/// All values with their times, without the series that they belong to.
+fn values(data: &Data) -> Vec<(i64, String)> {
+    let points = data.series.iter().flat_map(|series| &series.points);
+    let mut values: Vec<_> = points.map(|(ts, point)| (*ts, format!("{point:?}"))).collect();
+    values.sort();
+    values
+}
+
+/// Over how many samples a histogram counts down: upstream counts those of earlier steps again at each step.
+fn samples_out_of_order(blame: &Blame) -> bool {
+    let notes = |answer: &Answer| -> Vec<String> {
+        let Answer::Data(data) = answer else { return Vec::new() };
+        let uncounted = |note: &String| match (note.find(", over "), note.find(" samples from ")) {
+            (Some(before), Some(after)) => note[..before].to_owned() + &note[after..],
+            _ => note.clone(),
+        };
+        data.notes.iter().map(uncounted).collect()
+    };
+    blame.difference.how == How::Notes && notes(&blame.answers.expected) == notes(&blame.answers.found)
+}
+
 /// A parse error says in which parameter of the request it is.
 fn parameter_of_a_parse_error(blame: &Blame) -> bool {
     let (Answer::Error { text: expected, .. }, Answer::Error { text: found, .. }) =
@@ -105,6 +141,19 @@ fn rate_near_zero(blame: &Blame) -> bool {
     is_one_of(&blame.node, &["rate", "increase"])
         && found < expected
         && fewest.is_some_and(|points| expected / found <= most(points) * (1.0 + TOLERANCE))
+}
+
+/// The window of a range with `@` stayed that of the first step where its function is evaluated at each.
+fn range_at_a_time(blame: &Blame) -> bool {
+    let has_at = |node: &Node| node.operation == "range" && node.to_string().contains(" @ ");
+    matches!(blame.when, When::Range { .. }) && blame.node.operation == "predict_linear" && blame.node.any(&has_at)
+}
+
+/// NaN is no number of series, and the text says so.
+fn nan_as_a_number_of_series(blame: &Blame) -> bool {
+    is_one_of(&blame.node, &["topk", "bottomk"])
+        && fails_with(&blame.answers.expected, "Scalar value NaN overflows int64")
+        && fails_with(&blame.answers.found, "Parameter value is NaN")
 }
 
 /// An infinite value has no deviation, even when it is the first one.
