@@ -89,10 +89,13 @@ pub(crate) fn ask(agent: &ureq::Agent, url: &str, expr: &str, when: When) -> Ans
 fn data(json: &Value) -> Data {
     let (result_type, result) = (json["data"]["resultType"].as_str().unwrap(), &json["data"]["result"]);
     let series = match result_type {
-        "scalar" | "string" => vec![Series { labels: String::new(), points: vec![plain_point(result, result_type)] }],
+        "scalar" | "string" => {
+            vec![Series { labels: String::new(), points: vec![plain_point(result, result_type)] }]
+        }
         _ => result.as_array().unwrap().iter().map(series).collect(),
     };
-    let notes = |key: &str| json[key].as_array().into_iter().flatten().map(|note| note.as_str().unwrap().to_owned());
+    let notes =
+        |key: &str| json[key].as_array().into_iter().flatten().map(|note| note.as_str().unwrap().to_owned());
     let mut notes: Vec<String> = notes("warnings").chain(notes("infos")).collect();
     notes.sort();
     Data { result_type: result_type.to_owned(), series, notes }
@@ -110,7 +113,9 @@ fn series(json: &Value) -> Series {
         let one = json.get(key).into_iter();
         one.chain(json[many].as_array().into_iter().flatten()).cloned().collect::<Vec<_>>()
     };
-    points.extend(of("value", "values").iter().map(|pair| (millis(&pair[0]), float(pair[1].as_str().unwrap()))));
+    points.extend(
+        of("value", "values").iter().map(|pair| (millis(&pair[0]), float(pair[1].as_str().unwrap()))),
+    );
     points.extend(of("histogram", "histograms").iter().map(|pair| (millis(&pair[0]), histogram(&pair[1]))));
     points.sort_by_key(|(ts, _)| *ts);
     // `serde_json` sorts objects by key.
@@ -122,7 +127,8 @@ fn float(text: &str) -> Point {
 }
 
 fn histogram(json: &Value) -> Point {
-    let number = |json: &Value| json.as_str().map_or_else(|| json.as_f64(), |text| text.parse().ok()).unwrap();
+    let number =
+        |json: &Value| json.as_str().map_or_else(|| json.as_f64(), |text| text.parse().ok()).unwrap();
     let buckets = json["buckets"].as_array().into_iter().flatten();
     let buckets = buckets.flat_map(|bucket| bucket.as_array().unwrap());
     Point::Histogram([&json["count"], &json["sum"]].into_iter().chain(buckets).map(number).collect())

@@ -118,7 +118,8 @@ impl Answers {
                     Point::Histogram(numbers) => numbers,
                     Point::Text(_) => &[],
                 };
-                largest = numbers.iter().filter(|value| value.is_finite()).fold(largest, |a, b| a.max(b.abs()));
+                largest =
+                    numbers.iter().filter(|value| value.is_finite()).fold(largest, |a, b| a.max(b.abs()));
             }
         }
         largest

@@ -54,8 +54,12 @@ pub(crate) enum How {
 pub(crate) fn difference(expected: &Answer, found: &Answer, strictness: Strictness) -> Option<Difference> {
     let (expected, found) = match (expected, found) {
         (Answer::Data(expected), Answer::Data(found)) => (expected, found),
-        (Answer::Error { text, .. }, Answer::Data(_)) => return some(How::Error, None, format!("expected {text}")),
-        (Answer::Data(_), Answer::Error { text, .. }) => return some(How::Error, None, format!("found {text}")),
+        (Answer::Error { text, .. }, Answer::Data(_)) => {
+            return some(How::Error, None, format!("expected {text}"));
+        }
+        (Answer::Data(_), Answer::Error { text, .. }) => {
+            return some(How::Error, None, format!("found {text}"));
+        }
         (Answer::Error { status, kind, text }, Answer::Error { status: s, kind: k, text: t }) => {
             let is_same = (status, kind, text) == (s, k, t);
             return some(How::ErrorText, None, format!("{status} {kind} {text}\n  {s} {k} {t}"))
@@ -150,7 +154,8 @@ fn in_order(expected: &Data, found: &Data, strictness: Strictness) -> Option<Dif
 fn in_notes(expected: &Data, found: &Data) -> Option<Difference> {
     // Which ten of many are shown is up to the order of a hash table upstream.
     let has_more = expected.notes.iter().any(|note| note.ends_with(" annotations omitted"));
-    let is_same = if has_more { expected.notes.len() == found.notes.len() } else { expected.notes == found.notes };
+    let is_same =
+        if has_more { expected.notes.len() == found.notes.len() } else { expected.notes == found.notes };
     let text = || format!("expected {:?}, found {:?}", expected.notes, found.notes);
     if is_same { None } else { some(How::Notes, None, text()) }
 }
@@ -170,7 +175,8 @@ mod tests {
     }
 
     fn how(a: &Data, b: &Data) -> Option<How> {
-        difference(&Answer::Data(a.clone()), &Answer::Data(b.clone()), STRICT).map(|difference| difference.how)
+        difference(&Answer::Data(a.clone()), &Answer::Data(b.clone()), STRICT)
+            .map(|difference| difference.how)
     }
 
     #[test]
@@ -196,7 +202,8 @@ mod tests {
 
     #[test]
     fn errors_are_answers() {
-        let error = |text: &str| Answer::Error { status: 422, kind: "execution".to_owned(), text: text.to_owned() };
+        let error =
+            |text: &str| Answer::Error { status: 422, kind: "execution".to_owned(), text: text.to_owned() };
         let how = |a: &Answer, b: &Answer| difference(a, b, STRICT).map(|difference| difference.how);
         assert_eq!(how(&error("a"), &error("a")), None);
         assert_eq!(how(&error("a"), &error("b")), Some(How::ErrorText));

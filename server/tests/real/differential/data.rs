@@ -35,7 +35,10 @@ pub(crate) struct Series {
 
 impl Series {
     pub(crate) fn new(name: &str, labels: &[(&str, &str)], samples: Vec<(i64, Cell)>) -> Self {
-        let labels = [("__name__", name)].into_iter().chain(labels.iter().copied()).map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let labels = [("__name__", name)]
+            .into_iter()
+            .chain(labels.iter().copied())
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
         Self { labels: labels.collect(), samples }
     }
 

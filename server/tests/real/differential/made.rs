@@ -108,7 +108,11 @@ impl Maker {
     }
 
     fn counter(&mut self, value: f64) -> f64 {
-        if self.rng.below(25) == 0 { self.rng.below(5) as f64 } else { value + self.rng.below(1000) as f64 / 8.0 }
+        if self.rng.below(25) == 0 {
+            self.rng.below(5) as f64
+        } else {
+            value + self.rng.below(1000) as f64 / 8.0
+        }
     }
 
     fn gauge(&mut self, _value: f64) -> f64 {
@@ -120,14 +124,18 @@ impl Maker {
     }
 
     fn odd(&mut self, _value: f64) -> f64 {
-        const ODD: [f64; 10] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, 1e-300, 1e300, 2.5, -7.0];
+        const ODD: [f64; 10] =
+            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, 1e-300, 1e300, 2.5, -7.0];
         ODD[usize::try_from(self.rng.below(10)).unwrap()]
     }
 
     /// `broken` ones lack buckets, count down, or have a bound that is no number.
     fn classic_histogram(&mut self, instance: &str, broken: &str) {
-        let bounds: &[&str] =
-            if broken.is_empty() { &["0.1", "0.5", "1", "2.5", "10", "+Inf"] } else { &["-1", "0.5", "x", "1", "7"] };
+        let bounds: &[&str] = if broken.is_empty() {
+            &["0.1", "0.5", "1", "2.5", "10", "+Inf"]
+        } else {
+            &["-1", "0.5", "x", "1", "7"]
+        };
         let times = self.times(15);
         let mut counts = vec![0.0; bounds.len()];
         let mut samples = vec![Vec::new(); bounds.len()];
@@ -186,11 +194,14 @@ impl Maker {
             if self.rng.below(12) == 0 {
                 turn = self.rng.below(3);
             }
-            samples.push((ts, match turn {
-                0 => Cell::Float(age as f64),
-                1 => Cell::Histogram(HistogramValue::Float(exponential(&mut self.rng, age, 1))),
-                _ => Cell::Histogram(HistogramValue::Float(custom(&mut self.rng, age))),
-            }));
+            samples.push((
+                ts,
+                match turn {
+                    0 => Cell::Float(age as f64),
+                    1 => Cell::Histogram(HistogramValue::Float(exponential(&mut self.rng, age, 1))),
+                    _ => Cell::Histogram(HistogramValue::Float(custom(&mut self.rng, age))),
+                },
+            ));
         }
         self.series.push(Series::new("made_mixed", labels, samples));
     }
@@ -198,9 +209,11 @@ impl Maker {
 
 /// A counter's histogram: `age` drives its counts.
 fn exponential(rng: &mut Rng, age: u64, schema: i32) -> FloatHistogram {
-    let buckets = |rng: &mut Rng| -> Vec<f64> { (0..5).map(|i| (age * (i % 3 + 1) + rng.below(2)) as f64).collect() };
+    let buckets =
+        |rng: &mut Rng| -> Vec<f64> { (0..5).map(|i| (age * (i % 3 + 1) + rng.below(2)) as f64).collect() };
     let spans = |offset| vec![Span { offset, length: 3 }, Span { offset: 2, length: 2 }];
-    let (positive_buckets, negative_buckets) = (buckets(rng), if schema > 1 { buckets(rng) } else { Vec::new() });
+    let (positive_buckets, negative_buckets) =
+        (buckets(rng), if schema > 1 { buckets(rng) } else { Vec::new() });
     let zero_count = age as f64;
     let count = zero_count + positive_buckets.iter().chain(&negative_buckets).sum::<f64>();
     FloatHistogram {

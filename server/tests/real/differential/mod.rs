@@ -47,7 +47,8 @@ fn random_expressions_are_answered_alike() {
     let dir = tempfile::tempdir().unwrap();
     let features = Features::from_env();
     let Some(referee) = Referee::start(TEST, dir.path(), &features) else { return };
-    let kymo = Kymo::start(&dir.path().join("kymo"), &format!("retention: {{age_ms: 0}}\n{}", features.config()));
+    let kymo =
+        Kymo::start(&dir.path().join("kymo"), &format!("retention: {{age_ms: 0}}\n{}", features.config()));
     let (replay, mut rng) = seeded(TEST);
     let language = Language { version: referee.version, features };
 

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 use kymo_formats::wire::prom_text::{Line, TextParser};
 
+use crate::process::open_file;
+
 use super::data::{BASE_MS, Cell, Series};
 
 /// Metrics of the recording that are sent: gauges and counters, with few and many labels, infos, summaries,
@@ -68,8 +70,7 @@ type Pages = Vec<BTreeMap<BTreeMap<String, String>, f64>>;
 /// The series of the recording at `path`, a tar archive compressed with zstd: a folder of pages per exporter.
 pub(crate) fn read(path: &Path) -> Vec<Series> {
     let mut exporters = BTreeMap::<String, Pages>::new();
-    let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut archive = tar::Archive::new(zstd::Decoder::new(file).unwrap());
+    let mut archive = tar::Archive::new(zstd::Decoder::new(open_file(path)).unwrap());
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().into_owned();
@@ -125,7 +126,10 @@ fn replicate(job: &str, pages: &Pages) -> Vec<Series> {
             }
         }
         found.extend(series.into_iter().map(|(mut labels, samples)| {
-            labels.extend([("job".to_owned(), job.to_owned()), ("instance".to_owned(), (*instance).to_owned())]);
+            labels.extend([
+                ("job".to_owned(), job.to_owned()),
+                ("instance".to_owned(), (*instance).to_owned()),
+            ]);
             Series { labels, samples }
         }));
     }

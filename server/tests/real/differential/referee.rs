@@ -88,6 +88,12 @@ impl Referee {
     }
 }
 
+/// What of the environment chose the referee, as it is written before a command.
+pub(crate) fn environment() -> String {
+    let set = |name: &str| std::env::var(name).map(|value| format!("{name}={value} ")).unwrap_or_default();
+    set(REFEREE) + &set(FEATURES)
+}
+
 fn version(build: &Value) -> Option<Version> {
     let mut numbers = build["version"].as_str()?.split('.');
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

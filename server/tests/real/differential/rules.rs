@@ -55,8 +55,8 @@ fn compensated_sums(blame: &Blame) -> bool {
 /// another order, or by another library of mathematics.
 fn last_bits(blame: &Blame) -> bool {
     const INEXACT: &[&str] = &[
-        "sum", "avg", "stddev", "stdvar", "^", "atan2", "exp", "ln", "log2", "log10", "sin", "cos", "tan", "asin", "acos",
-        "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+        "sum", "avg", "stddev", "stdvar", "^", "atan2", "exp", "ln", "log2", "log10", "sin", "cos", "tan",
+        "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
     ];
     let is_inexact = blame.node.any(&|node| is_one_of(node, INEXACT));
     let operands_differ = blame.operands.iter().any(|(_, answers)| !answers.are_identical());
@@ -65,8 +65,30 @@ fn last_bits(blame: &Blame) -> bool {
 
 /// Operations that make much of a last bit.
 const DISCONTINUOUS: &[&str] = &[
-    "==", "!=", "<", ">", "<=", ">=", "%", "ceil", "floor", "round", "sgn", "changes", "resets", "count_values",
-    "topk", "bottomk", "rate", "increase", "irate", "sin", "cos", "tan", "exp", "^",
+    "==",
+    "!=",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "%",
+    "ceil",
+    "floor",
+    "round",
+    "sgn",
+    "changes",
+    "resets",
+    "count_values",
+    "topk",
+    "bottomk",
+    "rate",
+    "increase",
+    "irate",
+    "sin",
+    "cos",
+    "tan",
+    "exp",
+    "^",
 ];
 
 /// When series are duplicates in several groups, one of them is named: upstream's choice depends on the order of a
@@ -134,7 +156,9 @@ fn atan2_keeps_the_name(blame: &Blame) -> bool {
 /// Where a counter may have been zero within the range, half the distance between samples is added at most.
 fn rate_near_zero(blame: &Blame) -> bool {
     let Some((expected, found)) = blame.difference.values else { return false };
-    let [(_, Answers { expected: Answer::Data(range), .. })] = blame.operands.as_slice() else { return false };
+    let [(_, Answers { expected: Answer::Data(range), .. })] = blame.operands.as_slice() else {
+        return false;
+    };
     // Before, up to 1.1 distances were.
     let most = |points: usize| (points as f64 - 1.0 + 1.1) / (points as f64 - 1.0 + 0.5);
     let fewest = range.series.iter().map(|series| series.points.len()).filter(|count| *count > 1).min();
@@ -146,7 +170,9 @@ fn rate_near_zero(blame: &Blame) -> bool {
 /// The window of a range with `@` stayed that of the first step where its function is evaluated at each.
 fn range_at_a_time(blame: &Blame) -> bool {
     let has_at = |node: &Node| node.operation == "range" && node.to_string().contains(" @ ");
-    matches!(blame.when, When::Range { .. }) && blame.node.operation == "predict_linear" && blame.node.any(&has_at)
+    matches!(blame.when, When::Range { .. })
+        && blame.node.operation == "predict_linear"
+        && blame.node.any(&has_at)
 }
 
 /// NaN is no number of series, and the text says so.

@@ -15,7 +15,7 @@ use super::{
     blame::{Answers, Blame, Servers},
     data::BASE_MS,
     generator::{Generator, Language, Vocabulary},
-    rules,
+    referee, rules,
     tree::Node,
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Run<'a> {
     vocabulary: &'a Vocabulary,
     next: AtomicU64,
     end: u64,
+    /// Whether there are enough questions to expect something of all of them together.
+    is_full: bool,
     counts: Mutex<Counts>,
 }
 
@@ -54,27 +56,38 @@ struct Counts {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(replay: &'a str, seed: u64, language: &'a Language, vocabulary: &'a Vocabulary) -> Self {
+    pub(crate) fn new(
+        replay: &'a str,
+        seed: u64,
+        language: &'a Language,
+        vocabulary: &'a Vocabulary,
+    ) -> Self {
         let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().unwrap());
         let (first, end) = match number(EXPRESSION) {
             Some(one) => (one, one + 1),
             None => (0, number(EXPRESSIONS).unwrap_or(EXPRESSIONS_DEFAULT)),
         };
-        let counts = Mutex::default();
-        Self { replay, seed, language, vocabulary, next: AtomicU64::new(first), end, counts }
+        let is_full = end - first >= EXPRESSIONS_DEFAULT;
+        let (next, counts) = (AtomicU64::new(first), Mutex::default());
+        Self { replay, seed, language, vocabulary, next, end, is_full, counts }
     }
 
     /// Asks all of it, and fails if there is a difference that no rule explains.
-    pub(crate) fn finish(self, referee: &str, kymo: &str) {
+    pub(crate) fn finish(self, referee_url: &str, kymo: &str) {
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
                 scope.spawn(|| {
-                    let servers = Servers { agent: agent(), referee, kymo, version: self.language.version };
+                    let servers = Servers {
+                        agent: agent(),
+                        referee: referee_url,
+                        kymo,
+                        version: self.language.version,
+                    };
                     self.work(&servers);
                 });
             }
         });
-        let end = self.end;
+        let is_full = self.is_full;
         let counts = self.counts.into_inner();
         say(&format!(
             "{}: {} answers that tell something, {} empty, {} errors",
@@ -85,7 +98,7 @@ impl<'a> Run<'a> {
         }
         let failures = &counts.failures;
         assert!(failures.is_empty(), "{} differences\n\n{}", failures.len(), failures.join("\n\n"));
-        if end >= EXPRESSIONS_DEFAULT {
+        if is_full {
             counts.check(self.language);
         }
     }
@@ -141,16 +154,19 @@ impl<'a> Run<'a> {
                 })
             };
             let smallest = servers.shrink(node, is_different);
-            text.push_str(&format!("  smallest: {smallest}\n{}\n", shown(&servers.ask(&smallest.to_string(), when))));
+            text.push_str(&format!(
+                "  smallest: {smallest}\n{}\n",
+                shown(&servers.ask(&smallest.to_string(), when))
+            ));
             for (operation, answers) in &blame.operands {
                 text.push_str(&format!("  operand {operation}:\n{}\n", shown(answers)));
             }
         }
-        text.push_str(&format!(
-            "  replay: {} {EXPRESSION}={number} cargo test -p kymo-server --test real differential",
-            self.replay.rsplit(' ').next().unwrap()
-        ));
-        text
+        let seed = self.replay.rsplit(' ').next().unwrap();
+        text + &format!(
+            "  replay: {}{seed} {EXPRESSION}={number} cargo test -p kymo-server --test real differential",
+            referee::environment()
+        )
     }
 }
 
@@ -204,9 +220,17 @@ fn shown(answers: &Answers) -> String {
         let text = match answer {
             Answer::Error { status, kind, text } => format!("{status} {kind}: {text}"),
             Answer::Data(data) => {
-                let series: Vec<_> =
-                    data.series.iter().map(|series| format!("{} {:?}", series.labels, series.points)).collect();
-                format!("{}\n      {}\n      {}", data.result_type, series.join("\n      "), data.notes.join("\n      "))
+                let series: Vec<_> = data
+                    .series
+                    .iter()
+                    .map(|series| format!("{} {:?}", series.labels, series.points))
+                    .collect();
+                format!(
+                    "{}\n      {}\n      {}",
+                    data.result_type,
+                    series.join("\n      "),
+                    data.notes.join("\n      ")
+                )
             }
         };
         text.chars().take(4000).collect::<String>()

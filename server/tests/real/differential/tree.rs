@@ -124,7 +124,8 @@ mod tests {
     fn reductions_leave_one_thing_out() {
         let selector = Node::new(Kind::Vector, "selector").text("x").optional(" offset 5m");
         let abs = Node::new(Kind::Vector, "abs").text("abs(").child(selector).text(")");
-        let sum = Node::new(Kind::Vector, "sum").text("sum").optional(" by (a)").text("(").child(abs).text(")");
+        let sum =
+            Node::new(Kind::Vector, "sum").text("sum").optional(" by (a)").text("(").child(abs).text(")");
         assert_eq!(sum.to_string(), "sum by (a)(abs(x offset 5m))");
         let texts: Vec<String> = sum.reductions().iter().map(Node::to_string).collect();
         assert_eq!(

@@ -4,7 +4,8 @@ use kymo_engine::Rng;
 
 use super::super::data::{BASE_MS, Cell, Series};
 
-const INSTANCES: [&str; 3] = ["demo.promlabs.com:10000", "demo.promlabs.com:10001", "demo.promlabs.com:10002"];
+const INSTANCES: [&str; 3] =
+    ["demo.promlabs.com:10000", "demo.promlabs.com:10001", "demo.promlabs.com:10002"];
 const STEP_MS: i64 = 5_000;
 /// 100 minutes: what ranges of an hour and offsets of ten minutes reach to, and a little more.
 pub(super) const SCRAPES: i64 = 1_200;
@@ -37,7 +38,12 @@ pub(super) fn series(seed: u64) -> Vec<Series> {
 
 impl Instance {
     /// Adds a series with the values that `next` makes, `None` where it has none.
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], mut next: impl FnMut(&mut Rng, i64) -> Option<f64>) {
+    fn add(
+        &mut self,
+        name: &str,
+        labels: &[(&str, &str)],
+        mut next: impl FnMut(&mut Rng, i64) -> Option<f64>,
+    ) {
         let labels: Vec<_> =
             labels.iter().copied().chain([("job", "demo"), ("instance", self.name)]).collect();
         let ts = |i| BASE_MS + self.phase_ms + i * STEP_MS;
@@ -54,7 +60,9 @@ impl Instance {
         }
         self.add("demo_num_cpus", &[], |_, _| Some(4.0));
         self.add("demo_disk_total_bytes", &[], |_, _| Some(GIB * 256.0));
-        self.add("demo_disk_usage_bytes", &[], |rng, i| Some(GIB * 100.0 + i as f64 * 9e5 + noise(rng) * 1e5));
+        self.add("demo_disk_usage_bytes", &[], |rng, i| {
+            Some(GIB * 100.0 + i as f64 * 9e5 + noise(rng) * 1e5)
+        });
         self.add("demo_is_holiday", &[], |_, i| Some(f64::from(i > 700)));
         self.add("demo_api_http_requests_in_progress", &[], |rng, _| Some((noise(rng) * 9.0).floor()));
         // There for a minute in three, in the middle of which it is called stale.

@@ -24,7 +24,10 @@ const CHOSEN: [(&str, Arguments); 14] = [
     }),
     ("label_replace", |g, depth| {
         let (to, from) = (g.target(), g.source());
-        let (new, pattern) = (g.pick(&["$1", "x-$1", "", "${1}y", "z"]), g.pick(&["(.*)", "(.).*", "(a|b)(.*)", "", "(.*):.*"]));
+        let (new, pattern) = (
+            g.pick(&["$1", "x-$1", "", "${1}y", "z"]),
+            g.pick(&["(.*)", "(.).*", "(a|b)(.*)", "", "(.*):.*"]),
+        );
         vec![g.vector(depth), string(&to), string(new), string(&from), string(pattern)]
     }),
     ("predict_linear", |g, depth| {
@@ -62,7 +65,8 @@ impl Generator<'_> {
             Some((_, arguments)) => arguments(self, depth),
             None => self.arguments(function, depth),
         };
-        let mut node = Node::new(kind_of(function.returns), function.name).text(format!("{}(", function.name));
+        let mut node =
+            Node::new(kind_of(function.returns), function.name).text(format!("{}(", function.name));
         for (i, argument) in arguments.into_iter().enumerate() {
             if i > 0 {
                 node = node.text(", ");
@@ -113,7 +117,13 @@ impl Generator<'_> {
     }
 
     fn info_selector(&mut self) -> Node {
-        let text = self.pick(&["{}", r#"{region="a"}"#, r#"{__name__="made_build_info"}"#, r#"{version=~".+"}"#, r#"{__name__=~".+_info"}"#]);
+        let text = self.pick(&[
+            "{}",
+            r#"{region="a"}"#,
+            r#"{__name__="made_build_info"}"#,
+            r#"{version=~".+"}"#,
+            r#"{__name__=~".+_info"}"#,
+        ]);
         Node::new(Kind::Other, "info selector").text(text)
     }
 

@@ -26,8 +26,9 @@ pub(crate) use language::Language;
 pub(crate) type Vocabulary = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 const DEPTH_MAX: u64 = 4;
-const NUMBERS: [&str; 16] =
-    ["0", "1", "2", "3", "0.5", "0.9", "-1", "10", "1e3", "0.01", "1.5", "100", "0x10", "Inf", "NaN", "-0.25"];
+const NUMBERS: [&str; 16] = [
+    "0", "1", "2", "3", "0.5", "0.9", "-1", "10", "1e3", "0.01", "1.5", "100", "0x10", "Inf", "NaN", "-0.25",
+];
 
 /// Makes one expression.
 pub(crate) struct Generator<'a> {
@@ -147,7 +148,10 @@ impl Node {
     /// Itself, or in parentheses where an operator beside it would tear it apart.
     fn in_parentheses(self) -> Self {
         let is_closed = matches!(self.operation.as_str(), "selector" | "number" | "parentheses")
-            || self.parts.last().is_some_and(|part| matches!(part, super::tree::Part::Text(text) if text == ")"));
+            || self
+                .parts
+                .last()
+                .is_some_and(|part| matches!(part, super::tree::Part::Text(text) if text == ")"));
         if is_closed && !self.operation.starts_with("unary") && !self.is_operator() {
             return self;
         }

@@ -72,7 +72,9 @@ impl Generator<'_> {
         let (range, vector) = (self.pick(&OF_RANGES), self.pick(&OF_VECTORS));
         match self.rng.below(3) {
             0 => self.selector(),
-            1 if depth > 0 => Node::new(Kind::Vector, range).text(format!("{range}(")).child(self.matrix(0)).text(")"),
+            1 if depth > 0 => {
+                Node::new(Kind::Vector, range).text(format!("{range}(")).child(self.matrix(0)).text(")")
+            }
             _ => Node::new(Kind::Vector, vector).text(format!("{vector}(")).child(self.selector()).text(")"),
         }
     }
@@ -137,19 +139,29 @@ impl Generator<'_> {
         if !self.language.has_fill() || !self.one_in(3) {
             return String::new();
         }
-        self.pick(&["fill (0)", "fill (-1.5)", "fill_left (1)", "fill_right (NaN)", "fill_left (1) fill_right (2)"])
-            .to_owned()
+        self.pick(&[
+            "fill (0)",
+            "fill (-1.5)",
+            "fill_left (1)",
+            "fill_right (NaN)",
+            "fill_left (1) fill_right (2)",
+        ])
+        .to_owned()
     }
 }
 
 fn join([left, right]: [Node; 2], operator: &'static str, modifiers: &[&str]) -> Node {
     let right = right.in_parentheses();
-    let mut node = Node::new(Kind::Vector, operator).child(left.in_parentheses()).text(format!(" {operator} "));
+    let mut node =
+        Node::new(Kind::Vector, operator).child(left.in_parentheses()).text(format!(" {operator} "));
     // `group_left` needs the `on` before it, so they can only be left out together.
-    let modifiers: Vec<&str> = modifiers.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+    let modifiers: Vec<&str> =
+        modifiers.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
     let mut text = modifiers.join(" ");
     // Without labels of its own it would take the right side for its list.
-    if ["group_left", "group_right"].iter().any(|word| text.ends_with(word)) && right.to_string().starts_with('(') {
+    if ["group_left", "group_right"].iter().any(|word| text.ends_with(word))
+        && right.to_string().starts_with('(')
+    {
         text.push_str(" ()");
     }
     if !text.is_empty() {

@@ -47,7 +47,9 @@ impl Generator<'_> {
     fn range(&mut self) -> String {
         let range = self.pick(&RANGES);
         if self.language.is_ours() && self.one_in(10) {
-            return self.pick(&["90", "1m + 15s", "step() * 4", "max_of(step(), 1m)", "2 * 40s", "2m - 0.5"]).to_owned();
+            return self
+                .pick(&["90", "1m + 15s", "step() * 4", "max_of(step(), 1m)", "2 * 40s", "2m - 0.5"])
+                .to_owned();
         }
         range.to_owned()
     }
