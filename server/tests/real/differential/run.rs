@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
             if number >= self.end || self.counts.lock().failures.len() >= FAILURES_MAX {
                 return;
             }
-            let mut rng = Rng::new(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let mut rng = Rng::new(Rng::new(self.seed ^ number).next_u64());
             let times = [instant(&mut rng, self.language), range(&mut rng, self.language)];
             let node = Generator::new(rng, self.language, self.vocabulary).expression();
             for when in times {
