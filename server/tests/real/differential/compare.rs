@@ -117,7 +117,8 @@ fn in_points(a: &Series, b: &Series, tolerance: f64) -> Option<Difference> {
             let text = format!("{}: expected {x:?}, found {y:?}", a.labels);
             return Some(Difference { how: How::Values, at: Some(x.0), values, text });
         }
-        (expected.next(), found.next());
+        expected.next();
+        found.next();
     }
 }
 

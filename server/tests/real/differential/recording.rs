@@ -78,7 +78,7 @@ pub(crate) fn read(path: &Path) -> Vec<Series> {
         let (true, Some(job)) = (entry.header().entry_type().is_file(), job) else { continue };
         let pages = exporters.entry(job.to_owned()).or_default();
         let mut bytes = Vec::new();
-        if pages.len() % PAGES_STEP == 0 {
+        if pages.len().is_multiple_of(PAGES_STEP) {
             entry.read_to_end(&mut bytes).unwrap();
         }
         pages.push(page(&bytes));
