@@ -70,7 +70,7 @@ fn query_error(error: kymo_engine::Error) -> Error {
 mod tests {
     use std::path::Path;
 
-    use kymo_engine::{EngineConfig, Env, HistogramValue, MatchOp, Matcher, MemFs};
+    use kymo_engine::{EngineConfig, Env, HistogramValue, MatchOp, Matcher, MemFs, MemoryBudget};
     use kymo_formats::histogram::{Histogram, Span};
 
     use super::*;
@@ -105,7 +105,8 @@ mod tests {
         let source = EngineSource(Arc::new(engine));
         for _ in 0..2 {
             let matchers = [Matcher::new(MatchOp::Equal, b"__name__", b"h").unwrap()];
-            let request = SelectRequest { matchers: &matchers, start: 0, end: 9, limit: 0 };
+            let memory = MemoryBudget::unlimited();
+            let request = SelectRequest { matchers: &matchers, start: 0, end: 9, limit: 0, memory: &memory };
             let mut columns = SampleColumns::default();
             source.select(&request).unwrap().series[0].read(&mut columns).unwrap();
             let [first, second, third] = &columns.histograms[..] else { panic!("{columns:?}") };
