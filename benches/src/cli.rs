@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{compare, error::Result, load, query, verify};
+use crate::{compare, error::Result, load, promql, query, verify};
 
 /// Drives Prometheus, VictoriaMetrics, Kymo and other remote-write stores with the same load.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Time the queries of a dashboard.
     Query(query::QueryArgs),
+    /// Compare the CPU that queries take in Kymo and in Prometheus.
+    Promql(promql::PromqlArgs),
     /// Start stores one after the other, load and query each, and print one table.
     Compare(compare::CompareArgs),
 }
@@ -30,6 +32,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Load(args) => load::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Query(args) => query::run(&args),
+        Command::Promql(args) => promql::run(&args),
         Command::Compare(args) => compare::run(&args),
     }
 }

@@ -76,14 +76,21 @@ impl Client {
         answer(&url, response)
     }
 
-    /// Asks the query API at `path`, and gives `data.result`.
-    pub(crate) fn query(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<Value>> {
+    /// Asks the query API at `path`, and gives the answer as it is.
+    pub(crate) fn ask(&self, path: &str, form: &[(&str, &str)]) -> Result<String> {
         let url = format!("{}{path}", self.base);
         let response = self.agent.post(&url).send_form(form.iter().copied()).map_err(transport(&url))?;
         let (status, body) = answer(&url, response)?;
         if status != 200 {
             return Err(Error::Status { url, status, body: body.chars().take(REFUSAL_CHARS_MAX).collect() });
         }
+        Ok(body)
+    }
+
+    /// Asks the query API at `path`, and gives `data.result`.
+    pub(crate) fn query(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<Value>> {
+        let body = self.ask(path, form)?;
+        let url = format!("{}{path}", self.base);
         let answer: Option<Value> = serde_json::from_str(&body).ok();
         match answer.map(|mut answer| answer["data"]["result"].take()) {
             Some(Value::Array(result)) => Ok(result),

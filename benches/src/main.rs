@@ -2,7 +2,10 @@
 //!
 //! - `load` sends remote-write traffic made of recorded pages, `verify` checks that a store kept it
 //! - `query` times the queries of a dashboard
+//! - `promql` compares the CPU that queries take in Kymo and in Prometheus
 //! - `compare` starts stores one after the other, does all of this to each, and prints one table
+//! - `stores` knows how each store is started, and told to write and merge what it holds in memory; `process` runs
+//!   one, and measures CPU, memory and disk from outside
 //! - `dataset` makes the traffic; `http`, `report` and `units` are shared by the subcommands
 //!
 //! Stores are driven over HTTP only, never linked, so that Kymo is measured as its peers are.
@@ -17,8 +20,11 @@ mod dataset;
 mod error;
 mod http;
 mod load;
+mod process;
+mod promql;
 mod query;
 mod report;
+mod stores;
 mod units;
 mod verify;
 

@@ -22,7 +22,7 @@ use crate::{
     head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
     maintenance::{LastFlush, Maintenance, window_of},
     manifest::{BlockMeta, ManifestStore},
-    model::{Labels, Matcher},
+    model::{Labels, Matcher, MemoryBudget},
     read::Selection,
     recovery::{self, RecoveryReport},
     wal::{Wal, WalStats},
@@ -190,7 +190,22 @@ impl Engine {
     /// # Errors
     /// When a block cannot be read.
     pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
-        self.inner.select(matchers, start, end)
+        self.select_within(matchers, start, end, &MemoryBudget::unlimited())
+    }
+
+    /// As [`Engine::select`], with what the selection holds (labels, and what is copied from the head) taken from
+    /// `memory`.
+    ///
+    /// # Errors
+    /// When a block cannot be read, or the budget is used up.
+    pub fn select_within(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        memory: &MemoryBudget,
+    ) -> Result<Selection, Error> {
+        self.inner.select(matchers, start, end, memory)
     }
 
     /// Names of the labels of the series that satisfy all `matchers` and may have samples in the range, sorted.

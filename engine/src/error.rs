@@ -7,7 +7,9 @@ use std::{
 
 use kymo_formats::DecodeError;
 
-use crate::{block::BlockError, compaction::CompactionError, manifest::ManifestError, wal::WalError};
+use crate::{
+    block::BlockError, compaction::CompactionError, manifest::ManifestError, model::OverBudget, wal::WalError,
+};
 
 /// Why the engine could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,9 @@ pub enum Error {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// What was asked for does not fit the memory that it may take.
+    #[error(transparent)]
+    Memory(#[from] OverBudget),
     /// A setting makes no sense.
     #[error("{problem}")]
     Config {
@@ -96,6 +101,7 @@ impl Error {
             Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } | Self::Chunk { .. } | Self::NoManifest { .. } => ErrorKind::Corrupt,
             Self::HeadChunk(_) => ErrorKind::Internal,
+            Self::Memory(_) => ErrorKind::Limit,
             Self::Config { .. } => ErrorKind::Invalid,
         }
     }

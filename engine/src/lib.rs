@@ -75,8 +75,8 @@ pub use {
     },
     model::{
         Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp,
-        Matcher, MatcherError, Millis, Regex, RegexError, RegexErrorKind, STALE_NAN_BITS, SampleColumns,
-        is_printable, is_stale, quote, quote_char, stale_nan,
+        Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
+        STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     read::{SelectedSeries, Selection},
     recovery::RecoveryReport,

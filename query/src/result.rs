@@ -93,6 +93,8 @@ pub struct QueryStats {
     pub samples_per_step: Vec<SampleCounts>,
     /// Most samples held in memory at once.
     pub peak_samples: u64,
+    /// Most memory taken at once, bytes, as far as it is accounted for.
+    pub peak_bytes: u64,
 }
 
 /// Samples that a query, or a step of it, looked at. A histogram counts as its size in samples.

@@ -9,6 +9,8 @@ use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, WalCon
 use kymo_query::{EngineOptions, Feature};
 use serde::{Deserialize, Serialize};
 
+use crate::ingest::TypeAndUnit;
+
 /// Address that Kymo listens on when nothing else is said; the port spells KYMO on a phone pad.
 pub(crate) const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5966);
@@ -127,11 +129,16 @@ pub(crate) struct QueryConfig {
     pub(crate) waiting_max: usize,
     /// Most samples that one query may hold in memory.
     pub(crate) samples_max: usize,
+    /// Most memory that one query may take: samples, labels, what it selects from memory, decoded chunks. The text of
+    /// its answer has the same bound. Queries that run at once may take as much each. Federation and remote read have
+    /// the same bound on what they select.
+    pub(crate) memory_bytes_max: u64,
     /// How far back a query looks for the newest sample of a series.
     pub(crate) lookback_ms: u64,
     /// Parts of PromQL that are off unless named, by upstream's names: `promql-experimental-functions`,
     /// `promql-extended-range-selectors`, `promql-binop-fill-modifiers`, `promql-delayed-name-removal`,
-    /// `promql-per-step-stats`, `use-start-timestamps`, `type-and-unit-labels`. `--enable-feature` adds to them.
+    /// `promql-per-step-stats`, `use-start-timestamps`, `type-and-unit-labels`. The last one concerns remote write 2.0,
+    /// too: type and unit of a metric become the labels `__type__` and `__unit__`. `--enable-feature` adds to them.
     pub(crate) features: Vec<String>,
 }
 
@@ -142,6 +149,7 @@ impl Default for QueryConfig {
             concurrency_max: 20,
             waiting_max: 1000,
             samples_max: 50_000_000,
+            memory_bytes_max: 2 << 30,
             lookback_ms: 300_000,
             features: Vec::new(),
         }
@@ -155,9 +163,19 @@ impl QueryConfig {
 
     /// How queries are parsed and evaluated.
     pub(crate) fn engine_options(&self) -> EngineOptions {
-        let options = EngineOptions { samples_max: self.samples_max, ..EngineOptions::default() };
+        let options = EngineOptions {
+            samples_max: self.samples_max,
+            memory_bytes_max: self.memory_bytes_max,
+            ..EngineOptions::default()
+        };
         let features = self.features.iter().filter_map(|name| Feature::from_name(name));
         features.fold(options, EngineOptions::with)
+    }
+
+    /// Whether type and unit of what is received become labels.
+    pub(crate) fn type_and_unit(&self) -> TypeAndUnit {
+        let is_on = self.features.iter().any(|name| name == Feature::TypeAndUnitLabels.name());
+        if is_on { TypeAndUnit::Labels } else { TypeAndUnit::Metadata }
     }
 
     /// The first name among the features that is none.
@@ -265,10 +283,11 @@ impl Config {
     /// # Errors
     /// With the first field that is out of range.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let positive: [(&'static str, u64); 10] = [
+        let positive: [(&'static str, u64); 11] = [
             ("query.timeout_ms", self.query.timeout_ms),
             ("query.concurrency_max", self.query.concurrency_max.into()),
             ("query.samples_max", self.query.samples_max as u64),
+            ("query.memory_bytes_max", self.query.memory_bytes_max),
             ("query.lookback_ms", self.query.lookback_ms),
             ("remote_write.memory_bytes_max", self.remote_write.memory_bytes_max / 1024),
             ("remote_write.timeout_ms", self.remote_write.timeout_ms),

@@ -1,10 +1,4 @@
 //! `kymo-bench compare`: the same load and queries on several stores, one after the other, on this machine.
-//!
-//! - `stores` knows how each store is started, and told to write and merge what it holds in memory
-//! - `process` runs one, and measures CPU, memory and disk from outside
-
-mod process;
-mod stores;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,10 +7,6 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::{
-    process::{Process, Usage},
-    stores::Store,
-};
 use crate::{
     dataset::recording::Recording,
     error::{Error, Result},
@@ -26,8 +16,10 @@ use crate::{
         ack_log::{AckLog, Acknowledged},
         outcome::Outcome,
     },
+    process::{self, Process, Usage},
     query::{self, QueriesArgs},
     report::{self, Table},
+    stores::Store,
     units::{grouped, now_ms, quantile},
     verify::verify,
 };
@@ -110,6 +102,7 @@ struct Figures {
     /// Of these, bytes of the write-ahead log.
     log_bytes: u64,
     query_total_ms: f64,
+    query_cpu_ms: f64,
     queries: Value,
     /// From the start after a kill to the first answer.
     restart_ms: Option<f64>,
@@ -140,6 +133,7 @@ fn measure(store: &Store, load: &Load, args: &CompareArgs) -> Result<Figures> {
     let timings = query::measure(
         &client,
         &QueriesArgs { end: Some(args.queries.end.unwrap_or(end)), ..args.queries.clone() },
+        Some(&|| process.cpu_ms()),
     )?;
     let (restart_ms, verified) = if args.no_verify {
         (None, None)
@@ -157,6 +151,7 @@ fn measure(store: &Store, load: &Load, args: &CompareArgs) -> Result<Figures> {
         disk_bytes,
         log_bytes,
         query_total_ms: timings.total_ms(),
+        query_cpu_ms: timings.total_cpu_ms(),
         queries: timings.json(),
         restart_ms,
         verified,
@@ -233,6 +228,7 @@ fn document(figures: &[Figures]) -> String {
     row("disk per sample without the log, B", &|f| per_sample(f.disk_bytes - f.log_bytes, f));
     row("disk per sample with the log, B", &|f| per_sample(f.disk_bytes, f));
     row("25 dashboard queries, sum of medians, ms", &|f| format!("{:.1}", f.query_total_ms));
+    row("25 dashboard queries, sum of cpu, ms", &|f| format!("{:.1}", f.query_cpu_ms));
     row("queries without an answer", &|f| f.queries["empty"].to_string());
     row("restart after kill -9, ms", &|f| f.restart_ms.map_or("-".to_owned(), |ms| format!("{ms:.0}")));
     let mut verified = |title: &str, key: &str| {

@@ -10,6 +10,7 @@
 pub(crate) mod fleet;
 pub(crate) mod plan;
 pub(crate) mod recording;
+pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 

@@ -83,9 +83,7 @@ impl Recording {
             if let (true, Some(job)) = (entry.header().entry_type().is_file(), job) {
                 page.clear();
                 entry.read_to_end(&mut page)?;
-                let exporter = exporters
-                    .entry(job.to_owned())
-                    .or_insert_with(|| Exporter { job: job.to_owned(), ..Exporter::default() });
+                let exporter = exporters.entry(job.to_owned()).or_insert_with(|| Exporter::new(job));
                 exporter.add_page(&page);
             }
         }
@@ -96,6 +94,11 @@ impl Recording {
 }
 
 impl Exporter {
+    /// An exporter without pages.
+    pub(crate) fn new(job: &str) -> Self {
+        Self { job: job.to_owned(), ..Self::default() }
+    }
+
     /// Takes the next page. Lines that do not parse are passed over, as a lenient scraper would.
     pub(crate) fn add_page(&mut self, page: &[u8]) {
         let mut families = Families::default();

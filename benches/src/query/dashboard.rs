@@ -2,7 +2,7 @@
 //! metrics of the recording.
 
 /// Title and query. `$node` stands for the matchers of the node, `$window` for the window of rates.
-pub(super) const QUERIES: [(&str, &str); 25] = [
+pub(crate) const QUERIES: [(&str, &str); 25] = [
     (
         "cpu busy",
         "100 * (1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\",$node}[$window])))",

@@ -1,8 +1,10 @@
 //! `kymo-bench query`: how long the queries of a dashboard take.
 //!
 //! - `dashboard` has the queries
+//! - `effort` measures the CPU of one that is too short for the clock of processes
 
-mod dashboard;
+pub(crate) mod dashboard;
+pub(crate) mod effort;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -63,9 +65,20 @@ pub(crate) enum Set {
     Fleet,
 }
 
+impl Set {
+    /// A query of the dashboard as it is asked in this set.
+    pub(crate) fn query(self, query: &str, instance: &str, rate_window: &str) -> String {
+        let node = match self {
+            Self::Dashboard => format!("instance=\"{instance}\",job=\"node\""),
+            Self::Fleet => "job=\"node\"".to_owned(),
+        };
+        query.replace("$node", &node).replace("$window", rate_window)
+    }
+}
+
 /// Runs the subcommand.
 pub(crate) fn run(args: &QueryArgs) -> Result<()> {
-    let timings = measure(&Client::new(&args.url), &args.queries)?;
+    let timings = measure(&Client::new(&args.url), &args.queries, None)?;
     report::line(timings.table().markdown());
     if let Some(path) = &args.json {
         report::write_json(path, &timings.json())?;
@@ -85,28 +98,31 @@ struct Timing {
     title: &'static str,
     /// Ascending.
     ms: Vec<f64>,
+    /// CPU of the store per evaluation, where the store's process is known.
+    cpu_ms: Option<f64>,
     series: usize,
     points: usize,
     hash: u64,
 }
 
-/// Asks every query and measures the time until its answer has been read.
-pub(crate) fn measure(client: &Client, args: &QueriesArgs) -> Result<Timings> {
+/// Asks every query and measures the time until its answer has been read, and with the clock of the store's
+/// process the CPU that it takes.
+pub(crate) fn measure(
+    client: &Client,
+    args: &QueriesArgs,
+    cpu_ms: Option<&dyn Fn() -> f64>,
+) -> Result<Timings> {
     // Graphs end on a multiple of the step, as Grafana aligns them.
     let end_ms = args.end.unwrap_or_else(now_ms) / args.step.max(1) * args.step.max(1);
     let start_ms = end_ms - args.range;
     let seconds = |ms: i64| format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000));
     let (start, end, step) = (seconds(start_ms), seconds(end_ms), seconds(args.step));
-    let node = match args.set {
-        Set::Dashboard => format!("instance=\"{}\",job=\"node\"", args.instance),
-        Set::Fleet => "job=\"node\"".to_owned(),
-    };
     let mut timings = Timings::default();
     for (title, query) in dashboard::QUERIES {
-        let query = query.replace("$node", &node).replace("$window", &args.rate_window);
+        let query = args.set.query(query, &args.instance, &args.rate_window);
         // VictoriaMetrics would otherwise answer repeated queries out of a cache of results.
         let form = [("query", &*query), ("start", &start), ("end", &end), ("step", &step), ("nocache", "1")];
-        let mut timing = Timing { title, ms: Vec::new(), series: 0, points: 0, hash: 0 };
+        let mut timing = Timing { title, ms: Vec::new(), cpu_ms: None, series: 0, points: 0, hash: 0 };
         for _ in 0..args.repeat.max(1) {
             let asked = Instant::now();
             let result = client.query("/api/v1/query_range", &form)?;
@@ -117,6 +133,10 @@ pub(crate) fn measure(client: &Client, args: &QueriesArgs) -> Result<Timings> {
             timing.hash = hash(&result);
         }
         timing.ms.sort_by(f64::total_cmp);
+        if let Some(cpu_ms) = cpu_ms {
+            let effort = effort::measure(cpu_ms, || client.ask("/api/v1/query_range", &form).map(drop))?;
+            timing.cpu_ms = Some(effort.cpu_ms);
+        }
         timings.queries.push(timing);
     }
     Ok(timings)
@@ -145,6 +165,11 @@ impl Timings {
     /// Sum of the medians: the time of the whole dashboard, its panels drawn one after the other.
     pub(crate) fn total_ms(&self) -> f64 {
         self.queries.iter().map(|timing| quantile(&timing.ms, 0.5)).sum()
+    }
+
+    /// CPU of the whole dashboard.
+    pub(crate) fn total_cpu_ms(&self) -> f64 {
+        self.queries.iter().filter_map(|timing| timing.cpu_ms).sum()
     }
 
     /// Queries without an answer: a sign that the store has not got the data.
@@ -177,13 +202,14 @@ impl Timings {
                     "median_ms": quantile(&timing.ms, 0.5),
                     "min_ms": quantile(&timing.ms, 0.0),
                     "max_ms": quantile(&timing.ms, 1.0),
+                    "cpu_ms": timing.cpu_ms,
                     "series": timing.series,
                     "points": timing.points,
                     "hash": format!("{:016x}", timing.hash),
                 })
             })
             .collect();
-        json!({ "total_ms": self.total_ms(), "empty": self.empty(), "queries": queries })
+        json!({ "total_ms": self.total_ms(), "total_cpu_ms": self.total_cpu_ms(), "empty": self.empty(), "queries": queries })
     }
 }
 

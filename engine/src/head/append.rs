@@ -227,7 +227,9 @@ impl Shard {
             _ => {}
         }
         let late = self.late.get(&sample.id);
-        place_of(late.map_or(Novelty::New, |late| late.novelty_of_histogram(sample.ts, &sample.value)))
+        let novelty = late.map_or(Novelty::New, |late| late.novelty_of_histogram(sample.ts, &sample.value));
+        let in_open = || open.map_or(Novelty::New, |open| open.novelty(sample.ts, &sample.value));
+        place_of(if novelty == Novelty::New { in_open() } else { novelty })
     }
 
     /// A stale marker ends a histogram series as a histogram, so that its chunks are of one kind.

@@ -61,8 +61,12 @@ impl Exemplars {
 
     /// Adds an exemplar.
     ///
+    /// Those of one time come in the order of values, then of labels, as Prometheus sends the exemplars of a
+    /// native histogram. So a repeat is found by a look at the newest one alone, whichever of them is repeated:
+    /// by a sender that tries again, or by the log after a checkpoint.
+    ///
     /// # Errors
-    /// When it is older than the newest one of its series, or too long.
+    /// When it comes before the newest one of its series, or is too long.
     pub(super) fn add(
         &mut self,
         fingerprint: Fingerprint,
@@ -83,7 +87,7 @@ impl Exemplars {
             if same(newest, &exemplar) {
                 return Ok(Added::Repeated);
             }
-            if exemplar.ts < newest.ts {
+            if !in_order(newest, &exemplar) {
                 return Err(Refusal::OutOfOrderExemplar);
             }
         }
@@ -130,6 +134,16 @@ fn same(a: &Exemplar, b: &Exemplar) -> bool {
     a.ts == b.ts && a.value.to_bits() == b.value.to_bits() && a.labels == b.labels
 }
 
+/// Whether `next` may follow `newest`. A NaN follows everything, and is followed by everything, as upstream.
+fn in_order(newest: &Exemplar, next: &Exemplar) -> bool {
+    if next.ts != newest.ts {
+        return next.ts > newest.ts;
+    }
+    let goes_back = next.value < newest.value
+        || (next.value == newest.value && next.labels.canonical() < newest.labels.canonical());
+    !goes_back
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +177,24 @@ mod tests {
         assert_eq!(add(exemplar(4)), Err(Refusal::OutOfOrderExemplar));
         let long = Exemplar { labels: Labels::from_pairs([("a", "x".repeat(128))]), ..exemplar(9) };
         assert_eq!(add(long), Err(Refusal::ExemplarLabelLength));
+    }
+
+    #[test]
+    fn exemplars_of_one_time_come_in_order() {
+        let mut exemplars = Exemplars::new(10);
+        let series = Labels::from_pairs([("a", "1")]);
+        let mut add = |value, id: &str| {
+            let exemplar = Exemplar { labels: Labels::from_pairs([("trace_id", id)]), value, ts: 5 };
+            exemplars.add(Fingerprint::of(&series), || series.clone(), exemplar)
+        };
+        assert_eq!(add(1.0, "b"), Ok(Added::Stored));
+        assert_eq!(add(1.0, "c"), Ok(Added::Stored));
+        assert_eq!(add(2.0, "a"), Ok(Added::Stored));
+        // A sender tries again, or the log repeats what the checkpoint had.
+        assert_eq!(add(1.0, "b"), Err(Refusal::OutOfOrderExemplar));
+        assert_eq!(add(1.0, "c"), Err(Refusal::OutOfOrderExemplar));
+        assert_eq!(add(2.0, "a"), Ok(Added::Repeated));
+        assert_eq!(add(2.0, "B"), Err(Refusal::OutOfOrderExemplar));
+        assert_eq!(exemplars.len(), 3);
     }
 }

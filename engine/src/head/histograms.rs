@@ -4,10 +4,12 @@ use kymo_formats::{
     DecodeError,
     codec::{
         self, ChunkSamples, Encoding,
-        histogram::{Appended, FloatHistogramAppender, HistogramAppender},
+        histogram::{Appended, FloatHistogramAppender, HistogramAppender, HistogramIter},
     },
-    histogram::HistogramValue,
+    histogram::{FloatHistogram, Histogram, HistogramValue},
 };
+
+use super::late::{Novelty, same_histogram};
 
 /// Histograms of an open chunk when it is sealed.
 const CHUNK_SAMPLES: usize = 120;
@@ -105,6 +107,23 @@ impl OpenHistograms {
     /// The newest histogram as it was sent.
     pub(super) const fn newest(&self) -> &HistogramValue {
         &self.newest
+    }
+
+    /// Whether a histogram that is not newer than the newest is new to the chunk. It is decoded only if it holds one of
+    /// that time.
+    pub(super) fn novelty(&self, ts: i64, value: &HistogramValue) -> Novelty {
+        let Ok(at) = self.ts.binary_search(&ts) else { return Novelty::New };
+        let stored = match &self.chunk {
+            Chunk::Integer(chunk) => HistogramIter::<Histogram>::new(chunk.bytes())
+                .ok()
+                .and_then(|mut histograms| histograms.nth(at)?.ok())
+                .map(|(_, histogram)| HistogramValue::Integer(histogram)),
+            Chunk::Float(chunk) => HistogramIter::<FloatHistogram>::new(chunk.bytes())
+                .ok()
+                .and_then(|mut histograms| histograms.nth(at)?.ok())
+                .map(|(_, histogram)| HistogramValue::Float(histogram)),
+        };
+        Novelty::of(stored.map(|stored| same_histogram(&stored, value)))
     }
 
     /// Number of histograms.

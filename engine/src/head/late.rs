@@ -1,6 +1,8 @@
 //! Samples older than the newest one of their series, sorted, until the flush writes them to the blocks of
 //! their time.
 
+use std::collections::BTreeMap;
+
 use kymo_formats::{
     DecodeError,
     histogram::{HistogramValue, Span},
@@ -28,11 +30,14 @@ pub(crate) struct LateHistogram {
     pub(crate) value: HistogramValue,
 }
 
-/// The late samples of one series, each kind ascending in time, each timestamp once.
+/// The late samples of one series by time.
+///
+/// Trees, because late samples come in any order: a backfill that goes back in time would move a sorted list with each
+/// sample.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LateSamples {
-    pub(crate) floats: Vec<LateFloat>,
-    pub(crate) histograms: Vec<LateHistogram>,
+    pub(crate) floats: BTreeMap<i64, LateFloat>,
+    pub(crate) histograms: BTreeMap<i64, LateHistogram>,
 }
 
 /// Whether a sample is new to what is in memory.
@@ -46,53 +51,54 @@ pub(super) enum Novelty {
     Conflicting,
 }
 
+impl Novelty {
+    /// Of a sample, given whether the one that is there, if any, is the same.
+    pub(super) const fn of(same: Option<bool>) -> Self {
+        match same {
+            None => Self::New,
+            Some(true) => Self::Repeated,
+            Some(false) => Self::Conflicting,
+        }
+    }
+}
+
 impl LateSamples {
     pub(super) fn novelty_of_float(&self, ts: i64, value: f64) -> Novelty {
-        if self.histograms.binary_search_by_key(&ts, |late| late.ts).is_ok() {
+        if self.histograms.contains_key(&ts) {
             return Novelty::Conflicting;
         }
-        match self.floats.binary_search_by_key(&ts, |late| late.ts) {
-            Err(_) => Novelty::New,
-            Ok(i) if self.floats[i].value.to_bits() == value.to_bits() => Novelty::Repeated,
-            Ok(_) => Novelty::Conflicting,
-        }
+        let same = self.floats.get(&ts).map(|late| late.value.to_bits() == value.to_bits());
+        Novelty::of(same)
     }
 
     pub(super) fn novelty_of_histogram(&self, ts: i64, value: &HistogramValue) -> Novelty {
-        if self.floats.binary_search_by_key(&ts, |late| late.ts).is_ok() {
+        if self.floats.contains_key(&ts) {
             return Novelty::Conflicting;
         }
-        match self.histograms.binary_search_by_key(&ts, |late| late.ts) {
-            Err(_) => Novelty::New,
-            Ok(i) if same_histogram(&self.histograms[i].value, value) => Novelty::Repeated,
-            Ok(_) => Novelty::Conflicting,
-        }
+        Novelty::of(self.histograms.get(&ts).map(|late| same_histogram(&late.value, value)))
     }
 
     /// Adds a float whose time is not taken; a taken one is left alone.
     pub(super) fn insert_float(&mut self, late: LateFloat) {
-        if let Err(i) = self.floats.binary_search_by_key(&late.ts, |other| other.ts) {
-            self.floats.insert(i, late);
-        }
+        self.floats.entry(late.ts).or_insert(late);
     }
 
     /// Adds a histogram whose time is not taken; a taken one is left alone.
     pub(super) fn insert_histogram(&mut self, late: LateHistogram) {
-        if let Err(i) = self.histograms.binary_search_by_key(&late.ts, |other| other.ts) {
-            self.histograms.insert(i, late);
-        }
+        self.histograms.entry(late.ts).or_insert(late);
     }
 
     /// Number of samples.
-    pub(super) const fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.floats.len() + self.histograms.len()
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
         // A histogram's lists are counted at their usual size: they are rare, and the exact size is not worth
-        // a walk.
-        self.floats.capacity() * size_of::<LateFloat>()
-            + self.histograms.capacity() * (size_of::<LateHistogram>() + 256)
+        // a walk. Nodes of the trees are full by two thirds on average.
+        let samples = self.floats.len() * size_of::<(i64, LateFloat)>()
+            + self.histograms.len() * (size_of::<(i64, LateHistogram)>() + 256);
+        samples + samples / 2
     }
 }
 
@@ -161,8 +167,8 @@ impl LateSamples {
     /// The samples as a rows payload in which their series has the id 0.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut rows = RowsEncoder::default();
-        self.floats.iter().for_each(|late| rows.late(0, late.ts, late.start_ts, late.value));
-        self.histograms.iter().for_each(|late| rows.histogram(0, late.ts, late.start_ts, &late.value));
+        self.floats.values().for_each(|late| rows.late(0, late.ts, late.start_ts, late.value));
+        self.histograms.values().for_each(|late| rows.histogram(0, late.ts, late.start_ts, &late.value));
         let mut payload = Vec::new();
         rows.finish(&mut payload);
         payload
@@ -190,12 +196,12 @@ impl LateSamples {
 impl LateSamples {
     /// The samples in the form in which they are merged, floats first.
     pub(super) fn into_samples(self) -> impl Iterator<Item = Sample> {
-        let floats = self.floats.into_iter().map(|late| Sample {
+        let floats = self.floats.into_values().map(|late| Sample {
             ts: late.ts,
             start_ts: late.start_ts,
             value: Value::Float(late.value),
         });
-        floats.chain(self.histograms.into_iter().map(|late| Sample {
+        floats.chain(self.histograms.into_values().map(|late| Sample {
             ts: late.ts,
             start_ts: late.start_ts,
             value: Value::Histogram(Box::new(late.value)),

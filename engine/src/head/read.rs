@@ -1,6 +1,6 @@
 //! Copies of what a query needs from the head, made under locks held for a moment.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use kymo_formats::index::chunk_directory::ChunkMeta;
 use parking_lot::RwLock;
@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use super::{Head, SharedBytes, index::ShardIndex, late::LateSamples, shard::Shard};
 use crate::{
     index,
-    model::{Labels, Matcher},
+    model::{Labels, Matcher, MemoryBudget, OverBudget},
 };
 
 /// Series copied before writers get their turn.
@@ -34,6 +34,15 @@ pub(crate) struct HeadChunk {
     range: Range<usize>,
 }
 
+impl HeadSeries {
+    /// What the series holds beside the bytes of its chunks.
+    fn held_bytes(&self) -> usize {
+        let late: usize = self.late.iter().map(LateSamples::heap_bytes).sum();
+        // Twice: it becomes a part of a selected series, which is not smaller.
+        2 * size_of::<Self>() + self.labels.held_bytes() + size_of_val(&*self.chunks) + late
+    }
+}
+
 impl HeadChunk {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.range.clone()]
@@ -43,16 +52,27 @@ impl HeadChunk {
 impl Head {
     /// What the head holds of the series that satisfy all matchers between `start` and `end`, both inclusive.
     /// Series without samples there are left out.
-    pub(crate) fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Vec<HeadSeries> {
+    ///
+    /// # Errors
+    /// When `memory` is used up.
+    pub(crate) fn select(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        memory: &MemoryBudget,
+    ) -> Result<Vec<HeadSeries>, OverBudget> {
         let _ids_stay = self.gate.read_recursive();
         let mut found = Vec::new();
         for shard in &self.shards {
             let ids: Vec<u32> = select_ids(shard, matchers).iter().collect();
             for ids in ids.chunks(SERIES_PER_LOCK) {
-                copy_series(&shard.read(), ids, start, end, &mut found);
+                let before = found.len();
+                let bytes = copy_series(&shard.read(), ids, start, end, &mut found);
+                memory.take(bytes + found[before..].iter().map(HeadSeries::held_bytes).sum::<usize>())?;
             }
         }
-        found
+        Ok(found)
     }
 
     /// Names of the labels of the series that satisfy all matchers and have samples in the range; unsorted.
@@ -128,8 +148,8 @@ struct Copied {
     late: Vec<LateSamples>,
 }
 
-/// Copies the chunks of several series into one allocation.
-fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec<HeadSeries>) {
+/// Copies the chunks of several series into one allocation, and says how large that is.
+fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec<HeadSeries>) -> usize {
     let mut buffer = Vec::new();
     let mut copies: Vec<Copied> = Vec::new();
     for id in ids {
@@ -146,6 +166,7 @@ fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec
             copies.push(Copied { id: *id, chunks, late });
         }
     }
+    let bytes = buffer.len();
     let buffer: SharedBytes = buffer.into();
     found.extend(copies.into_iter().map(|Copied { id, chunks, late }| {
         HeadSeries {
@@ -157,6 +178,7 @@ fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec
             late,
         }
     }));
+    bytes
 }
 
 impl Shard {
@@ -200,14 +222,13 @@ impl Shard {
 impl LateSamples {
     /// The samples between `start` and `end`, both inclusive, if there is any.
     pub(crate) fn in_range(&self, start: i64, end: i64) -> Option<Self> {
-        let floats =
-            self.floats.iter().filter(|late| (start..=end).contains(&late.ts)).copied().collect::<Vec<_>>();
-        let histograms = self
-            .histograms
-            .iter()
-            .filter(|late| (start..=end).contains(&late.ts))
-            .cloned()
-            .collect::<Vec<_>>();
+        // A tree would not take a range that ends before it starts.
+        if start > end {
+            return None;
+        }
+        let floats: BTreeMap<_, _> = self.floats.range(start..=end).map(|(ts, late)| (*ts, *late)).collect();
+        let histograms: BTreeMap<_, _> =
+            self.histograms.range(start..=end).map(|(ts, late)| (*ts, late.clone())).collect();
         if floats.is_empty() && histograms.is_empty() { None } else { Some(Self { floats, histograms }) }
     }
 }

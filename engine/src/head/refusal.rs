@@ -13,7 +13,7 @@ pub enum Refusal {
     #[error("too old sample")]
     TooOld,
     /// Further ahead of the clock than the limit allows.
-    #[error("out of bounds")]
+    #[error("out of bounds: timestamp is too far in the future")]
     OutOfBounds,
     /// Not a label set that can be stored.
     #[error("{reason}")]

@@ -77,8 +77,7 @@ impl Head {
                 };
                 generation.sealed.iter().for_each(|chunk| note(chunk.series, chunk.meta.min_ts));
                 for (id, late) in &generation.late {
-                    late.floats.iter().for_each(|late| note(*id, late.ts));
-                    late.histograms.iter().for_each(|late| note(*id, late.ts));
+                    late.floats.keys().chain(late.histograms.keys()).for_each(|ts| note(*id, *ts));
                 }
             }
         }

@@ -272,7 +272,7 @@ fn late_samples_are_sorted_and_the_first_of_a_time_stays() {
         Novelty::Conflicting
     );
     let decoded = LateSamples::decode(&late.encode()).unwrap();
-    let rows: Vec<_> = decoded.floats.iter().map(|late| (late.ts, late.value)).collect();
+    let rows: Vec<_> = decoded.floats.values().map(|late| (late.ts, late.value)).collect();
     assert_eq!(rows, [(i64::MIN, 1.0), (5, 1.0), (7, 1.0), (9, 1.0)]);
     assert_eq!(decoded.in_range(6, 8).map(|late| late.len()), Some(1));
     assert!(decoded.in_range(6, 5).is_none());

@@ -63,6 +63,13 @@ impl Labels {
         &self.0
     }
 
+    /// Memory that the label set takes, with what an allocation costs; clones share it.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        const OF_ALLOCATION: usize = 32;
+        self.0.len() + OF_ALLOCATION
+    }
+
     /// The labels, ascending by name.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {

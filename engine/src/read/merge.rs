@@ -1,18 +1,15 @@
 //! Chunks and late samples of several places to columns.
 
-use std::sync::Arc;
-
 use kymo_formats::{
     DecodeError,
     codec::{ChunkSamples, Encoding, decode_chunk},
-    histogram::{FloatHistogram, HistogramValue, ResetHint},
     index::chunk_directory::{ChunkEntry, ChunkMeta},
 };
 
 use crate::{
     block::{BlockError, BlockReader},
     head::LateSamples,
-    model::{HistogramSample, SampleColumns},
+    model::{HistogramForm, HistogramSample, SampleColumns},
 };
 
 /// A chunk that does not decode.
@@ -66,7 +63,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Appends everything to `columns`, which are empty.
-    pub(super) fn read(mut self, columns: &mut SampleColumns) -> Result<(), ReadError> {
+    pub(super) fn read<H: HistogramForm>(mut self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
         if self.late.is_empty() && self.is_sequence() {
             self.chunks.sort_by_key(|chunk| chunk.meta.min_ts);
             self.chunks.iter().try_for_each(|chunk| append(chunk, columns))?;
@@ -86,25 +83,22 @@ impl<'a> Merge<'a> {
     }
 
     /// Everything is decoded apart, sorted and freed from repetitions.
-    fn read_overlapping(&self, columns: &mut SampleColumns) -> Result<(), ReadError> {
-        let mut all = Collected::default();
+    fn read_overlapping<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
+        let mut all: Collected<H> = Collected::new();
         for chunk in &self.chunks {
             let before = all.columns.histograms.len();
             append(chunk, &mut all.columns)?;
             // A hint tells about the sample before it in its chunk, which need not be the one before it here.
-            for sample in &mut all.columns.histograms[before..] {
-                if sample.value.reset_hint != ResetHint::Gauge {
-                    sample.value = unknown(&sample.value);
-                }
-            }
+            all.columns.histograms[before..].iter_mut().for_each(|sample| sample.value.forget_reset());
             all.end_place();
         }
         for late in &self.late {
-            for late in &late.floats {
+            for late in late.floats.values() {
                 push_float(&mut all.columns, late.ts, late.start_ts, late.value);
             }
-            for late in &late.histograms {
-                let value = unknown(&late.value.to_float());
+            for late in late.histograms.values() {
+                let mut value = H::from_stored(late.value.clone());
+                value.forget_reset();
                 all.columns.histograms.push(HistogramSample { ts: late.ts, start_ts: late.start_ts, value });
             }
             all.end_place();
@@ -115,15 +109,20 @@ impl<'a> Merge<'a> {
 }
 
 /// Samples of several places behind one another, and which place each is of.
-#[derive(Debug, Default)]
-struct Collected {
-    columns: SampleColumns,
+#[derive(Debug)]
+struct Collected<H> {
+    columns: SampleColumns<H>,
     places: usize,
     float_places: Vec<usize>,
     histogram_places: Vec<usize>,
 }
 
-impl Collected {
+impl<H: HistogramForm> Collected<H> {
+    fn new() -> Self {
+        let columns = SampleColumns::default();
+        Self { columns, places: 0, float_places: Vec::new(), histogram_places: Vec::new() }
+    }
+
     /// What was added since the last call is of one place.
     fn end_place(&mut self) {
         self.float_places.resize(self.columns.ts.len(), self.places);
@@ -132,7 +131,7 @@ impl Collected {
     }
 
     /// Sorts by time; of equal times the sample of the first place counts, whatever its kind.
-    fn merge(&self, columns: &mut SampleColumns) {
+    fn merge(&self, columns: &mut SampleColumns<H>) {
         let all = &self.columns;
         let histogram_ts = |i: &usize| all.histograms[*i].ts;
         let mut floats = first_of_each(all.ts.len(), |i| all.ts[*i]);
@@ -159,7 +158,7 @@ fn first_of_each(len: usize, ts: impl Fn(&usize) -> i64) -> Vec<usize> {
 }
 
 /// Leaves out what lies outside of the range: chunks are decoded whole.
-fn trim(columns: &mut SampleColumns, start: i64, end: i64) {
+fn trim<H>(columns: &mut SampleColumns<H>, start: i64, end: i64) {
     let from = columns.ts.partition_point(|ts| *ts < start);
     let to = columns.ts.partition_point(|ts| *ts <= end).max(from);
     for column in [&mut columns.ts, &mut columns.start_ts] {
@@ -171,15 +170,7 @@ fn trim(columns: &mut SampleColumns, start: i64, end: i64) {
     columns.histograms.retain(|sample| (start..=end).contains(&sample.ts));
 }
 
-fn unknown(histogram: &FloatHistogram) -> Arc<FloatHistogram> {
-    let mut histogram = histogram.clone();
-    if histogram.reset_hint != ResetHint::Gauge {
-        histogram.reset_hint = ResetHint::Unknown;
-    }
-    Arc::new(histogram)
-}
-
-fn push_float(columns: &mut SampleColumns, ts: i64, start_ts: i64, value: f64) {
+fn push_float<H>(columns: &mut SampleColumns<H>, ts: i64, start_ts: i64, value: f64) {
     if start_ts != 0 || !columns.start_ts.is_empty() {
         columns.start_ts.resize(columns.ts.len(), 0);
         columns.start_ts.push(start_ts);
@@ -189,7 +180,7 @@ fn push_float(columns: &mut SampleColumns, ts: i64, start_ts: i64, value: f64) {
 }
 
 /// Decodes a chunk behind what `columns` hold, without what is deleted.
-fn append(chunk: &Chunk<'_>, columns: &mut SampleColumns) -> Result<(), ReadError> {
+fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
     let (floats, histograms) = (columns.ts.len(), columns.histograms.len());
     let mut samples = ChunkSamples {
         ts: std::mem::take(&mut columns.ts),
@@ -204,10 +195,7 @@ fn append(chunk: &Chunk<'_>, columns: &mut SampleColumns) -> Result<(), ReadErro
     columns.histograms.extend(samples.histograms.into_iter().map(|sample| HistogramSample {
         ts: sample.ts,
         start_ts: sample.start_ts,
-        value: Arc::new(match sample.value {
-            HistogramValue::Integer(histogram) => histogram.to_float(),
-            HistogramValue::Float(histogram) => histogram,
-        }),
+        value: H::from_stored(sample.value),
     }));
     decoded?;
     if !chunk.deleted.is_empty() {
@@ -230,7 +218,12 @@ impl Chunk<'_> {
 }
 
 /// Removes samples in the ranges, both ends inclusive, from the floats and histograms from these indexes on.
-fn remove_deleted(columns: &mut SampleColumns, floats: usize, histograms: usize, deleted: &[(i64, i64)]) {
+fn remove_deleted<H>(
+    columns: &mut SampleColumns<H>,
+    floats: usize,
+    histograms: usize,
+    deleted: &[(i64, i64)],
+) {
     let is_deleted = |ts: i64| deleted.iter().any(|(from, to)| (*from..=*to).contains(&ts));
     let mut kept = floats;
     for i in floats..columns.ts.len() {

@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     head::HeadSeries,
     manifest::{BlockMeta, Tombstone, Version},
-    model::{Labels, Matcher},
+    model::{Labels, Matcher, MemoryBudget},
 };
 
 /// The series that a selection found, as of one moment: later writes do not show.
@@ -32,17 +32,25 @@ impl Inner {
     /// The series that satisfy all `matchers` and may have samples between `start` and `end`, both inclusive.
     ///
     /// # Errors
-    /// When a block cannot be read.
-    pub(crate) fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
+    /// When a block cannot be read, or `memory` is used up.
+    pub(crate) fn select(
+        &self,
+        matchers: &[Matcher],
+        start: i64,
+        end: i64,
+        memory: &MemoryBudget,
+    ) -> Result<Selection, Error> {
         if start > end {
             return Ok(Selection::default());
         }
         // The head first: what a flush moves to a block in between is then in both, and merged, not in neither.
-        let head = self.head.select(matchers, start, end);
+        let head = self.head.select(matchers, start, end, memory)?;
         let blocks = self.blocks_in(start, end)?;
         let mut found: Vec<(Labels, Part)> = Vec::new();
         for (meta, reader) in &blocks.readers {
-            collect_block(meta, reader, blocks.version.tombstones(), matchers, start, end, &mut found)?;
+            let request =
+                BlockRequest { meta, reader, tombstones: blocks.version.tombstones(), matchers, start, end };
+            collect_block(&request, memory, &mut found)?;
         }
         for HeadSeries { labels, chunks, late } in head {
             found.push((labels, Part::Head { chunks, late }));
@@ -77,15 +85,22 @@ impl Inner {
     }
 }
 
-fn collect_block(
-    meta: &BlockMeta,
-    reader: &Arc<BlockReader>,
-    tombstones: &[Arc<Tombstone>],
-    matchers: &[Matcher],
+/// What is asked of one block.
+struct BlockRequest<'r> {
+    meta: &'r BlockMeta,
+    reader: &'r Arc<BlockReader>,
+    tombstones: &'r [Arc<Tombstone>],
+    matchers: &'r [Matcher],
     start: i64,
     end: i64,
+}
+
+fn collect_block(
+    request: &BlockRequest<'_>,
+    memory: &MemoryBudget,
     found: &mut Vec<(Labels, Part)>,
 ) -> Result<(), Error> {
+    let BlockRequest { meta, reader, tombstones, matchers, start, end } = *request;
     let ranks = reader.select(matchers)?;
     if ranks.is_empty() {
         return Ok(());
@@ -99,11 +114,17 @@ fn collect_block(
         }
         let labels = series.labels(rank)?;
         let deleted = deleted_ranges(tombstones, meta, &labels);
+        memory.take(held_bytes(&labels) + size_of_val(&*chunks) + size_of_val(&*deleted))?;
         if !is_covered(&deleted, start.max(meta.range.start), end.min(meta.range.end - 1)) {
             found.push((labels, Part::Block { reader: Arc::clone(reader), chunks, deleted }));
         }
     }
     Ok(())
+}
+
+/// What a selected series with one part holds beside its chunks.
+fn held_bytes(labels: &Labels) -> usize {
+    size_of::<SelectedSeries>() + size_of::<Part>() + labels.held_bytes()
 }
 
 /// Ranges of time, both ends inclusive, in which samples of the series in this block are deleted.

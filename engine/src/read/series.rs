@@ -9,7 +9,7 @@ use crate::{
     block::BlockReader,
     error::Error,
     head::{HeadChunk, LateSamples},
-    model::{Labels, SampleColumns},
+    model::{HistogramForm, HistogramValue, Labels, SampleColumns},
 };
 
 /// A series of a [`super::Selection`]: its labels, and where its samples lie.
@@ -58,6 +58,18 @@ impl SelectedSeries {
     /// # Errors
     /// When a chunk is damaged.
     pub fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+        self.read_form(columns)
+    }
+
+    /// As [`SelectedSeries::read`], with histograms in the form in which they were sent.
+    ///
+    /// # Errors
+    /// When a chunk is damaged.
+    pub fn read_as_sent(&self, columns: &mut SampleColumns<HistogramValue>) -> Result<(), Error> {
+        self.read_form(columns)
+    }
+
+    fn read_form<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), Error> {
         columns.clear();
         let mut merge = Merge::new(self.start, self.end);
         for part in &self.parts {

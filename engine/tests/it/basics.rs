@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kymo_engine::{
-    Clock, Engine, Env, Exemplar, Fs, HistogramValue, Labels, MemFs, Metadata, Millis, Refusal,
-    SampleColumns, SimClock, stale_nan,
+    Clock, Engine, Env, ErrorKind, Exemplar, Fs, HistogramValue, Labels, MemFs, MemoryBudget, Metadata,
+    Millis, Refusal, SampleColumns, SimClock, stale_nan,
 };
 use kymo_formats::histogram::{Histogram, ResetHint, Span};
 
@@ -327,4 +327,26 @@ fn blocks_without_their_manifest_are_not_taken_for_rubbish() {
     assert!(error.to_string().contains("holds no manifest"), "{error}");
     files.iter().for_each(|file| fs.rename(&away.join(&file.name), &manifest.join(&file.name)).unwrap());
     assert_eq!(content(&open(&env, config())), before);
+}
+
+#[test]
+fn a_selection_takes_no_more_memory_than_it_may() {
+    let engine = open(&env(Arc::new(MemFs::default())), config());
+    (0..1_000).for_each(|series| append(&engine, &labels(series), 15_000, 1.0));
+    let select = |matcher, max| {
+        let memory = MemoryBudget::new(max);
+        engine.select_within(&[matcher], 0, HOUR, &memory).map(|found| (found.series.len(), memory.held()))
+    };
+    let check = || {
+        let (found, held) = select(everything(), u64::MAX).unwrap();
+        assert_eq!(found, 1_000);
+        assert!((100_000..1_000_000).contains(&held), "{held} bytes for a thousand series");
+        let refused = select(everything(), held / 2).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Limit);
+        assert!(refused.to_string().contains(&(held / 2).to_string()), "{refused}");
+        assert_eq!(select(equal("instance", "host-7"), held / 2).unwrap().0, 2);
+    };
+    check();
+    engine.flush().unwrap();
+    check();
 }

@@ -1,11 +1,15 @@
 //! A crash at every sync point of a workload: what was acknowledged is there, and nothing that was not sent, or was
 //! deleted.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
-use kymo_engine::{Clock, Engine, Env, FaultFs, Fs, MemFs, Millis, SimClock};
+use kymo_engine::{Clock, Engine, Env, Exemplar, FaultFs, Fs, Labels, MemFs, Millis, SimClock};
 
-use crate::support::{Content, config, content, env, equal, labels};
+use crate::support::{Content, config, content, digest, env, equal, everything, histogram, labels};
 
 const MINUTE: i64 = 60_000;
 
@@ -16,24 +20,50 @@ struct Ledger {
     acknowledged: Content,
     /// Deleted, and acknowledged as such.
     deleted: Content,
+    sent_exemplars: BTreeSet<ExemplarKey>,
+    acknowledged_exemplars: BTreeSet<ExemplarKey>,
 }
 
-/// One request of two rows; false once the store takes no more.
+/// Time and bits of the value.
+type ExemplarKey = (i64, u64);
+
+/// The series of histograms, which has exemplars, too.
+const HISTOGRAMS: usize = 4;
+
+/// One request of two floats, a histogram and two exemplars; false once the store takes no more.
 fn append(engine: &Engine, ledger: &mut Ledger, i: i64) -> bool {
     // Every fifth request is late, by hours.
     let ts = if i % 5 == 4 { (i - 3) * MINUTE - 30_000 } else { i * MINUTE };
     let rows: [(usize, f64); 2] = [(usize::try_from(i).expect("not negative") % 3, i as f64), (3, 0.5)];
+    let histogram = histogram(i.unsigned_abs());
+    let samples: [(usize, u64); 3] = [
+        (rows[0].0, rows[0].1.to_bits()),
+        (rows[1].0, rows[1].1.to_bits()),
+        (HISTOGRAMS, digest(&histogram.to_float())),
+    ];
+    // Both at one time: one that is repeated is not the newest of its series.
+    let exemplars = [1.0, 2.0].map(|value: f64| (i * MINUTE, value));
+    let exemplar_keys = exemplars.map(|(ts, value)| (ts, value.to_bits()));
+    ledger.sent_exemplars.extend(exemplar_keys);
     let mut batch = engine.batch();
+    for (series, bits) in samples {
+        ledger.sent.entry(labels(series)).or_default().insert(ts, bits);
+    }
     for (series, value) in rows {
-        ledger.sent.entry(labels(series)).or_default().insert(ts, value.to_bits());
         let id = batch.series(&labels(series), None).expect("a series within the limits");
         batch.float(id, ts, 0, value);
     }
+    let id = batch.series(&labels(HISTOGRAMS), None).expect("a series within the limits");
+    batch.histogram(id, ts, if i % 3 == 0 { ts - 1 } else { 0 }, histogram);
+    for (ts, value) in exemplars {
+        batch.exemplar(id, Exemplar { labels: Labels::from_pairs([("trace_id", "a")]), value, ts });
+    }
     let Ok(outcome) = batch.commit() else { return false };
     assert_eq!(outcome.refused_count, 0);
-    for (series, value) in rows {
-        ledger.acknowledged.entry(labels(series)).or_default().insert(ts, value.to_bits());
+    for (series, bits) in samples {
+        ledger.acknowledged.entry(labels(series)).or_default().insert(ts, bits);
     }
+    ledger.acknowledged_exemplars.extend(exemplar_keys);
     true
 }
 
@@ -123,6 +153,7 @@ fn check(image: MemFs, ledger: &Ledger, crash: &str) {
         let again = samples.keys().find(|ts| found.contains_key(ts));
         assert_eq!(again, None, "{crash}: a deleted sample of {labels} is back");
     }
+    check_exemplars(&engine, ledger, crash);
     // And the store goes on.
     let mut ledger = Ledger::default();
     assert!(append(&engine, &mut ledger, 1_000));
@@ -137,12 +168,29 @@ fn check(image: MemFs, ledger: &Ledger, crash: &str) {
     });
 }
 
+/// The ring holds all that the workloads send.
+fn check_exemplars(engine: &Engine, ledger: &Ledger, crash: &str) {
+    let found = engine.exemplars(&[vec![everything()]], i64::MIN, i64::MAX);
+    let found: Vec<ExemplarKey> = found
+        .into_iter()
+        .flat_map(|(_, exemplars)| exemplars)
+        .map(|exemplar| (exemplar.ts, exemplar.value.to_bits()))
+        .collect();
+    let distinct: BTreeSet<_> = found.iter().copied().collect();
+    assert_eq!(found.len(), distinct.len(), "{crash}: an exemplar is there twice");
+    let lost: Vec<_> = ledger.acknowledged_exemplars.difference(&distinct).collect();
+    assert!(lost.is_empty(), "{crash}: acknowledged exemplars are lost: {lost:?}");
+    let foreign: Vec<_> = distinct.difference(&ledger.sent_exemplars).collect();
+    assert!(foreign.is_empty(), "{crash}: exemplars that were never sent: {foreign:?}");
+}
+
 #[test]
 fn a_crash_at_every_sync_point_loses_nothing_acknowledged() {
     let fs = FaultFs::new();
     let complete = workload(&fs);
     let points = fs.sync_points();
-    assert_eq!(complete.acknowledged.values().map(BTreeMap::len).sum::<usize>(), 600);
+    assert_eq!(complete.acknowledged.values().map(BTreeMap::len).sum::<usize>(), 900);
+    assert_eq!(complete.acknowledged_exemplars.len(), 600);
     assert!(points > 300, "each request syncs: {points}");
     for point in 0..points {
         let fs = FaultFs::new();

@@ -332,6 +332,23 @@ fn a_repeated_histogram_is_accepted_also_when_its_chunk_is_gone() {
     assert_eq!(times(&engine), (vec![], vec![10, 20, 30]));
 }
 
+#[test]
+fn a_repeat_of_an_older_histogram_in_the_open_chunk_changes_nothing() {
+    let env = env(Arc::new(MemFs::default()));
+    let engine = open(&env, config());
+    for ts in [10, 20, 30] {
+        append_histogram(&engine, ts, histogram(5));
+    }
+    for ts in [20, 10] {
+        assert_eq!(append_histogram(&engine, ts, histogram(5)), 0, "{ts}, again");
+        assert_eq!(append_histogram(&engine, ts, histogram(6)), 1, "contradicts");
+    }
+    assert_eq!(engine.stats().head.late_samples, 0);
+    assert_eq!(append_histogram(&engine, 15, histogram(6)), 0);
+    assert_eq!(engine.stats().head.late_samples, 1);
+    assert_eq!(times(&engine), (vec![], vec![10, 15, 20, 30]));
+}
+
 /// The first one written counts, whatever its kind, before and after a flush and a compaction.
 #[test]
 fn a_float_and_a_histogram_at_one_time_are_one_sample() {

@@ -69,17 +69,23 @@ impl Window {
         used: u32,
         previous: u64,
     ) -> Option<u64> {
-        let head = match word >> 62 {
-            0 | 1 => {
-                reader.skip(used + 1);
-                return Some(previous);
-            }
-            0b10 => 2,
-            _ => {
-                *self = Self::from_head(high_bits(word, WINDOW_BITS))?;
-                WINDOW_BITS
-            }
+        if word >> 63 == 0 {
+            reader.skip(used + 1);
+            return Some(previous);
+        }
+        // Counters take a new window about every other time: a choice between values is cheaper than a branch that
+        // is mispredicted that often.
+        let is_new = word >> 62 == 0b11;
+        let new = Self::from_head(high_bits(word, WINDOW_BITS));
+        if is_new && new.is_none() {
+            return None;
+        }
+        let next = new.unwrap_or_default();
+        *self = Self {
+            leading: select(is_new, next.leading, self.leading),
+            trailing: select(is_new, next.trailing, self.trailing),
         };
+        let head = if is_new { WINDOW_BITS } else { 2 };
         let width = self.width();
         let delta = if used + head + width <= PEEK_BITS {
             reader.skip(used + head + width);
@@ -110,6 +116,13 @@ impl Window {
     const fn width(self) -> u32 {
         if self.leading == NONE { 64 } else { 64 - self.leading as u32 - self.trailing as u32 }
     }
+}
+
+/// `yes` or `no`, without a branch.
+#[inline(always)]
+fn select(condition: bool, yes: u8, no: u8) -> u8 {
+    let mask = 0_u8.wrapping_sub(u8::from(condition));
+    yes & mask | no & !mask
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a count of zero bits is at most 64")]

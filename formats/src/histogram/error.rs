@@ -79,6 +79,15 @@ pub enum HistogramError {
         /// Buckets that are there.
         found: usize,
     },
+    /// Fewer buckets than spans, found out while buckets are merged.
+    #[error(
+        "have {found} buckets but spans need more: histogram spans specify different number of buckets than \
+         provided"
+    )]
+    SpansNeedMore {
+        /// Buckets that are there.
+        found: u64,
+    },
     /// Custom bounds that do not cover the buckets.
     #[error(
         "custom buckets: only {bounds} custom bounds defined which is insufficient to cover total span length \

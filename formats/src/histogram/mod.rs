@@ -147,6 +147,14 @@ impl HistogramValue {
         }
     }
 
+    /// What the histogram says about the one before it.
+    pub const fn reset_hint_mut(&mut self) -> &mut ResetHint {
+        match self {
+            Self::Integer(histogram) => &mut histogram.reset_hint,
+            Self::Float(histogram) => &mut histogram.reset_hint,
+        }
+    }
+
     /// The float form, which queries work on.
     #[must_use]
     pub fn to_float(&self) -> FloatHistogram {

@@ -1,17 +1,20 @@
 //! Merging buckets into those of a coarser schema.
 
 use super::error::BucketSide;
-use super::{CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, FloatHistogram, Histogram, HistogramError, Span};
+use super::{
+    CUSTOM_BUCKETS_SCHEMA, EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MAX_RESERVED, FloatHistogram,
+    Histogram, HistogramError, Span,
+};
 
 impl Histogram {
-    /// Merges buckets until the schema is [`EXPONENTIAL_SCHEMA_MAX`], if it is finer than that.
+    /// Merges buckets until the schema is [`EXPONENTIAL_SCHEMA_MAX`], if it is finer than that and one that exists.
     ///
     /// To be called before `validate` on what was received: a sender may be ahead of us.
     ///
     /// # Errors
     /// When spans and buckets do not agree; the histogram is then as it was.
     pub fn reduce_reserved_schema(&mut self) -> Result<(), HistogramError> {
-        if self.schema > EXPONENTIAL_SCHEMA_MAX {
+        if is_finer_than_stored(self.schema) {
             self.reduce_resolution(EXPONENTIAL_SCHEMA_MAX)?;
         }
         Ok(())
@@ -40,7 +43,7 @@ impl FloatHistogram {
     /// # Errors
     /// When spans and buckets do not agree; the histogram is then as it was.
     pub fn reduce_reserved_schema(&mut self) -> Result<(), HistogramError> {
-        if self.schema > EXPONENTIAL_SCHEMA_MAX {
+        if is_finer_than_stored(self.schema) {
             self.reduce_resolution(EXPONENTIAL_SCHEMA_MAX)?;
         }
         Ok(())
@@ -60,6 +63,11 @@ impl FloatHistogram {
         self.schema = schema;
         Ok(())
     }
+}
+
+/// Whether `schema` is one that a sender may use and that is not stored.
+const fn is_finer_than_stored(schema: i32) -> bool {
+    schema > EXPONENTIAL_SCHEMA_MAX && schema <= EXPONENTIAL_SCHEMA_MAX_RESERVED
 }
 
 /// Halvings of the resolution between two schemas.
@@ -98,8 +106,7 @@ fn reduce<C: Copy>(
         index += i64::from(span.offset);
         for _ in 0..span.length {
             let Some((_, count)) = counts.next() else {
-                let needed = spans.iter().map(|span| u64::from(span.length)).sum();
-                return Err(mismatch(needed, used));
+                return Err(HistogramError::SpansNeedMore { found: used });
             };
             used += 1;
             let target = target_index(index, shift);
@@ -191,6 +198,28 @@ mod tests {
             assert!(histogram.reduce_reserved_schema().is_err());
             assert_eq!(histogram, before);
         }
+    }
+
+    #[test]
+    fn schemas_that_nobody_has_defined_are_left_alone() {
+        let mut histogram = Histogram { schema: EXPONENTIAL_SCHEMA_MAX_RESERVED + 1, ..Histogram::default() };
+        histogram.reduce_reserved_schema().unwrap();
+        assert_eq!(histogram.schema, 53);
+        assert_eq!(histogram.validate(), Err(HistogramError::InvalidSchema { schema: 53 }));
+    }
+
+    #[test]
+    fn missing_buckets_are_reported_in_upstreams_words() {
+        let mut histogram = FloatHistogram {
+            schema: 9,
+            positive_spans: spans(&[(0, 3)]),
+            positive_buckets: vec![1.0; 2],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(
+            histogram.reduce_reserved_schema().unwrap_err().to_string(),
+            "have 2 buckets but spans need more: histogram spans specify different number of buckets than provided"
+        );
     }
 
     #[test]

@@ -1,17 +1,20 @@
-//! Expressions made from the input's bytes parse, and print as what parses to the same.
+//! Expressions made from the input's bytes parse, and print in either form as what parses to the same.
 #![cfg_attr(fuzzing, no_main)]
 
 use kymo_query::promql::{
     ParserOptions,
     generate::{ByteChoices, expression},
-    parse,
+    parse, pretty, to_json,
 };
 
 pub fn target(bytes: &[u8]) {
     let text = expression(&mut ByteChoices(bytes), 6);
-    let printed = parse(&text, &ParserOptions::ALL).expect("generated expressions are valid").to_string();
-    let again = parse(&printed, &ParserOptions::ALL).expect("what is printed is valid").to_string();
-    assert_eq!(printed, again);
+    let expr = parse(&text, &ParserOptions::ALL).expect("generated expressions are valid");
+    for printed in [expr.to_string(), pretty(&expr)] {
+        let again = parse(&printed, &ParserOptions::ALL).expect("what is printed is valid");
+        assert_eq!(again.to_string(), expr.to_string());
+        assert_eq!(to_json(&again), to_json(&expr));
+    }
 }
 
 #[cfg(fuzzing)]

@@ -198,9 +198,14 @@ impl Column {
         }
     }
 
+    /// Number of floats.
+    pub(crate) fn float_count(&self) -> usize {
+        self.floats().count()
+    }
+
     /// Number of samples of both kinds.
     pub(crate) fn len(&self) -> usize {
-        self.floats().count() + self.histograms.len()
+        self.float_count() + self.histograms.len()
     }
 
     /// Whether no step has a sample.

@@ -37,6 +37,11 @@ impl Tally {
         }
     }
 
+    /// Whether steps are counted.
+    pub(crate) const fn counts_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     /// Forgets what was read: the samples were counted where they came from.
     pub(crate) fn forget_read(&mut self) {
         self.total.read = 0;

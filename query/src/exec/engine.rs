@@ -26,6 +26,8 @@ pub struct EngineOptions {
     pub subquery_interval_ms: i64,
     /// Most samples that a query may hold at once.
     pub samples_max: usize,
+    /// Most memory that a query may take, bytes: samples, labels, what is selected, decoded chunks.
+    pub memory_bytes_max: u64,
     /// Most warnings, and most infos, in an answer; 0 = no limit.
     pub annotations_max: usize,
 }
@@ -38,6 +40,7 @@ impl Default for EngineOptions {
             lookback_ms: 300_000,
             subquery_interval_ms: 60_000,
             samples_max: 50_000_000,
+            memory_bytes_max: 2 << 30,
             annotations_max: 10,
         }
     }
@@ -90,7 +93,8 @@ impl QueryEngine {
         ts: i64,
         options: &QueryOptions<'_>,
     ) -> Result<QueryResult, Error> {
-        let expr = self.prepare(query, ts, ts, 0)?;
+        let expr = parse(query, &self.options.parser)?;
+        let expr = lower(expr, &QueryRange { start: ts, end: ts, step: 0 })?;
         self.run(source, query, &expr, Grid::instant(ts), options, |value| finish_instant(value, &expr, ts))
     }
 
@@ -113,7 +117,7 @@ impl QueryEngine {
                 "zero or negative query resolution step widths are not accepted. Try a positive integer",
             ));
         }
-        let expr = self.prepare(query, start, end, step)?;
+        let expr = parse(query, &self.options.parser)?;
         let value_type = expr.value_type();
         if !matches!(value_type, ValueType::Vector | ValueType::Scalar) {
             return Err(Error::new(
@@ -124,14 +128,9 @@ impl QueryEngine {
                 ),
             ));
         }
+        let expr = lower(expr, &QueryRange { start, end, step })?;
         let grid = Grid::new(start, end, step);
         self.run(source, query, &expr, grid, options, |value| finish_range(value, grid))
-    }
-
-    /// Parses and prepares a query for these times.
-    fn prepare(&self, query: &str, start: i64, end: i64, step: i64) -> Result<Expr, Error> {
-        let expr = parse(query, &self.options.parser)?;
-        lower(expr, &QueryRange { start, end, step })
     }
 
     fn run(
@@ -149,7 +148,7 @@ impl QueryEngine {
             lookback: options.lookback_ms.unwrap_or(self.options.lookback_ms),
             subquery_interval: self.options.subquery_interval_ms,
             interrupt: options.interrupt,
-            budget: Budget::new(self.options.samples_max),
+            budget: Budget::new(self.options.samples_max, self.options.memory_bytes_max),
         };
         let per_step = options.per_step_stats && self.options.eval.per_step_stats;
         let evaluator = Evaluator::new(&shared, grid).counting_steps(per_step);
@@ -165,6 +164,7 @@ impl QueryEngine {
             samples: evaluator.counters.total(),
             samples_per_step: if per_step { steps(&evaluator) } else { Vec::new() },
             peak_samples: shared.budget.peak() as u64,
+            peak_bytes: shared.budget.memory().peak(),
         };
         Ok(QueryResult { value, warnings, infos, stats })
     }
@@ -209,7 +209,8 @@ fn finish_range(value: Evaluated, grid: Grid) -> Result<Value, Error> {
             let column = super::Column::from_floats(values);
             vec![to_matrix(&Series { column, ..Series::default() }, grid)]
         }
-        Evaluated::Vector(series) => series.iter().map(|series| to_matrix(series, grid)).collect(),
+        // One by one, so that not all samples are there twice.
+        Evaluated::Vector(series) => series.into_iter().map(|series| to_matrix(&series, grid)).collect(),
         other => return Err(internal(format!("a range query gave {}", other.type_name()))),
     };
     series.retain(|series| !series.floats.is_empty() || !series.histograms.is_empty());

@@ -16,9 +16,11 @@ impl Evaluator<'_> {
         self.shared.check_interrupt()?;
         // A subquery may ask for any number of steps; columns are allocated for all of them.
         self.shared.budget.probe(0, self.grid.steps)?;
-        let before = self.shared.budget.held();
+        let budget = &self.shared.budget;
+        let (before, bytes_before) = (budget.held(), budget.memory().held());
         let value = self.eval_node(expr, notes)?;
-        self.shared.budget.settle(before, value.weight())?;
+        budget.memory().settle(bytes_before, value.held_bytes())?;
+        budget.settle(before, value.weight())?;
         Ok(value)
     }
 
@@ -152,6 +154,19 @@ impl Evaluated {
             Self::String(_) => 0,
             Self::Vector(series) => series.iter().map(|series| series.column.weight()).sum(),
             Self::Matrix(series) => series.iter().map(super::matrix::weight).sum(),
+        }
+    }
+
+    /// Memory that the value takes beside its samples.
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Scalar(_) => 0,
+            Self::String(text) => text.len(),
+            Self::Vector(series) => series.iter().map(Series::held_bytes).sum(),
+            Self::Matrix(series) => series
+                .iter()
+                .map(|series| size_of::<crate::MatrixSeries>() + series.labels.held_bytes())
+                .sum(),
         }
     }
 

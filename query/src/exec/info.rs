@@ -71,6 +71,7 @@ impl Evaluator<'_> {
         matchers.extend(filter.data.values().flatten().cloned());
         matchers.extend(filter.names.iter().cloned());
         let request = SelectRequest {
+            memory: self.shared.budget.memory(),
             matchers: &matchers,
             start: timing.reference(self.grid.start).saturating_sub(self.shared.lookback).saturating_add(1),
             end: timing.reference(self.grid.end()),

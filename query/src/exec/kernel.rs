@@ -3,6 +3,8 @@
 //! `functions` holds one table of [`Function`]s; the executor never asks for a function's name where a fact
 //! in the table can tell.
 
+use std::cell::Cell;
+
 use kymo_engine::HistogramSample;
 use kymo_formats::histogram::FloatHistogram;
 
@@ -163,15 +165,30 @@ pub(crate) struct Windows<'a> {
     pub(crate) offset: i64,
     /// The call.
     pub(crate) call: &'a Call<'a>,
+    /// What the windows held, for statistics and limits.
+    pub(crate) seen: &'a Cell<Seen>,
+}
+
+/// What the windows of one series held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Samples, once per window.
+    pub(crate) queryable: u64,
+    /// Samples, each once.
+    pub(crate) read: u64,
+    /// Samples of the window with the most.
+    pub(crate) widest: usize,
 }
 
 impl Windows<'_> {
-    /// Calls `visit` for each step whose window has samples, with the step and the window's index range.
+    /// Calls `visit` for each step whose window has samples, with the step and the window's index range. Each kernel
+    /// does this once: samples are counted here.
     pub(crate) fn for_each(
         &self,
         mut visit: impl FnMut(usize, std::ops::Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut from, mut to) = (0, 0);
+        let (mut seen, mut counted) = (Seen::default(), 0);
         for (step, time) in self.call.grid.times().enumerate() {
             let end = time - self.offset;
             while to < self.ts.len() && self.ts[to] <= end {
@@ -181,9 +198,14 @@ impl Windows<'_> {
                 from += 1;
             }
             if from < to {
+                seen.queryable += (to - from) as u64;
+                seen.read += (to - from.max(counted)) as u64;
+                seen.widest = seen.widest.max(to - from);
+                counted = to;
                 visit(step, from..to)?;
             }
         }
+        self.seen.set(seen);
         Ok(())
     }
 }

@@ -26,7 +26,9 @@ impl Evaluator<'_> {
         let replacement = string(call, 2)?;
         let source = string(call, 3)?;
         let pattern = string(call, 4)?;
-        let regex = Regex::new(pattern).map_err(|_| {
+        // Matchers take plain bytes that are not UTF-8; here upstream compiles every pattern, and refuses them.
+        let regex = Regex::new(pattern).ok().filter(|_| str::from_utf8(pattern).is_ok());
+        let regex = regex.ok_or_else(|| {
             let pattern = String::from_utf8_lossy(pattern);
             execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
@@ -37,6 +39,8 @@ impl Evaluator<'_> {
             let Some(captures) = regex.captures(series.labels.get(source)) else {
                 continue;
             };
+            // A replacement can name a group any number of times.
+            self.take_label_value(captures.expanded_len(replacement))?;
             replaced.clear();
             captures.expand(replacement, &mut replaced);
             series.labels = LabelsBuilder::from_labels(&series.labels).set(target, &replaced).build();
@@ -57,11 +61,23 @@ impl Evaluator<'_> {
         let mut series = self.eval_vector(argument(call, 0)?, notes)?;
         for series in &mut series {
             let values: Vec<&[u8]> = sources.iter().map(|source| series.labels.get(source)).collect();
+            let separators = separator.len() * values.len().saturating_sub(1);
+            let joined_len = values.iter().map(|value| value.len()).sum::<usize>() + separators;
+            self.take_label_value(joined_len)?;
             let joined = values.join(separator);
             series.labels = LabelsBuilder::from_labels(&series.labels).set(target, &joined).build();
             series.drop_name &= target != METRIC_NAME;
         }
         merge_same_labels(series).map(Evaluated::Vector)
+    }
+
+    /// Takes the memory of a new label value of `len` bytes.
+    fn take_label_value(&self, len: usize) -> Result<(), Error> {
+        // Until its label set is built the value is there this often.
+        const COPIES: usize = 4;
+        let budget = &self.shared.budget;
+        budget.memory().probe(len.saturating_mul(COPIES))?;
+        budget.take_bytes(len)
     }
 }
 

@@ -56,6 +56,8 @@ impl Evaluator<'_> {
                 self.shared.budget.charge(weight)?;
                 let counts = SampleCounts { queryable: weight as u64, read: weight as u64 };
                 self.counters.add_at(0, counts);
+                self.shared.budget.take_bytes(columns.held_bytes())?;
+                self.shared.budget.memory().release(columns.held_bytes());
                 found.push(series);
             }
         }
@@ -152,9 +154,12 @@ fn without_reset_hint(histogram: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
 
 /// A series with the times of its steps.
 pub(crate) fn to_matrix(series: &Series, grid: Grid) -> MatrixSeries {
+    // The number of floats is known only by counting; growing would copy them several times over.
+    let mut floats = Vec::with_capacity(series.column.float_count());
+    floats.extend(series.column.floats().map(|(step, value)| Point { ts: grid.ts(step), value }));
     MatrixSeries {
         labels: series.labels.clone(),
-        floats: series.column.floats().map(|(step, value)| Point { ts: grid.ts(step), value }).collect(),
+        floats,
         histograms: series
             .column
             .histograms()

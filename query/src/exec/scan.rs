@@ -8,7 +8,7 @@ use super::{
     context::Consume, counters::Tally,
 };
 use crate::{
-    Error, SelectRequest, SeriesReader,
+    Error, ErrorKind, SelectRequest, SeriesReader,
     lang::promql::{AtModifier, DurationSpec, VectorSelector},
 };
 
@@ -73,6 +73,7 @@ impl Evaluator<'_> {
             start: timing.reference(self.grid.start).saturating_sub(reach.before).saturating_add(1),
             end: timing.reference(self.grid.end()).saturating_add(reach.after),
             limit: 0,
+            memory: self.shared.budget.memory(),
         };
         let readers = self.select_request(&request, notes)?;
         if !selector.skip_histogram_buckets {
@@ -88,11 +89,10 @@ impl Evaluator<'_> {
         request: &SelectRequest<'_>,
         notes: &mut Notes,
     ) -> Result<Vec<Box<dyn SeriesReader>>, Error> {
-        let selection = self
-            .shared
-            .source
-            .select(request)
-            .map_err(|error| Error::new(error.kind(), format!("expanding series: {error}")))?;
+        let selection = self.shared.source.select(request).map_err(|error| match error.kind() {
+            ErrorKind::Limit => error,
+            kind => Error::new(kind, format!("expanding series: {error}")),
+        })?;
         selection.warnings.into_iter().for_each(|warning| notes.add_storage_warning(warning));
         Ok(selection.series)
     }
@@ -109,7 +109,11 @@ impl Evaluator<'_> {
             let outcomes = in_order(wave, |columns: &mut SampleColumns, reader| {
                 self.shared.check_interrupt()?;
                 reader.read(columns)?;
-                evaluate(reader.labels(), columns)
+                let decoded = columns.held_bytes();
+                self.shared.budget.take_bytes(decoded)?;
+                let outcome = evaluate(reader.labels(), columns);
+                self.shared.budget.memory().release(decoded);
+                outcome
             });
             self.take_outcomes(outcomes, notes, consume)?;
         }

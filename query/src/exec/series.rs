@@ -21,6 +21,14 @@ pub(crate) struct Series {
     pub(crate) column: Column,
 }
 
+impl Series {
+    /// Memory that the series takes beside its samples. Labels may be shared with others; they count all the same.
+    pub(crate) fn held_bytes(&self) -> usize {
+        const OF_COLUMN: usize = 32;
+        size_of::<Self>() + self.labels.held_bytes() + OF_COLUMN
+    }
+}
+
 /// Whether `name` describes the metric rather than the series.
 pub(crate) fn is_metadata_label(name: &[u8]) -> bool {
     METADATA_LABELS.contains(&name)

@@ -109,6 +109,72 @@ fn a_query_over_its_sample_limit_fails() {
     );
 }
 
+/// The error of `query` over 101 steps when it may take `memory_bytes_max`; `None` when it is answered.
+fn refusal(storage: &MemoryStorage, memory_bytes_max: u64, query: &str) -> Option<String> {
+    let answer = engine(|options| options.memory_bytes_max = memory_bytes_max).range(
+        storage,
+        query,
+        0,
+        1_000_000,
+        10_000,
+        &QueryOptions::default(),
+    );
+    let error = answer.err()?;
+    assert_eq!(error.kind(), ErrorKind::Limit, "{query}: {error}");
+    Some(error.to_string())
+}
+
+#[test]
+fn what_grows_beside_samples_is_bounded() {
+    let storage = storage(600);
+    let long = "x".repeat(500);
+    // What it holds, a query that needs more than 600 KB for it, and one that does not.
+    let cases = [
+        ("results and their labels", "x_total".to_owned(), "x_total{job=\"job-1\"}".to_owned()),
+        ("values of a quantile", "quantile(0.5, x_total)".to_owned(), "max(x_total)".to_owned()),
+        (
+            "labels of counted values",
+            "count_values(\"v\", x_total{job=\"job-1\"})".to_owned(),
+            "count_values(\"v\", x_total{job=\"job-1\"} > bool 0)".to_owned(),
+        ),
+        (
+            "joined labels",
+            format!("label_join(y, \"to\", \"{long}\"{})", ", \"__name__\"".repeat(2_000)),
+            format!("label_join(y, \"to\", \"{long}\"{})", ", \"__name__\"".repeat(10)),
+        ),
+        ("replaced labels", nested_replace(&long, 9), nested_replace(&long, 4)),
+        (
+            "pairs of series that are compared in vain",
+            "x_total{job=\"job-1\"} < on () group_left (n) (0 * count_values(\"n\", vector(time())))"
+                .to_owned(),
+            "x_total{job=\"job-1\"} < on () group_left () (0 * sum(y))".to_owned(),
+        ),
+    ];
+    for (what, large, small) in cases {
+        let refused = refusal(&storage, 600_000, &large);
+        let text = "query would take more than 600000 bytes of memory (query.memory_bytes_max)";
+        assert_eq!(refused.as_deref(), Some(text), "{what}: {large}");
+        assert_eq!(refusal(&storage, 600_000, &small), None, "{what}: {small}");
+        assert_eq!(refusal(&storage, 2 << 30, &large), None, "{what}: {large}");
+    }
+}
+
+/// A label that gets twice as long with each of `depth` replacements.
+fn nested_replace(start: &str, depth: usize) -> String {
+    let first = format!("label_replace(y, \"l\", \"{start}\", \"\", \"\")");
+    (0..depth).fold(first, |inner, _| format!("label_replace({inner}, \"l\", \"$1$1\", \"l\", \"(.*)\")"))
+}
+
+#[test]
+fn memory_that_was_taken_is_told() {
+    let storage = storage(300);
+    let stats = range(&engine(|_| {}), &storage, "x_total").stats;
+    // 300 series of 101 samples, and their labels.
+    assert!((490_000..800_000).contains(&stats.peak_bytes), "{stats:?}");
+    let stats = range(&engine(|_| {}), &storage, "y").stats;
+    assert!(stats.peak_bytes < 10_000, "{stats:?}");
+}
+
 #[test]
 fn steps_without_end_are_refused_before_memory_is_taken() {
     let storage = storage(1);
@@ -248,6 +314,26 @@ fn names_stay_until_the_end_only_when_told() {
 }
 
 #[test]
+fn label_replace_wants_a_pattern_in_utf8() {
+    for (pattern, shown) in [("(", "("), ("\\xff", "\u{fffd}")] {
+        let query = format!("label_replace(y, 'a', '', 'b', '{pattern}')");
+        let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
+        let text = format!("invalid regular expression in label_replace(): {shown}");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
+fn histograms_are_trimmed_and_scalars_are_not() {
+    for op in ["</", ">/"] {
+        let query = format!("3 {op} -15");
+        let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
+        let text = format!("operator \"{op}\" not allowed for Scalar operations");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
 fn a_range_query_of_a_string_or_range_vector_is_invalid() {
     let storage = storage(1);
     for (query, text) in [
@@ -256,6 +342,11 @@ fn a_range_query_of_a_string_or_range_vector_is_invalid() {
             "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
         ),
         ("\"a\"", "invalid expression type \"string\" for range query, must be Scalar or instant Vector"),
+        // Before lengths of time are computed, which would fail, too.
+        (
+            "y[5m - 1h * step()]",
+            "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector",
+        ),
     ] {
         let error =
             engine(|_| {}).range(&storage, query, 0, 1_000, 1_000, &QueryOptions::default()).unwrap_err();

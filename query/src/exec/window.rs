@@ -1,6 +1,6 @@
 //! Functions over range vectors: a kernel over the window of each step.
 
-use std::ops::Range;
+use std::{cell::Cell, ops::Range};
 
 use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
 
@@ -9,7 +9,7 @@ use super::{
     column::histogram_weight,
     context::execution,
     counters::Tally,
-    kernel::{Call, Extension, Window, WindowFunction, Windows},
+    kernel::{Call, Extension, Seen, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
 use crate::{Error, lang::promql::VectorSelector};
@@ -160,23 +160,34 @@ struct Run<'r, 'a> {
 
 impl Run<'_, '_> {
     fn all_windows(&mut self, kernel: super::kernel::WindowsFn) -> Result<(), Error> {
+        let seen = Cell::default();
         let windows = Windows {
             ts: &self.columns.ts,
             values: &self.columns.values,
             range: self.call.range,
             offset: self.call.timing.offset,
             call: &self.call.call,
+            seen: &seen,
         };
-        let (mut widest, mut counted) = (0, 0);
+        kernel(&windows, &mut self.notes, &mut self.column)?;
+        let Seen { queryable, read, widest } = seen.get();
+        self.widest = widest;
+        if self.tally.counts_steps() {
+            return self.count_steps(&windows);
+        }
+        self.tally.add(0, queryable, read);
+        Ok(())
+    }
+
+    /// Looks at all windows again: where steps are counted, which is seldom, and not by the kernels.
+    fn count_steps(&mut self, windows: &Windows<'_>) -> Result<(), Error> {
+        let mut counted = 0;
         windows.for_each(|step, window| {
             let read = window.end - window.start.max(counted);
-            self.tally.add(step, window.len() as u64, read as u64);
             counted = window.end;
-            widest = widest.max(window.len());
+            self.tally.add(step, window.len() as u64, read as u64);
             Ok(())
-        })?;
-        self.widest = widest;
-        kernel(&windows, &mut self.notes, &mut self.column)
+        })
     }
 
     fn each_window(&mut self) -> Result<(), Error> {

@@ -165,36 +165,93 @@ struct Edges {
 }
 
 impl Edges {
-    /// What the change between the samples must be multiplied by.
-    ///
-    /// It is extrapolated to an edge of the range if a sample is about where one is expected given the average
-    /// distance, else by half that distance. A counter is not extrapolated to before its zero point, which
-    /// lies `zero_point` times the sampled time before the first sample.
+    /// What the change between the samples must be multiplied by. A counter is not extrapolated to before its zero
+    /// point, which lies `zero_point` times the sampled time before the first sample.
     fn factor(&self, range_start: i64, range_end: i64, change: Change, zero_point: Option<f64>) -> f64 {
-        let mut sampled = seconds(self.last - self.first);
+        let zero_point = zero_point.filter(|_| self.start.is_none());
+        let range = seconds(range_end - range_start);
+        self.extrapolation(range_start, range_end).factor(change, range, zero_point)
+    }
+
+    /// How far the change is extrapolated: to an edge of the range if a sample is about where one is expected given
+    /// the average distance, else by half that distance.
+    fn extrapolation(&self, range_start: i64, range_end: i64) -> Extrapolation {
+        let sampled = seconds(self.last - self.first);
         let average = if self.samples > 1 { sampled / (self.samples - 1) as f64 } else { 0.0 };
         let threshold = average * 1.1;
-        let mut to_start = seconds(self.first - range_start);
-        if let Some(start) = self.start {
-            to_start = 0.0;
-            sampled = seconds(self.last - start);
-        } else {
-            if to_start >= threshold {
-                to_start = average / 2.0;
-            }
-            if let Some(zero_point) = zero_point {
-                let to_zero = sampled * zero_point;
-                if to_zero < to_start {
-                    to_start = to_zero;
-                }
-            }
+        let limited = |distance: f64| if distance >= threshold { average / 2.0 } else { distance };
+        let to_end = limited(seconds(range_end - self.last));
+        match self.start {
+            Some(start) => Extrapolation { sampled: seconds(self.last - start), to_start: 0.0, to_end },
+            None => Extrapolation { sampled, to_start: limited(seconds(self.first - range_start)), to_end },
         }
-        let mut to_end = seconds(range_end - self.last);
-        if to_end >= threshold {
-            to_end = average / 2.0;
+    }
+}
+
+/// Over which time a change was seen, and over how much more it is taken to have gone on; seconds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extrapolation {
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+}
+
+impl Extrapolation {
+    /// See [`Edges::factor`]; `range` is the length of the range.
+    fn factor(self, change: Change, range: f64, zero_point: Option<f64>) -> f64 {
+        let Self { sampled, mut to_start, to_end } = self;
+        if let Some(zero_point) = zero_point {
+            let to_zero = sampled * zero_point;
+            if to_zero < to_start {
+                to_start = to_zero;
+            }
         }
         let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
-        if change == Change::Rate { factor / seconds(range_end - range_start) } else { factor }
+        if change == Change::Rate { factor / range } else { factor }
+    }
+}
+
+/// The factors of one window after the other. Series are scraped on a beat, and graphs drawn on one, so the edges of
+/// most windows lie as those of the window before; half of the time of a rate would go into divisions that give the
+/// same again.
+struct Factors {
+    change: Change,
+    /// Length of the windows, milliseconds.
+    range: i64,
+    /// Sampled time, time from the last sample to the window's end, and number of samples.
+    edges: (i64, i64, usize),
+    extrapolation: Extrapolation,
+    /// The factor where no zero point is near.
+    factor: f64,
+}
+
+impl Factors {
+    fn new(change: Change, range: i64) -> Self {
+        let extrapolation = Extrapolation::default();
+        Self { change, range, edges: (0, 0, 0), extrapolation, factor: 1.0 }
+    }
+
+    /// The factor for the window of the floats at `ts` that ends at `end`; the first is `first`, and they change by
+    /// `result`.
+    #[inline]
+    fn of(&mut self, ts: &[i64], end: i64, first: f64, result: f64) -> f64 {
+        let (&[first_ts, ..], &[.., last_ts]) = (ts, ts) else { return 1.0 };
+        let edges = (last_ts - first_ts, end - last_ts, ts.len());
+        if edges != self.edges {
+            let found = Edges { first: first_ts, last: last_ts, samples: ts.len(), start: None };
+            self.extrapolation = found.extrapolation(end - self.range, end);
+            self.factor = self.extrapolation.factor(self.change, seconds(self.range), None);
+            self.edges = edges;
+        }
+        if !(self.change.of_counter() && result > 0.0 && first >= 0.0) {
+            return self.factor;
+        }
+        // Then the zero point lies at least as far before the first sample as the last one after it.
+        let is_far = first >= result && self.extrapolation.sampled >= self.extrapolation.to_start;
+        if is_far {
+            return self.factor;
+        }
+        self.extrapolation.factor(self.change, seconds(self.range), Some(first / result))
     }
 }
 
@@ -211,6 +268,7 @@ fn change_all(windows: &Windows<'_>, change: Change, column: &mut Column) -> Res
     } else {
         Vec::new()
     };
+    let mut factors = Factors::new(change, windows.range);
     // The first reset that later windows may contain.
     let mut from = 0;
     windows.for_each(|step, samples| {
@@ -223,12 +281,8 @@ fn change_all(windows: &Windows<'_>, change: Change, column: &mut Column) -> Res
         for &reset in resets[from..].iter().take_while(|reset| **reset <= last) {
             result += values[reset - 1];
         }
-        let zero_point =
-            (change.of_counter() && result > 0.0 && values[first] >= 0.0).then(|| values[first] / result);
-        let edges =
-            Edges { first: windows.ts[first], last: windows.ts[last], samples: samples.len(), start: None };
         let end = windows.call.grid.ts(step) - windows.offset;
-        column.push_float(step, result * edges.factor(end - windows.range, end, change, zero_point));
+        column.push_float(step, result * factors.of(&windows.ts[samples], end, values[first], result));
         Ok(())
     })
 }

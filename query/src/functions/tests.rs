@@ -1,6 +1,6 @@
 //! Kernels over whole series against those over single windows, and facts about each family.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use kymo_engine::{HistogramSample, Labels};
 use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint, Span};
@@ -507,7 +507,7 @@ proptest! {
         range in prop_oneof![1..60_000_i64, 60_000..600_000_i64],
         offset in -50_000..50_000_i64,
         start in -100_000..900_000_i64,
-        interval in 1..120_000_i64,
+        interval in prop_oneof![Just(15_000_i64), 1..120_000_i64],
         steps in 1..30_usize,
     ) {
         let grid = Grid { start, interval, steps };
@@ -516,7 +516,8 @@ proptest! {
             let call =
                 Call { name, grid, options: EvalOptions::default(), position: 0, arg_positions: &[0], matrix_arg: 0 };
             let mut column = Column::default();
-            let windows = Windows { ts: &ts, values: &values, range, offset, call: &call };
+            let seen = Cell::default();
+            let windows = Windows { ts: &ts, values: &values, range, offset, call: &call, seen: &seen };
             all(&windows, &mut Notes::default(), &mut column).unwrap();
             for (step, time) in grid.times().enumerate() {
                 let (from, to) = (time - offset - range, time - offset);

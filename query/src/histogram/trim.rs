@@ -46,6 +46,18 @@ pub fn trim(histogram: &mut FloatHistogram, value: f64, keep: Keep) {
 struct Kept {
     count: f64,
     midpoint: f64,
+    /// Nothing was dropped.
+    whole: bool,
+}
+
+impl Kept {
+    const fn whole(count: f64, midpoint: f64) -> Self {
+        Self { count, midpoint, whole: true }
+    }
+
+    const fn part(count: f64, midpoint: f64) -> Self {
+        Self { count, midpoint, whole: false }
+    }
 }
 
 struct Trimmer {
@@ -68,7 +80,8 @@ impl Trimmer {
                 }
                 populated = true;
                 let kept = self.bucket(&bucket(histogram, side, index, count), side);
-                self.changed |= kept.is_none_or(|kept| kept.count != count);
+                // A bucket that stays whole is no change, whatever its count: a NaN is not equal to itself.
+                self.changed |= kept.is_none_or(|kept| !kept.whole && kept.count != count);
                 kept.map_or(0.0, |kept| {
                     self.total(kept);
                     kept.count
@@ -93,10 +106,7 @@ impl Trimmer {
             Keep::Above => (bucket.lower >= self.value, bucket.upper > self.value),
         };
         if whole {
-            return Some(Kept {
-                count: bucket.count,
-                midpoint: self.midpoint(bucket.lower, bucket.upper, side),
-            });
+            return Some(Kept::whole(bucket.count, self.midpoint(bucket.lower, bucket.upper, side)));
         }
         part.then(|| self.split(bucket, side))
     }
@@ -112,27 +122,23 @@ impl Trimmer {
         let spread = if self.custom { Spread::Linear } else { Spread::Exponential };
         let below = bucket.count * bucket.fraction_below(self.value, spread);
         match self.keep {
-            Keep::Below => Kept { count: below, midpoint: self.midpoint(bucket.lower, self.value, side) },
-            Keep::Above => {
-                Kept { count: bucket.count - below, midpoint: self.midpoint(self.value, bucket.upper, side) }
-            }
+            Keep::Below => Kept::part(below, self.midpoint(bucket.lower, self.value, side)),
+            Keep::Above => Kept::part(bucket.count - below, self.midpoint(self.value, bucket.upper, side)),
         }
     }
 
     /// The bucket down to minus infinity: with a positive upper bound taken to start at zero, else not split.
     fn split_lowest(&self, bucket: &Bucket) -> Kept {
         let (value, upper) = (self.value, bucket.upper);
-        let dropped = Kept { count: 0.0, midpoint: 0.0 };
+        let dropped = Kept::part(0.0, 0.0);
         let from_zero = upper > 0.0 && upper.is_finite();
         match self.keep {
-            Keep::Below if value >= upper => Kept { count: bucket.count, midpoint: 0.0 },
-            Keep::Below if value > 0.0 && from_zero => {
-                Kept { count: bucket.count * value / upper, midpoint: value / 2.0 }
-            }
-            Keep::Below if upper <= 0.0 => Kept { count: bucket.count, midpoint: value },
-            Keep::Above if value == f64::NEG_INFINITY => Kept { count: bucket.count, midpoint: 0.0 },
+            Keep::Below if value >= upper => Kept::part(bucket.count, 0.0),
+            Keep::Below if value > 0.0 && from_zero => Kept::part(bucket.count * value / upper, value / 2.0),
+            Keep::Below if upper <= 0.0 => Kept::part(bucket.count, value),
+            Keep::Above if value == f64::NEG_INFINITY => Kept::part(bucket.count, 0.0),
             Keep::Above if value >= 0.0 && upper > value && upper.is_finite() => {
-                Kept { count: bucket.count * (1.0 - value / upper), midpoint: f64::midpoint(value, upper) }
+                Kept::part(bucket.count * (1.0 - value / upper), f64::midpoint(value, upper))
             }
             Keep::Below | Keep::Above => dropped,
         }
@@ -141,9 +147,9 @@ impl Trimmer {
     /// The bucket up to infinity: its observations may lie anywhere, so it goes as a whole or stays.
     fn split_highest(&self, bucket: &Bucket) -> Kept {
         if self.keep == Keep::Above && self.value >= bucket.lower {
-            Kept { count: bucket.count, midpoint: self.value }
+            Kept::part(bucket.count, self.value)
         } else {
-            Kept { count: 0.0, midpoint: 0.0 }
+            Kept::part(0.0, 0.0)
         }
     }
 
@@ -152,11 +158,10 @@ impl Trimmer {
         let value = self.value;
         let lower = if has_positive && !has_negative { 0.0 } else { bucket.lower };
         let upper = if has_negative && !has_positive { 0.0 } else { bucket.upper };
-        let whole = Kept { count: bucket.count, midpoint: (lower + upper) / 2.0 };
-        let dropped = Kept { count: 0.0, midpoint: 0.0 };
-        let part = |from: f64, to: f64| Kept {
-            count: bucket.count * ((to - from) / (upper - lower)),
-            midpoint: (from + to) / 2.0,
+        let whole = Kept::whole(bucket.count, (lower + upper) / 2.0);
+        let dropped = Kept::part(0.0, 0.0);
+        let part = |from: f64, to: f64| {
+            Kept::part(bucket.count * ((to - from) / (upper - lower)), (from + to) / 2.0)
         };
         match self.keep {
             Keep::Below if value <= lower => dropped,
@@ -181,5 +186,29 @@ impl Trimmer {
                 if side == Side::Positive { geometric } else { -geometric }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kymo_formats::histogram::Span;
+
+    use super::*;
+
+    #[test]
+    fn a_count_that_is_no_number_is_no_change_as_long_as_its_bucket_stays() {
+        let sample = FloatHistogram {
+            count: f64::NAN,
+            sum: 130.0,
+            positive_spans: vec![Span { offset: 0, length: 2 }],
+            positive_buckets: vec![f64::NAN, 8.0],
+            ..FloatHistogram::default()
+        };
+        let mut whole = sample.clone();
+        trim(&mut whole, 2.0, Keep::Below);
+        assert_eq!(whole.sum, 130.0);
+        let mut part = sample;
+        trim(&mut part, 1.5, Keep::Below);
+        assert!(part.sum.is_nan());
     }
 }

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries};
 
 use super::{SelectRequest, Selection, SeriesReader, Source};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, histogram::compact};
 
 /// An engine that queries read from.
 #[derive(Debug, Clone)]
@@ -21,10 +21,12 @@ impl Deref for EngineSource {
 
 impl Source for EngineSource {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {
-        let mut found = self.0.select(request.matchers, request.start, request.end).map_err(query_error)?;
+        let SelectRequest { matchers, start, end, memory, .. } = *request;
+        let mut found = self.0.select_within(matchers, start, end, memory).map_err(query_error)?;
         if request.limit > 0 {
             found.series.truncate(request.limit);
         }
+        memory.take(found.series.len() * (size_of::<Reader>() + size_of::<Box<dyn SeriesReader>>()))?;
         let reader = |series| Box::new(Reader(series)) as Box<dyn SeriesReader>;
         Ok(Selection { series: found.series.into_iter().map(reader).collect(), warnings: found.warnings })
     }
@@ -38,12 +40,19 @@ impl SeriesReader for Reader {
     }
 
     fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
-        self.0.read(columns).map_err(query_error)
+        self.0.read(columns).map_err(query_error)?;
+        // All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on
+        // where chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
+        columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
+        Ok(())
     }
 }
 
 fn query_error(error: kymo_engine::Error) -> Error {
     use kymo_engine::ErrorKind as Kind;
+    if let kymo_engine::Error::Memory(over) = error {
+        return over.into();
+    }
     let kind = match error.kind() {
         Kind::Invalid => ErrorKind::Invalid,
         Kind::Limit => ErrorKind::Limit,
@@ -55,4 +64,56 @@ fn query_error(error: kymo_engine::Error) -> Error {
         Kind::NotFound | Kind::Internal => ErrorKind::Internal,
     };
     Error::new(kind, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use kymo_engine::{EngineConfig, Env, HistogramValue, MatchOp, Matcher, MemFs, MemoryBudget};
+    use kymo_formats::histogram::{Histogram, Span};
+
+    use super::*;
+    use crate::histogram::same_data;
+
+    fn histogram(buckets: &[i64]) -> HistogramValue {
+        let length = u32::try_from(buckets.len()).unwrap();
+        HistogramValue::Integer(Histogram {
+            count: u64::try_from(buckets.len()).unwrap(),
+            positive_spans: vec![Span { offset: 0, length }],
+            positive_buckets: buckets.to_vec(),
+            ..Histogram::default()
+        })
+    }
+
+    #[test]
+    fn equal_histograms_of_two_chunks_stay_equal() {
+        let env = Env::simulated(Arc::new(MemFs::default()), 1);
+        let engine = Engine::open_in(&env, Path::new("/data"), EngineConfig::keep_everything()).unwrap();
+        let labels = Labels::from_pairs([("__name__", "h")]);
+        let append = |ts, value| {
+            let mut batch = engine.batch();
+            let series = batch.series(&labels, None).unwrap();
+            batch.histogram(series, ts, 0, value);
+            assert_eq!(batch.commit().unwrap().refused_count, 0);
+        };
+        append(1, histogram(&[1]));
+        engine.flush().unwrap();
+        append(2, histogram(&[1]));
+        // The chunk of the second gets a bucket more.
+        append(3, histogram(&[1, 0]));
+        let source = EngineSource(Arc::new(engine));
+        for _ in 0..2 {
+            let matchers = [Matcher::new(MatchOp::Equal, b"__name__", b"h").unwrap()];
+            let memory = MemoryBudget::unlimited();
+            let request = SelectRequest { matchers: &matchers, start: 0, end: 9, limit: 0, memory: &memory };
+            let mut columns = SampleColumns::default();
+            source.select(&request).unwrap().series[0].read(&mut columns).unwrap();
+            let [first, second, third] = &columns.histograms[..] else { panic!("{columns:?}") };
+            assert!(same_data(&first.value, &second.value), "{columns:?}");
+            assert!(!same_data(&second.value, &third.value));
+            source.flush().unwrap();
+            source.compact().unwrap();
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 mod engine;
 
-use kymo_engine::{Labels, Matcher, SampleColumns};
+use kymo_engine::{Labels, Matcher, MemoryBudget, SampleColumns};
 
 use crate::Error;
 
@@ -19,6 +19,8 @@ pub struct SelectRequest<'a> {
     pub end: i64,
     /// At most this many series are needed; 0 = all.
     pub limit: usize,
+    /// What the selection holds is taken from it.
+    pub memory: &'a MemoryBudget,
 }
 
 /// A source of series. One query asks it once per selector.
@@ -30,7 +32,7 @@ pub trait Source: Send + Sync {
     /// the readers return is fixed by this call: later writes do not show.
     ///
     /// # Errors
-    /// When storage cannot answer.
+    /// When storage cannot answer, or the request's memory is used up.
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error>;
 }
 

@@ -42,3 +42,8 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
 pub(crate) async fn not_found() -> PlainError {
     PlainError::new(StatusCode::NOT_FOUND, "404 page not found")
 }
+
+/// A path of ours with a method that it does not take.
+pub(crate) async fn method_not_allowed() -> PlainError {
+    PlainError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}

@@ -14,14 +14,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use kymo_engine::{HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, SampleColumns};
+use kymo_engine::{
+    Engine, HistogramValue, Labels, LabelsBuilder, MatchOp, Matcher, MemoryBudget, SampleColumns,
+};
 use kymo_formats::wire::{
     remote_read::{
         Chunk, ChunkedFrameEncoder, MatchType, Query, ReadRequest, ReadResponseEncoder, ResponseType,
     },
     remote_write::{HistogramSample, Sample},
 };
-use kymo_query::{EngineSource, SelectRequest, Source};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -53,13 +54,13 @@ pub(crate) async fn read(
         .iter()
         .map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes()))
         .collect();
-    let read = Read { queries, external };
+    let read = Read { queries, external, memory_bytes_max: config.query.memory_bytes_max };
     match response_type {
         ResponseType::Samples => {
             let samples_max = config.remote_read.samples_max;
             let work = move || {
                 let _admission = admission;
-                read.samples(&EngineSource(engine), samples_max)
+                read.samples(&engine, samples_max)
             };
             let body = tokio::task::spawn_blocking(work).await.map_err(|_| by_a_bug())??;
             let headers =
@@ -71,7 +72,7 @@ pub(crate) async fn read(
             let (sender, receiver) = mpsc::channel(FRAMES_WAITING_MAX);
             let work = move || {
                 let _admission = admission;
-                if let Err(error) = read.stream(&EngineSource(engine), frame_bytes_max, &sender) {
+                if let Err(error) = read.stream(&engine, frame_bytes_max, &sender) {
                     warn!(error = %error, "remote read ended early");
                     // The status is long sent: breaking the body off is all that is left to say.
                     drop(sender.blocking_send(Err(io::Error::other(error.message))));
@@ -95,18 +96,20 @@ struct Read {
     queries: Vec<Selector>,
     /// Labels that this server adds to all series, ascending by name.
     external: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Bound on what one query selects.
+    memory_bytes_max: u64,
 }
 
 impl Read {
     /// The snappy-compressed answer with all samples.
-    fn samples(&self, source: &dyn Source, samples_max: usize) -> Result<Vec<u8>, PlainError> {
+    fn samples(&self, engine: &Engine, samples_max: usize) -> Result<Vec<u8>, PlainError> {
         let mut message = Vec::new();
         let mut failure = None;
         let mut encoder = ReadResponseEncoder::new(&mut message);
         for query in &self.queries {
             let mut count = 0;
             encoder.result(|result| {
-                let read = self.each_series(source, query, |labels, columns| {
+                let read = self.each_series(engine, query, |labels, columns| {
                     count += columns.len();
                     if count > samples_max {
                         return Err(PlainError::bad_request(format!(
@@ -124,7 +127,7 @@ impl Read {
                             series.histogram(&HistogramSample {
                                 ts: sample.ts,
                                 start_ts: 0,
-                                value: HistogramValue::Float((*sample.value).clone()),
+                                value: sample.value.clone(),
                             });
                         }
                     });
@@ -144,14 +147,14 @@ impl Read {
     /// Sends frames of chunks until all series are sent, or nobody reads on.
     fn stream(
         &self,
-        source: &dyn Source,
+        engine: &Engine,
         frame_bytes_max: usize,
         sender: &mpsc::Sender<io::Result<Bytes>>,
     ) -> Result<(), PlainError> {
         let mut encoder = ChunkedFrameEncoder::new();
         for (i, query) in self.queries.iter().enumerate() {
             let query_index = i64::try_from(i).unwrap_or(i64::MAX);
-            self.each_series(source, query, |labels, columns| {
+            self.each_series(engine, query, |labels, columns| {
                 let send = |encoder: &mut ChunkedFrameEncoder| {
                     let mut frame = Vec::new();
                     encoder.finish(
@@ -184,20 +187,18 @@ impl Read {
     /// Calls `visit` with each series that has samples in the range, and with these samples.
     fn each_series(
         &self,
-        source: &dyn Source,
+        engine: &Engine,
         query: &Selector,
-        mut visit: impl FnMut(&Labels, &SampleColumns) -> Result<(), PlainError>,
+        mut visit: impl FnMut(&Labels, &SampleColumns<HistogramValue>) -> Result<(), PlainError>,
     ) -> Result<(), PlainError> {
-        let request =
-            SelectRequest { matchers: &query.matchers, start: query.start, end: query.end, limit: 0 };
-        let selection = source.select(&request)?;
+        let memory = MemoryBudget::new(self.memory_bytes_max);
+        let selection = engine.select_within(&query.matchers, query.start, query.end, &memory)?;
         for warning in &selection.warnings {
             warn!(warning, "remote read is not complete");
         }
         let mut columns = SampleColumns::default();
         for series in &selection.series {
-            series.read(&mut columns)?;
-            trim(&mut columns, query.start, query.end);
+            series.read_as_sent(&mut columns)?;
             if !columns.is_empty() {
                 visit(&self.with_external(series.labels()), &columns)?;
             }
@@ -259,17 +260,6 @@ fn selector(
         })
         .collect::<Result<_, _>>()?;
     Ok(Selector { start: query.start_ms, end: query.end_ms, matchers })
-}
-
-/// Cuts what lies outside of the range, both ends included.
-fn trim(columns: &mut SampleColumns, start: i64, end: i64) {
-    let from = columns.ts.partition_point(|ts| *ts < start);
-    let to = columns.ts.partition_point(|ts| *ts <= end).max(from);
-    columns.ts.truncate(to);
-    columns.ts.drain(..from);
-    columns.values.truncate(to);
-    columns.values.drain(..from);
-    columns.histograms.retain(|sample| (start..=end).contains(&sample.ts));
 }
 
 /// The receiving end of a channel, as the body of an answer.

@@ -17,7 +17,7 @@ use tracing::debug;
 use super::{error::PlainError, gate::Refused, middleware::Ready};
 use crate::{
     app::App,
-    ingest::{self, Report, Stored, Version},
+    ingest::{self, Report, Stored, TypeAndUnit, Version},
 };
 
 const MEDIA_TYPE: &str = "application/x-protobuf";
@@ -60,6 +60,7 @@ async fn receive(
     let compressed = is_compressed(headers)?;
     let share_kib = memory_kib(body_bytes_max(headers)?);
     let patience = app.config().remote_write.timeout();
+    let type_and_unit = app.config().query.type_and_unit();
     let admission = app.writes.enter(share_kib, patience).await.map_err(|refused| {
         PlainError::unavailable(match refused {
             Refused::QueueFull => "too many write requests are waiting",
@@ -70,7 +71,7 @@ async fn receive(
     let app = Arc::clone(app);
     let work = move || {
         let _admission = admission;
-        let (stored, report) = apply(&engine, version, compressed, &body)?;
+        let (stored, report) = apply(&engine, version, type_and_unit, compressed, &body)?;
         app.telemetry.written(body.len(), &stored);
         Ok((stored, report))
     };
@@ -87,6 +88,7 @@ async fn receive(
 fn apply(
     engine: &Engine,
     version: Version,
+    type_and_unit: TypeAndUnit,
     compressed: bool,
     body: &[u8],
 ) -> Result<(Stored, Report), PlainError> {
@@ -97,7 +99,7 @@ fn apply(
     } else {
         body
     };
-    Ok(ingest::store(engine, version, message)?)
+    Ok(ingest::store(engine, version, type_and_unit, message)?)
 }
 
 /// The version that the content type names; without one, 1.0.

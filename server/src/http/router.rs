@@ -33,6 +33,7 @@ fn api(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/write", post(remote_write::write))
         .route("/read", post(remote_read::read))
         .fallback(health::not_found)
+        .method_not_allowed_fallback(health::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), middleware::cors))
 }
 

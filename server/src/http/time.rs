@@ -27,10 +27,34 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
         TIME_MIN_TEXT => Ok(TIME_MIN),
         TIME_MAX_TEXT => Ok(TIME_MAX),
         _ => {
-            let time: jiff::Timestamp = text.parse().map_err(|_| error())?;
-            Ok(time.as_millisecond())
+            let time: Option<jiff::Timestamp> = text.parse().ok().filter(|_| is_rfc3339(text));
+            time.map(jiff::Timestamp::as_millisecond).ok_or_else(error)
         }
     }
+}
+
+/// Whether `text` has the form `2006-01-02T15:04:05.9Z`. Calendars' libraries take more: no seconds, a blank
+/// instead of the `T`, the leap second.
+fn is_rfc3339(text: &str) -> bool {
+    let (time, offset) = match text.strip_suffix('Z') {
+        Some(time) => (time, "+00:00"),
+        None => text.split_at_checked(text.len().saturating_sub(6)).unwrap_or((text, "")),
+    };
+    let (whole, fraction) = time.split_once(['.', ',']).unwrap_or((time, "0"));
+    has_form(whole, "0000-00-00T00:00:00")
+        && !whole.ends_with("60")
+        && !fraction.is_empty()
+        && fraction.bytes().all(|byte| byte.is_ascii_digit())
+        && (has_form(offset, "+00:00") || has_form(offset, "-00:00"))
+}
+
+/// Whether `text` is `form` with any digits where that has zeros.
+fn has_form(text: &str, form: &str) -> bool {
+    text.len() == form.len()
+        && text.bytes().zip(form.bytes()).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == wanted,
+        })
 }
 
 /// Nanoseconds of a duration given as seconds or as PromQL writes it (`1h30m`). Negative ones are let through:
@@ -114,6 +138,21 @@ mod tests {
         for text in
             ["", "x", "NaN", "inf", "-inf", "1e300", "9223372036854775807", "-9223372036854775808", "30s"]
         {
+            assert_eq!(parse_time(text), Err(format!("cannot parse {text:?} to a valid timestamp")));
+        }
+        for text in [
+            "2015-07-01 20:10:51Z",
+            "2015-07-01t20:10:51z",
+            "2015-07-01T20:10Z",
+            "2016-12-31T23:59:60Z",
+            "2015-07-01T20:10:51+0200",
+            "2015-07-01T20:10:51+02",
+            "2015-07-01T20:10:51",
+            "2015-07-01T20:10:51.Z",
+            "2015-02-30T20:10:51Z",
+            "20150701T201051Z",
+            "é",
+        ] {
             assert_eq!(parse_time(text), Err(format!("cannot parse {text:?} to a valid timestamp")));
         }
     }

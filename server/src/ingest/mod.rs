@@ -14,7 +14,7 @@ mod validate;
 
 pub(crate) use {
     decode::{BODY_BYTES_MAX, DecodeFailure, message_bytes_max, snappy},
-    remote_write::{IngestError, Version, store},
+    remote_write::{IngestError, TypeAndUnit, Version, store},
     report::Report,
     rows::Stored,
 };

@@ -35,10 +35,20 @@ pub(crate) enum IngestError {
     Commit(#[from] CommitError),
 }
 
+/// Whether type and unit of a metric, which version 2.0 sends with each series, become labels of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TypeAndUnit {
+    /// They are metadata only.
+    Metadata,
+    /// They are the labels `__type__` and `__unit__`, too.
+    Labels,
+}
+
 /// Stores the rows of `message`; returns when they are durable. What cannot be stored is in the report.
 pub(crate) fn store(
     engine: &Engine,
     version: Version,
+    type_and_unit: TypeAndUnit,
     message: &[u8],
 ) -> Result<(Stored, Report), IngestError> {
     let rows = match version {
@@ -51,7 +61,7 @@ pub(crate) fn store(
         Version::V2 => {
             let request = v2::Request::parse(message)?;
             let mut rows = Rows::new(engine, LateExemplars::Report);
-            store_v2(&request, &mut rows)?;
+            store_v2(&request, type_and_unit, &mut rows)?;
             rows
         }
     };
@@ -88,7 +98,11 @@ fn store_v1(request: &v1::WriteRequest<'_>, rows: &mut Rows<'_>) -> Result<(), C
     Ok(())
 }
 
-fn store_v2(request: &v2::Request<'_>, rows: &mut Rows<'_>) -> Result<(), CommitError> {
+fn store_v2(
+    request: &v2::Request<'_>,
+    type_and_unit: TypeAndUnit,
+    rows: &mut Rows<'_>,
+) -> Result<(), CommitError> {
     let mut raw = Vec::new();
     for series in request.series() {
         let (labels, metadata) = match (series.labels(), series.metadata()) {
@@ -102,7 +116,16 @@ fn store_v2(request: &v2::Request<'_>, rows: &mut Rows<'_>) -> Result<(), Commit
                 continue;
             }
         };
-        if series.samples().next().is_none() && series.histograms().next().is_none() {
+        let added = match type_and_unit {
+            TypeAndUnit::Metadata => MetadataLabels::default(),
+            TypeAndUnit::Labels => MetadataLabels::of(metadata.as_ref()),
+        };
+        let labels = added.replace_in(labels);
+        // Upstream asks for a sample or a histogram, but sends exemplars in series of their own.
+        if series.samples().next().is_none()
+            && series.histograms().next().is_none()
+            && series.exemplars().next().is_none()
+        {
             rows.refuse(format_args!(
                 "TimeSeries must contain at least one sample or histogram for series {}",
                 validate::Pairs(&labels.collect::<Vec<_>>())
@@ -118,6 +141,39 @@ fn store_v2(request: &v2::Request<'_>, rows: &mut Rows<'_>) -> Result<(), Commit
         }
     }
     Ok(())
+}
+
+/// The labels that type and unit of a metric become; those that say nothing become none.
+#[derive(Debug, Clone, Copy, Default)]
+struct MetadataLabels<'a>([Option<(&'a [u8], &'a [u8])>; 2]);
+
+impl<'a> MetadataLabels<'a> {
+    const NAMES: [&'static [u8]; 2] = [b"__type__", b"__unit__"];
+
+    fn of(metadata: Option<&v2::Metadata<'a>>) -> Self {
+        let Some(metadata) = metadata else { return Self::default() };
+        let known_type = metadata.metric_type != MetricType::Unknown;
+        let values = [
+            known_type.then(|| metadata.metric_type.as_str().as_bytes()),
+            Some(metadata.unit).filter(|unit| !unit.is_empty()),
+        ];
+        let mut labels = Self::default();
+        for ((label, name), value) in labels.0.iter_mut().zip(Self::NAMES).zip(values) {
+            *label = value.map(|value| (name, value));
+        }
+        labels
+    }
+
+    /// `labels` with these in place of both that were sent under the names, if there is any of these.
+    fn replace_in(
+        self,
+        labels: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
+        let replaces = self.0.iter().any(Option::is_some);
+        labels
+            .filter(move |(name, _)| !replaces || !Self::NAMES.contains(name))
+            .chain(self.0.into_iter().flatten())
+    }
 }
 
 /// Bytes that stand for labels and cannot stand for others: each string with its length in front. The first byte

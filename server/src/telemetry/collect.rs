@@ -75,6 +75,8 @@ fn requests(families: &mut Vec<Family>, telemetry: &Telemetry) {
     let outcomes = [("success", &telemetry.queries_ok), ("error", &telemetry.queries_failed)];
     let queries = outcomes.map(|(outcome, count)| point([("outcome", outcome)], load(count)));
     push(families, &names::QUERIES, queries.into());
+    gauge(families, &names::QUERIES_OVER_LIMIT, load(&telemetry.queries_over_limit));
+    gauge(families, &names::QUERY_MEMORY_PEAK, load(&telemetry.query_memory_peak));
     let mut durations = Vec::new();
     histogram(&mut durations, &[], &telemetry.query_duration.lock());
     push(families, &names::QUERY_DURATION, durations);

@@ -25,6 +25,8 @@ pub(crate) struct Telemetry {
     pub(super) write_bytes: AtomicU64,
     pub(super) queries_ok: AtomicU64,
     pub(super) queries_failed: AtomicU64,
+    pub(super) queries_over_limit: AtomicU64,
+    pub(super) query_memory_peak: AtomicU64,
     pub(super) query_duration: Mutex<Durations>,
     pub(super) self_store_failures: AtomicU64,
 }
@@ -80,6 +82,16 @@ impl Telemetry {
         let counter = if succeeded { &self.queries_ok } else { &self.queries_failed };
         counter.fetch_add(1, Ordering::Relaxed);
         self.query_duration.lock().observe(duration);
+    }
+
+    /// A query was ended because it asked for too many samples or too much memory.
+    pub(crate) fn query_over_limit(&self) {
+        self.queries_over_limit.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A query took so many bytes at once.
+    pub(crate) fn query_took_memory(&self, bytes: u64) {
+        self.query_memory_peak.fetch_max(bytes, Ordering::Relaxed);
     }
 
     /// The own metrics could not be stored.

@@ -56,6 +56,10 @@ metrics! {
         "Calls that read, PromQL queries among them; query.concurrency_max bounds them.";
     QUERIES = "kymo_queries_total", Counter, "PromQL queries that were evaluated, by outcome: success, error.";
     QUERY_DURATION = "kymo_query_duration_seconds", Histogram, "Time of PromQL queries, waiting included.";
+    QUERIES_OVER_LIMIT = "kymo_queries_over_limit_total", Counter,
+        "PromQL queries refused for query.samples_max or query.memory_bytes_max.";
+    QUERY_MEMORY_PEAK = "kymo_query_memory_peak_bytes", Gauge,
+        "Most memory that a query that was answered has been counted with; query.memory_bytes_max bounds it.";
     SERIES = "kymo_engine_head_series", Gauge, "Series in memory.";
     SERIES_CREATED = "kymo_engine_head_series_created_total", Counter, "Series that became known since the start.";
     SAMPLES = "kymo_engine_samples_appended_total", Counter, "Samples accepted since the start.";

@@ -211,6 +211,44 @@ fn unknown_paths_and_methods_are_refused() {
     assert_eq!(server.get("/api/v1/nothing", &[]).status, 404);
     assert_eq!(server.get("/nothing", &[]).text(), "404 page not found\n");
     assert_eq!(server.get("/-/flush", &[]).status, 405);
+    let answer = server.form("/api/v1/metadata", &[]);
+    assert_eq!((answer.status, answer.text().as_str()), (405, "Method Not Allowed\n"));
+    assert_eq!(answer.header("allow"), "GET,HEAD");
     assert_eq!(server.get("/api/v1/label//values", &[]).error().2, r#"invalid label name: """#);
+    assert_eq!(
+        server.get("/api/v1/label/%ff/values", &[]).error(),
+        (400, "bad_data".to_owned(), "invalid label name: not UTF-8".to_owned())
+    );
+    is_unharmed(&server, ts);
+}
+
+/// Texts of a megabyte, in the body of a request, end in the parser's error, whichever way they are odd.
+#[test]
+fn huge_expressions_are_refused_without_harm() {
+    let (server, ts) = prepared();
+    let deep = |open: &str, inner: &str, close: &str| {
+        let count = 1_000_000 / (open.len() + close.len());
+        format!("{}{inner}{}", open.repeat(count), close.repeat(count))
+    };
+    let nested = "nested more than 500 levels deep";
+    for (expr, problem) in [
+        (deep("(", "x", ")"), nested),
+        (deep("-", "x", ""), nested),
+        (deep("a+", "a", ""), nested),
+        (deep("2^", "2", ""), nested),
+        (deep("sum(", "x", ")"), nested),
+        (deep("", "x", "[5m:1m]"), nested),
+        (format!("x[{}]", deep("(", "5m", ")")), nested),
+        (deep("[", "x", "]"), "unexpected \"[\""),
+        (deep("", "x", " offset 5m"), "offset may not be set multiple times"),
+        (format!("x{{a=~'{}'}}", deep("(?i)a", "", "")), "expression too large"),
+        ("9".repeat(1_000_000), "value out of range"),
+    ] {
+        for path in ["/api/v1/query", "/api/v1/parse_query", "/api/v1/format_query"] {
+            let (status, kind, text) = server.form(path, &[("query", &expr)]).error();
+            assert_eq!((status, kind.as_str()), (400, "bad_data"), "{}", &expr[..20]);
+            assert!(text.contains(problem), "{} {}", &expr[..20], &text[..text.len().min(200)]);
+        }
+    }
     is_unharmed(&server, ts);
 }

@@ -3,6 +3,7 @@
 //! * `harness` - starts and stops servers, sends requests
 //! * `grafana` - what Grafana's Prometheus data source asks
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
+//! * `histograms` - native histograms from remote write to queries and remote read
 //! * `features` - parts of PromQL that are off unless named
 //! * `bad_input` - requests that must not harm
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
@@ -19,6 +20,7 @@ mod features;
 mod federate;
 mod grafana;
 mod harness;
+mod histograms;
 mod operation;
 mod remote_read;
 mod remote_write;

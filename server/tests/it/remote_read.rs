@@ -11,7 +11,8 @@ use crate::harness::{Answer, Server, now};
 
 const EXTERNAL: &str = "self_metrics: {enabled: false}\nexternal_labels: {replica: a, job: external}\n";
 
-fn read(
+/// The answer to one query.
+pub(crate) fn read(
     server: &Server,
     start_ms: i64,
     end_ms: i64,

@@ -2,7 +2,10 @@
 
 use kymo_formats::{
     histogram::{FloatHistogram, Histogram, HistogramValue, Span},
-    wire::remote_write::{HistogramSample, Sample, v1},
+    wire::{
+        MetricType,
+        remote_write::{HistogramSample, Sample, v1},
+    },
 };
 use serde_json::json;
 
@@ -206,6 +209,25 @@ fn late_exemplars_are_reported_to_those_who_understand() {
     assert_eq!(answer.text(), "out of order exemplar for series {__name__=\"m\", job=\"a\"}\n");
 }
 
+/// Prometheus 3.14 sends each exemplar in a series without samples.
+#[test]
+fn exemplars_may_come_without_samples() {
+    let server = Server::new();
+    let ts = now();
+    let message = message_v2(&SYMBOLS, |request| {
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).exemplar(&[5, 4], 1.0, ts);
+        });
+        request.series(|series| {
+            series.label_refs(&[1, 2, 3, 4]).exemplar(&[5, 3], 2.0, ts);
+        });
+    });
+    let answer = server.write(V2, &message);
+    assert_eq!((answer.status, answer.written()), (204, ["0", "0", "2"]), "{}", answer.text());
+    let exemplars = server.get("/api/v1/query_exemplars", &[("query", "m")]).data();
+    assert_eq!(exemplars[0]["exemplars"].as_array().map(Vec::len), Some(2), "{exemplars}");
+}
+
 #[test]
 fn a_request_too_large_for_one_commit_is_stored_whole() {
     const COUNT: i64 = 600_000;
@@ -234,4 +256,35 @@ fn a_body_may_come_in_pieces() {
     let answer = String::from_utf8(server.raw(&request)).unwrap();
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
     assert_eq!(server.query("m", ts)[0]["value"][1], "1");
+}
+
+#[test]
+fn type_and_unit_become_labels_if_switched_on() {
+    let symbols = ["", "__name__", "m_seconds", "__type__", "summary", "seconds", "help", "n"];
+    let ts = now();
+    let message = message_v2(&symbols, |request| {
+        request.series(|series| {
+            // The label that was sent gives way to what the metadata say.
+            series.label_refs(&[1, 2, 3, 4]).sample(&sample(ts, 1.0)).metadata(MetricType::Counter, 6, 5);
+        });
+        request.series(|series| {
+            series.label_refs(&[1, 7, 3, 4]).sample(&sample(ts, 2.0)).metadata(MetricType::Unknown, 6, 0);
+        });
+    });
+    let switch = "self_metrics: {enabled: false}\nquery: {features: [type-and-unit-labels]}\n";
+    let typed = json!({"__name__": "m_seconds", "__type__": "counter", "__unit__": "seconds"});
+    for (server, expected) in [
+        (Server::with_config(switch), typed),
+        (Server::new(), json!({"__name__": "m_seconds", "__type__": "summary"})),
+    ] {
+        for _ in 0..2 {
+            let answer = server.write(V2, &message);
+            assert_eq!((answer.status, answer.written()), (204, ["2", "0", "0"]), "{}", answer.text());
+        }
+        assert_eq!(server.query("m_seconds", ts)[0]["metric"], expected);
+        assert_eq!(server.query("n", ts)[0]["metric"], json!({"__name__": "n", "__type__": "summary"}));
+        assert_eq!(server.query("count({__name__=~\".+\"})", ts)[0]["value"][1], "2");
+        let metadata = server.get("/api/v1/metadata", &[]).data();
+        assert_eq!(metadata["m_seconds"][0]["unit"], "seconds", "{metadata}");
+    }
 }

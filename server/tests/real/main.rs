@@ -4,6 +4,7 @@
 //! * `kymo` - a running Kymo and the calls that these tests make
 //! * `traffic` - remote-write senders that remember what was acknowledged
 //! * `prometheus` - Debian's Prometheus and node_exporter: the same questions, the same answers
+//! * `differential` - random expressions, answered by Kymo as by Prometheus
 //! * `kill` - `kill -9` under load loses nothing that was acknowledged
 //! * `disk_full` - writes are refused, reads go on, writing resumes
 //! * `one_process` - one process per directory; an orderly stop under load; another number of shards
@@ -17,6 +18,7 @@
     reason = "clippy takes the helpers of tests for production code"
 )]
 
+mod differential;
 mod disk_full;
 mod kill;
 mod kymo;

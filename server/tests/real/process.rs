@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the operator's side of the tests, outside of the store")]
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::Path,
@@ -124,6 +125,10 @@ pub(crate) fn seeded(test: &str) -> (String, Rng) {
 
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
+}
+
+pub(crate) fn open_file(path: &Path) -> File {
+    File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 pub(crate) fn remove_file(path: &Path) {

@@ -11,6 +11,10 @@ const DIGIT: &[(char, char)] = &[('0', '9')];
 const SPACE: &[(char, char)] = &[('\t', '\n'), ('\x0c', '\r'), (' ', ' ')];
 const WORD: &[(char, char)] = &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')];
 
+/// Scripts whose names are as long as the codes of all others.
+const SCRIPTS_OF_FOUR_LETTERS: [&str; 9] =
+    ["Ahom", "Cham", "Kawi", "Lisu", "Miao", "Modi", "Newa", "Thai", "Toto"];
+
 /// A set and the pattern behind it.
 type Parsed<'a> = (ClassUnicode, &'a str);
 
@@ -164,10 +168,24 @@ fn unicode_table(name: &str) -> Option<ClassUnicode> {
     if !is_word || !name.starts_with(|c: char| c.is_ascii_uppercase()) {
         return None;
     }
-    // Categories go by their short names only: `Lu`, not `Uppercase_Letter`.
-    let table = if name.len() <= 2 || name == "Any" { "gc" } else { "sc" };
+    // Text has no surrogates, which Rust's tables leave out.
+    if name == "Cs" {
+        return Some(ClassUnicode::empty());
+    }
+    // Categories go by their short names, scripts by their long ones: `Lu`, not `Uppercase_Letter`; `Latin`, not
+    // `Latn`.
+    let is_script = name.len() > 2 && name != "Any" || name == "Yi";
+    if is_script && name.len() == 4 && !SCRIPTS_OF_FOUR_LETTERS.contains(&name) {
+        return None;
+    }
+    let table = if is_script { "sc" } else { "gc" };
     match regex_syntax::parse(&format!("\\p{{{table}={name}}}")).ok()?.into_kind() {
         HirKind::Class(Class::Unicode(class)) => Some(class),
+        // `Zl` and `Zp` have one character each, and become that.
+        HirKind::Literal(literal) => {
+            let text = str::from_utf8(&literal.0).ok()?;
+            Some(ClassUnicode::new(text.chars().map(|c| ClassUnicodeRange::new(c, c))))
+        }
         _ => None,
     }
 }

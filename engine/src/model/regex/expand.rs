@@ -2,22 +2,23 @@
 
 use super::Captures;
 
-pub(super) fn expand(captures: &Captures<'_, '_>, template: &[u8], out: &mut Vec<u8>) {
+/// Calls `visit` with the parts of the expanded template, in order.
+pub(super) fn for_each_piece(captures: &Captures<'_, '_>, template: &[u8], mut visit: impl FnMut(&[u8])) {
     let mut rest = template;
     while let Some(at) = rest.iter().position(|&byte| byte == b'$') {
-        out.extend_from_slice(&rest[..at]);
+        visit(&rest[..at]);
         rest = &rest[at + 1..];
         if let Some(tail) = rest.strip_prefix(b"$") {
-            out.push(b'$');
+            visit(b"$");
             rest = tail;
         } else if let Some((name, tail)) = reference(rest) {
-            out.extend_from_slice(group(captures, name).unwrap_or_default());
+            visit(group(captures, name).unwrap_or_default());
             rest = tail;
         } else {
-            out.push(b'$');
+            visit(b"$");
         }
     }
-    out.extend_from_slice(rest);
+    visit(rest);
 }
 
 /// The name behind a dollar sign, and what follows it; `None` when that is no reference.

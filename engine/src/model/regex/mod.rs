@@ -19,7 +19,10 @@ mod syntax;
 mod tests;
 mod text;
 
+use std::sync::OnceLock;
+
 use regex_automata::{Anchored, Input, meta};
+use regex_syntax::hir::Hir;
 
 pub use error::{RegexError, RegexErrorKind};
 
@@ -34,7 +37,10 @@ const CACHE_BYTES_MAX: usize = 2 << 20;
 /// A compiled pattern, anchored at both ends, with a dot that matches newlines: `^(?s:pattern)$`.
 #[derive(Debug)]
 pub struct Regex {
-    engine: meta::Regex,
+    hir: Hir,
+    /// Compiled at once if matching needs it, else when groups are asked for: most matchers of dashboards are
+    /// literals and prefixes, and compiling is what costs.
+    engine: OnceLock<meta::Regex>,
     shape: Shape,
     /// Names of the groups by number; the whole match has number 0 and no name.
     names: Vec<Option<String>>,
@@ -44,22 +50,26 @@ impl Regex {
     /// Compiles `pattern`.
     ///
     /// # Errors
-    /// When `pattern` is not a regular expression of the dialect, or compiles to more than 8 MiB.
+    /// When `pattern` is not a regular expression of the dialect, or what matches it takes more than 8 MiB.
     pub fn new(pattern: &[u8]) -> Result<Self, RegexError> {
         let parsed = match str::from_utf8(pattern) {
             Ok(text) => syntax::parse(text)?,
             Err(_) => syntax::parse_bytes(pattern)?,
         };
-        let config = meta::Config::new()
-            .nfa_size_limit(Some(NFA_BYTES_MAX))
-            .hybrid_cache_capacity(CACHE_BYTES_MAX)
-            // Both ends are anchored, so no empty match inside of a character is ever reported.
-            .utf8_empty(false);
-        let engine = meta::Builder::new()
-            .configure(config)
-            .build_from_hir(&syntax::anchored(&parsed.hir))
-            .map_err(|_| RegexError::new(RegexErrorKind::Large, String::from_utf8_lossy(pattern)))?;
-        Ok(Self { engine, shape: Shape::of(&parsed.hir), names: parsed.names })
+        let shape = Shape::of(&parsed.hir);
+        let engine = OnceLock::new();
+        if let Shape::Other { .. } = shape {
+            let compiled = compile(&parsed.hir, Some(NFA_BYTES_MAX))
+                .map_err(|_| RegexError::new(RegexErrorKind::Large, String::from_utf8_lossy(pattern)))?;
+            engine.get_or_init(|| compiled);
+        }
+        Ok(Self { hir: parsed.hir, engine, shape, names: parsed.names })
+    }
+
+    fn engine(&self) -> &meta::Regex {
+        self.engine.get_or_init(|| {
+            compile(&self.hir, None).expect("without a limit, a tree of literals and dots compiles")
+        })
     }
 
     /// Whether the whole of `subject` matches.
@@ -71,16 +81,21 @@ impl Regex {
         let text = Text::new(subject);
         match &self.shape {
             Shape::Globs(globs) => globs.iter().any(|glob| glob.is_match(text.as_str())),
-            _ => self.engine.is_match(Input::new(text.as_str()).anchored(Anchored::Yes)),
+            _ => self.engine().is_match(Input::new(text.as_str()).anchored(Anchored::Yes)),
         }
     }
 
     /// The groups of the match of the whole of `subject`, if it matches.
     #[must_use]
     pub fn captures<'r, 's>(&'r self, subject: &'s [u8]) -> Option<Captures<'r, 's>> {
+        if self.names.len() == 1 {
+            // Only the whole, which is the subject. Patterns that are not UTF-8 are among these.
+            let groups = vec![Some((0, subject.len()))];
+            return self.is_match(subject).then_some(Captures { names: &self.names, subject, groups });
+        }
         let text = Text::new(subject);
-        let mut captures = self.engine.create_captures();
-        self.engine.captures(Input::new(text.as_str()).anchored(Anchored::Yes), &mut captures);
+        let mut captures = self.engine().create_captures();
+        self.engine().captures(Input::new(text.as_str()).anchored(Anchored::Yes), &mut captures);
         if !captures.is_match() {
             return None;
         }
@@ -116,6 +131,16 @@ impl Regex {
     }
 }
 
+/// The engine for `hir`, anchored at both ends.
+fn compile(hir: &Hir, nfa_bytes_max: Option<usize>) -> Result<meta::Regex, Box<meta::BuildError>> {
+    let config = meta::Config::new()
+        .nfa_size_limit(nfa_bytes_max)
+        .hybrid_cache_capacity(CACHE_BYTES_MAX)
+        // Both ends are anchored, so no empty match inside of a character is ever reported.
+        .utf8_empty(false);
+    meta::Builder::new().configure(config).build_from_hir(&syntax::anchored(hir)).map_err(Box::new)
+}
+
 /// The groups of one match.
 #[derive(Debug)]
 pub struct Captures<'r, 's> {
@@ -144,6 +169,14 @@ impl<'s> Captures<'_, 's> {
     /// Appends `template` to `out`, `$1`, `$name` and `${name}` in it replaced by groups, as Go's
     /// `Regexp.Expand` does it: names are as long as possible, unknown groups are empty, `$$` is `$`.
     pub fn expand(&self, template: &[u8], out: &mut Vec<u8>) {
-        expand::expand(self, template, out);
+        expand::for_each_piece(self, template, |piece| out.extend_from_slice(piece));
+    }
+
+    /// How many bytes [`Captures::expand`] would append: with long groups that are named often, any number.
+    #[must_use]
+    pub fn expanded_len(&self, template: &[u8]) -> usize {
+        let mut len = 0_usize;
+        expand::for_each_piece(self, template, |piece| len = len.saturating_add(piece.len()));
+        len
     }
 }

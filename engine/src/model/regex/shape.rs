@@ -2,8 +2,11 @@
 
 use regex_syntax::hir::{Class, Dot, Hir, HirKind, Look, Repetition};
 
-/// Most values that a pattern may stand for to be treated as a set.
+/// Most values that classes, options and combinations may stand for to be treated as a set. Alternatives that
+/// are written out may be as many as there are: dashboards send thousands of them.
 const VALUES_MAX: usize = 256;
+/// Most bytes of all values together: a long literal before or behind many alternatives multiplies.
+const VALUES_BYTES_MAX: usize = 8 << 20;
 /// Most alternatives that are tried one by one.
 const GLOBS_MAX: usize = 16;
 
@@ -112,7 +115,7 @@ fn without_edges(hir: &Hir) -> Hir {
     }
 }
 
-/// All values that `hir` matches, if they are few. May contain repeats.
+/// All values that `hir` matches, if they are few or written out. May contain repeats.
 fn values(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     match hir.kind() {
         HirKind::Empty => Some(vec![Vec::new()]),
@@ -124,10 +127,11 @@ fn values(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         }
         HirKind::Capture(capture) => values(&capture.sub),
         HirKind::Alternation(alternatives) => {
+            let count_max = alternatives.len().max(VALUES_MAX);
             let mut all = Vec::new();
             for alternative in alternatives {
                 all.extend(values(alternative)?);
-                if all.len() > VALUES_MAX {
+                if all.len() > count_max {
                     return None;
                 }
             }
@@ -160,8 +164,17 @@ fn repeated_values(repetition: &Repetition) -> Option<Vec<Vec<u8>>> {
     Some(all)
 }
 
+/// Each of `heads` with each of `tails` behind it. The tree has the common start of alternatives apart from
+/// the rest of them, so one times many is still what was written out.
 fn product(heads: &[Vec<u8>], tails: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
-    let count = heads.len().checked_mul(tails.len()).filter(|&count| count <= VALUES_MAX)?;
+    let count_max = heads.len().max(tails.len()).max(VALUES_MAX);
+    let count = heads.len().checked_mul(tails.len()).filter(|&count| count <= count_max)?;
+    let bytes = |values: &[Vec<u8>]| values.iter().map(Vec::len).sum::<usize>();
+    let all_bytes =
+        bytes(heads).checked_mul(tails.len())?.checked_add(bytes(tails).checked_mul(heads.len())?)?;
+    if all_bytes > VALUES_BYTES_MAX {
+        return None;
+    }
     let mut all = Vec::with_capacity(count);
     for head in heads {
         all.extend(tails.iter().map(|tail| [head.as_slice(), tail].concat()));

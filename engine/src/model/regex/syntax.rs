@@ -3,7 +3,7 @@
 //! Groups are kept on a stack of our own instead of the call stack, and their number is limited because the
 //! engine's compiler recurses.
 
-use regex_syntax::hir::{Capture, Class, Dot, Hir, Look, Repetition};
+use regex_syntax::hir::{Capture, Class, Dot, Hir, HirKind, Look, Repetition};
 
 use super::{
     class,
@@ -15,6 +15,10 @@ use super::{
 const DEPTH_MAX: usize = 250;
 /// Most repetitions that counts, multiplied over nested ones, may ask for.
 const REPEAT_MAX: u32 = 1000;
+
+/// Most parts of a pattern, plain characters aside: each range of a class is one, each operator and group. It
+/// refuses hostile patterns before they are compiled, which takes far longer than to read them.
+const PARTS_MAX: usize = 100_000;
 
 /// A parsed pattern.
 pub(super) struct Parsed {
@@ -31,7 +35,8 @@ pub(super) fn anchored(hir: &Hir) -> Hir {
 /// Parses `pattern` with the flags that matchers have: dot matches newlines.
 pub(super) fn parse(pattern: &str) -> Result<Parsed, RegexError> {
     let flags = Flags { dot_matches_newline: true, ..Flags::default() };
-    let mut parser = Parser { pattern, groups: vec![Group::new(flags, None)], flags, names: vec![None] };
+    let groups = vec![Group::new(flags, None)];
+    let mut parser = Parser { pattern, groups, flags, names: vec![None], parts: 0 };
     parser.run()?;
     let whole = match (parser.groups.pop(), parser.groups.is_empty()) {
         (Some(whole), true) => whole,
@@ -44,10 +49,30 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed, RegexError> {
 /// accepts them; nothing else.
 pub(super) fn parse_bytes(pattern: &[u8]) -> Result<Parsed, RegexError> {
     if pattern.iter().any(|byte| b"\\.+*?()[]{}^$".contains(byte)) {
-        return Err(RegexError::new(RegexErrorKind::Utf8, String::from_utf8_lossy(pattern)));
+        return Err(error_in_bytes(pattern));
     }
     let literals = pattern.split(|&byte| byte == b'|').map(Hir::literal);
     Ok(Parsed { hir: Hir::alternation(literals.collect()), names: vec![None] })
+}
+
+/// What is wrong with a pattern that is not UTF-8: the first bad byte, unless something is wrong before it.
+///
+/// What is read when that byte comes up shows by putting a character into its place that no pattern has: an
+/// error that takes it in had not been found before it.
+fn error_in_bytes(pattern: &[u8]) -> RegexError {
+    const PLACEHOLDER: char = char::MAX;
+    let valid = pattern.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let rest = || String::from_utf8_lossy(&pattern[valid.len()..]);
+    match parse(&format!("{valid}{PLACEHOLDER}")) {
+        Err(RegexError {
+            kind: kind @ (RegexErrorKind::UnexpectedParen | RegexErrorKind::NestingDepth),
+            ..
+        }) => RegexError::new(kind, String::from_utf8_lossy(pattern)),
+        Err(error) if error.kind != RegexErrorKind::MissingParen && !error.part.ends_with(PLACEHOLDER) => {
+            error
+        }
+        _ => RegexError::new(RegexErrorKind::Utf8, rest()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +89,8 @@ struct Parser<'a> {
     groups: Vec<Group>,
     flags: Flags,
     names: Vec<Option<String>>,
+    /// How many parts have been read, of [`PARTS_MAX`].
+    parts: usize,
 }
 
 /// An open group.
@@ -120,6 +147,9 @@ impl<'a> Parser<'a> {
         // Where the repetition operator begins that has just been read.
         let mut last_repeat: Option<&str> = None;
         while let Some(c) = rest.chars().next() {
+            if self.parts > PARTS_MAX {
+                return Err(RegexError::new(RegexErrorKind::Large, self.pattern));
+            }
             let tail = &rest[c.len_utf8()..];
             let before = rest;
             let mut is_repeat = false;
@@ -160,6 +190,11 @@ impl<'a> Parser<'a> {
     }
 
     fn push<'t>(&mut self, hir: Hir, tail: &'t str) -> &'t str {
+        self.parts += match hir.kind() {
+            HirKind::Literal(_) => 0,
+            HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
+            _ => 1,
+        };
         self.top().items.push(Node::once(hir));
         tail
     }
@@ -197,6 +232,7 @@ impl<'a> Parser<'a> {
         if let Some(last) = last_repeat {
             return Err(RegexError::new(RegexErrorKind::NestedRepeat, part(last)));
         }
+        self.parts += 1;
         let greedy = is_lazy == self.flags.swap_greed;
         let Some(Node { hir, repeats }) = self.top().items.pop() else {
             return Err(RegexError::new(RegexErrorKind::MissingRepeatArgument, part(before)));
@@ -242,6 +278,7 @@ impl<'a> Parser<'a> {
     }
 
     fn open(&mut self, rest: &'a str) -> Result<&'a str, RegexError> {
+        self.parts += 1;
         if self.groups.len() > DEPTH_MAX {
             return Err(RegexError::new(RegexErrorKind::NestingDepth, self.pattern));
         }

@@ -28,6 +28,11 @@ fn perl_classes_are_ascii() {
         (r"[[a]", "[", "b"),
         (r"\pL", "é", "1"),
         (r"\p{^Greek}", "a", "α"),
+        (r"\p{Zl}", "\u{2028}", "\u{2029}"),
+        (r"[^\p{Zp}]", "\u{2028}", "\u{2029}"),
+        (r"\P{Cs}", "a", ""),
+        (r"\p{Yi}", "\u{a000}", "a"),
+        (r"\p{Thai}", "\u{e01}", "a"),
     ] {
         assert!(regex(pattern).is_match(yes.as_bytes()), "{pattern} {yes}");
         assert!(!regex(pattern).is_match(no.as_bytes()), "{pattern} {no}");
@@ -73,6 +78,7 @@ fn errors_are_those_of_go() {
         ("[b-a]", "invalid character class range: `b-a`"),
         ("[[:nope:]]", "invalid character class range: `[:nope:]`"),
         (r"\p{Nope}", r"invalid character class range: `\p{Nope}`"),
+        (r"\p{Latn}", r"invalid character class range: `\p{Latn}`"),
         (r"\8", r"invalid escape sequence: `\8`"),
         (r"\C", r"invalid escape sequence: `\C`"),
         ("a\\", "trailing backslash at end of expression: ``"),
@@ -85,12 +91,35 @@ fn errors_are_those_of_go() {
         assert_eq!(error(pattern), format!("error parsing regexp: {text}"));
     }
     assert!(Regex::new(b"\xff|a").is_ok_and(|regex| regex.is_match(b"\xff") && regex.is_match(b"a")));
-    assert!(Regex::new(b"\xff.").is_err_and(|error| error.kind == RegexErrorKind::Utf8));
+}
+
+/// The first bad byte is named, unless something before it is wrong already.
+#[test]
+fn errors_in_patterns_that_are_not_utf8_are_those_of_go() {
+    let error =
+        |pattern: &[u8]| Regex::new(pattern).map_or_else(|error| error.to_string(), |_| String::new());
+    for (pattern, text) in [
+        (&b"a\xff.b"[..], "invalid UTF-8: `\u{fffd}.b`"),
+        (b"a\\\xff", "invalid UTF-8: `\u{fffd}`"),
+        (b"(a[b\xffc]", "invalid UTF-8: `\u{fffd}c]`"),
+        (b"\\x\xff", "invalid UTF-8: `\u{fffd}`"),
+        (b"(?i\xff)", "invalid UTF-8: `\u{fffd})`"),
+        (b"\xff)", "invalid UTF-8: `\u{fffd})`"),
+        (b")\xff", "unexpected ): `)\u{fffd}`"),
+        (b"a**\xff", "invalid nested repetition operator: `**`"),
+        (b"[b-a]\xff", "invalid character class range: `b-a`"),
+        (b"\\8\xff", "invalid escape sequence: `\\8`"),
+    ] {
+        assert_eq!(error(pattern), format!("error parsing regexp: {text}"));
+    }
 }
 
 #[test]
 fn exploding_patterns_are_refused() {
     assert!(error(r"(\pL{50}){20}").contains("expression too large"));
+    for part in ["a?", ".*", "(?i)a", "[a-z]", "b|[0-9]", r"\pL", "()"] {
+        assert!(error(&part.repeat(1_000_000 / part.len())).contains("expression too large"), "{part}");
+    }
     assert!(error(&"(".repeat(100_000)).contains("nests too deeply"));
     assert!(error(&format!("{}{}", "(?:a".repeat(1000), ")*".repeat(1000))).contains("nests too deeply"));
 }
@@ -99,7 +128,10 @@ fn exploding_patterns_are_refused() {
 fn templates_expand_as_in_go() {
     let expand = |pattern: &str, subject: &str, template: &str| {
         let mut out = Vec::new();
-        regex(pattern).captures(subject.as_bytes()).unwrap().expand(template.as_bytes(), &mut out);
+        let regex = regex(pattern);
+        let captures = regex.captures(subject.as_bytes()).unwrap();
+        captures.expand(template.as_bytes(), &mut out);
+        assert_eq!(captures.expanded_len(template.as_bytes()), out.len(), "{template}");
         String::from_utf8(out).unwrap()
     };
     assert_eq!(expand("(.*)-(.*)", "a-b", "$2:$1"), "b:a");
@@ -123,6 +155,35 @@ fn finite_patterns_are_sets() {
     assert_eq!(set("a.*"), None);
     assert_eq!(set("[0-9]{3}"), None);
     assert_eq!(set("[a-z][a-z]"), None);
+}
+
+/// Dashboards write out thousands of values; only what multiplies is limited.
+#[test]
+fn written_out_alternatives_are_a_set_however_many() {
+    let values: Vec<String> = (0..5_000).map(|n| format!("host-{n:04}")).collect();
+    let many = regex(&values.join("|"));
+    assert_eq!(many.set_matches().unwrap().len(), values.len());
+    assert!(many.is_match(b"host-4999") && !many.is_match(b"host-5000"));
+    assert_eq!(regex(&format!("(?:{})", values.join("|"))).set_matches().map(<[_]>::len), Some(values.len()));
+    assert_eq!(regex(&format!("(?:{})[ab]", values[..200].join("|"))).set_matches(), None);
+    let long = "x".repeat(1_000_000);
+    assert!(regex(&long).is_match(long.as_bytes()));
+    let product = format!("{}(?:{})", &long[..10_000], values.join("|"));
+    assert_eq!(Shape::of(&syntax::parse(&product).unwrap().hir).values(), None, "50 MB");
+}
+
+/// Patterns that need no engine have groups all the same.
+#[test]
+fn fast_paths_have_groups() {
+    for (pattern, subject, group) in [("(a|b)c", "bc", "b"), ("x-(.*)", "x-y", "y"), ("(?i)(k)", "K", "K")] {
+        let regex = regex(pattern);
+        let captures = regex.captures(subject.as_bytes()).unwrap();
+        assert_eq!(captures.get(1), Some(group.as_bytes()), "{pattern}");
+        assert!(regex.captures(b"?").is_none());
+    }
+    let bytes = Regex::new(b"\xff|a").unwrap();
+    assert_eq!(bytes.captures(b"\xff").and_then(|it| it.get(0)), Some(&b"\xff"[..]));
+    assert!(bytes.captures("\u{fffd}".as_bytes()).is_none() && !bytes.is_match("\u{fffd}".as_bytes()));
 }
 
 #[test]

@@ -11,6 +11,8 @@ use kymo_formats::{
     index::chunk_directory::ChunkMeta,
 };
 
+use crate::model::HistogramForm;
+
 /// One sample. Histograms are behind a pointer: most samples are floats.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sample {
@@ -51,18 +53,8 @@ impl Sample {
     /// Forgets how a histogram relates to the one before it: another has come in between.
     pub(crate) fn forget_reset(&mut self) {
         if let Value::Histogram(histogram) = &mut self.value {
-            let hint = reset_hint(histogram);
-            if *hint != ResetHint::Gauge {
-                *hint = ResetHint::Unknown;
-            }
+            histogram.forget_reset();
         }
-    }
-}
-
-const fn reset_hint(histogram: &mut HistogramValue) -> &mut ResetHint {
-    match histogram {
-        HistogramValue::Integer(histogram) => &mut histogram.reset_hint,
-        HistogramValue::Float(histogram) => &mut histogram.reset_hint,
     }
 }
 
@@ -104,7 +96,7 @@ pub(crate) fn to_samples(
         (out.get_mut(first), chunk)
         && reset_header(encoding, bytes)? == ResetHeader::Reset
     {
-        *reset_hint(histogram) = ResetHint::Reset;
+        *histogram.reset_hint_mut() = ResetHint::Reset;
     }
     Ok(())
 }

@@ -205,7 +205,7 @@ fn put_shape(buf: &mut Vec<u8>, sum: f64, schema: i32, zero_threshold: f64) {
     put_double(buf, 5, zero_threshold);
 }
 
-fn put_spans(buf: &mut Vec<u8>, number: u32, spans: &[Span]) {
+pub(in crate::wire) fn put_spans(buf: &mut Vec<u8>, number: u32, spans: &[Span]) {
     for span in spans {
         put_message(buf, number, |buf| {
             put_zigzag(buf, 1, i64::from(span.offset));
@@ -220,7 +220,7 @@ fn put_deltas(buf: &mut Vec<u8>, number: u32, deltas: &[i64]) {
     }
 }
 
-fn put_doubles(buf: &mut Vec<u8>, number: u32, values: &[f64]) {
+pub(in crate::wire) fn put_doubles(buf: &mut Vec<u8>, number: u32, values: &[f64]) {
     if !values.is_empty() {
         put_message(buf, number, |buf| {
             values.iter().for_each(|value| buf.extend_from_slice(&value.to_le_bytes()));

@@ -22,4 +22,5 @@ pub mod v1;
 pub mod v2;
 
 pub use histogram::HistogramSample;
+pub(super) use histogram::{put_doubles, put_spans};
 pub use sample::Sample;

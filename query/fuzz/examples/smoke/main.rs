@@ -16,6 +16,6 @@ macro_rules! targets {
 }
 
 fn main() -> ExitCode {
-    let targets = targets! { data_directory promql_parse promql_round_trip promql_series regex };
+    let targets = targets! { data_directory promql_lexer promql_parse promql_round_trip promql_series regex };
     kymo_formats_fuzz::main(env!("CARGO_MANIFEST_DIR"), &targets)
 }

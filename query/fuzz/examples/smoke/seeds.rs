@@ -7,6 +7,20 @@ pub fn data_directory() -> Inputs {
     (0..=255).map(|n: u8| vec![n, n / 7, n.wrapping_mul(31), n % 5, 8, 0xff]).collect()
 }
 
+/// What the parser and series descriptions start from, and literals that end where they should not.
+pub fn promql_lexer() -> Inputs {
+    let literals = [
+        "0x_1F.5e+3 1h30m5 .5e",
+        "'\\u00e9\\U0001F600\\x' `a\nb",
+        "x[step():max_of(5m,range())]#c\r:",
+        "{{n_buckets:[-1 Inf]}}x3",
+    ];
+    let mut inputs: Inputs = literals.map(Into::into).into();
+    inputs.extend(promql_parse());
+    inputs.extend(promql_series());
+    inputs
+}
+
 /// The inputs of the parser's acceptance scripts: what follows `> ` on a line.
 pub fn promql_parse() -> Inputs {
     let scripts = [

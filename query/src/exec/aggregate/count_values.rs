@@ -69,7 +69,7 @@ impl Counts<'_> {
             };
             let place = match (last, bits) {
                 (Some((last, place)), Some(bits)) if last == bits => place,
-                _ => self.place(&series.labels, sample),
+                _ => self.place(&series.labels, sample)?,
             };
             last = bits.map(|bits| (bits, place));
             let column = &mut self.groups[place].column;
@@ -81,7 +81,7 @@ impl Counts<'_> {
         Ok(())
     }
 
-    fn place(&mut self, labels: &Labels, sample: SampleRef<'_>) -> usize {
+    fn place(&mut self, labels: &Labels, sample: SampleRef<'_>) -> Result<usize, Error> {
         let text = match sample {
             SampleRef::Float(value) => format_f(value),
             SampleRef::Histogram(histogram) => HistogramText(histogram).to_string(),
@@ -91,8 +91,10 @@ impl Counts<'_> {
         let next = self.groups.len();
         let place = *self.places.entry(labels.clone()).or_insert(next);
         if place == next {
-            self.groups.push(Series { labels, ..Series::default() });
+            let group = Series { labels, ..Series::default() };
+            self.budget.take_bytes(group.held_bytes())?;
+            self.groups.push(group);
         }
-        place
+        Ok(place)
     }
 }

@@ -3,13 +3,19 @@
 use kymo_engine::Labels;
 use kymo_formats::histogram::FloatHistogram;
 
-use super::super::{Column, Evaluator, Notes, Sample, Series, grouping::Grouping, hash::Map};
+use super::super::{
+    Column, Evaluator, Notes, Sample, Series, StepSet, column::histogram_weight, grouping::Grouping,
+    hash::Map,
+};
 use crate::{Error, lang::promql::Aggregate};
 
 /// How samples of one group and step become one value.
 pub(super) trait Fold {
     /// What is kept per group and step; the default is that of a group without samples.
     type State: Default + Clone;
+
+    /// Whether a state keeps every float that it is given.
+    const KEEPS_FLOATS: bool = false;
 
     /// Adds a float.
     fn add_float(&self, state: &mut Self::State, value: f64);
@@ -31,6 +37,9 @@ pub(super) struct Context<'n> {
     pub(super) metric: Labels,
 }
 
+/// A unit of a histogram's weight is 16 bytes; a state has a compensation beside each count.
+const STATE_BYTES_PER_WEIGHT: usize = 32;
+
 /// One group.
 struct GroupStates<S> {
     labels: Labels,
@@ -38,9 +47,20 @@ struct GroupStates<S> {
     /// Step of `states[0]`.
     first: usize,
     states: Vec<S>,
+    /// Steps at which a histogram was added, whose size the states have then.
+    with_histogram: StepSet,
 }
 
 impl<S: Default + Clone> GroupStates<S> {
+    fn new(labels: Labels) -> Self {
+        Self { labels, drop_name: false, first: 0, states: Vec::new(), with_histogram: StepSet::default() }
+    }
+
+    /// Memory of a group beside its states, with that of the key under which it is found.
+    fn held_bytes(&self) -> usize {
+        size_of::<Self>() + 3 * self.labels.held_bytes()
+    }
+
     /// Makes room for all steps at which `column` has samples; returns how many steps were added.
     fn cover(&mut self, column: &Column) -> usize {
         let Some((from, to)) = column.extent() else {
@@ -57,6 +77,12 @@ impl<S: Default + Clone> GroupStates<S> {
         let len = (to + 1 - self.first).max(self.states.len());
         self.states.resize(len, S::default());
         self.states.len() - before
+    }
+
+    /// Takes note of the steps at which `column` has histograms; returns the bytes that the states grow by.
+    fn note_histograms(&mut self, column: &Column) -> usize {
+        let new = column.histograms().filter(|(step, _)| self.with_histogram.insert(*step));
+        new.map(|(_, histogram)| STATE_BYTES_PER_WEIGHT * histogram_weight(histogram)).sum()
     }
 }
 
@@ -77,28 +103,28 @@ impl Evaluator<'_> {
         let budget = &self.shared.budget;
         let mut held = budget.held();
         self.for_each_part(&aggregate.expr, notes, &mut |part, notes| {
-            let mut added = 0;
+            let (mut added, mut bytes) = (0, 0);
             for series in part {
                 let key = grouping.key(&series.labels, &mut key);
                 let place = match places.get(key) {
                     Some(place) => *place,
                     None => {
                         places.insert(key.into(), groups.len());
-                        groups.push(GroupStates {
-                            labels: grouping.labels(&series.labels),
-                            drop_name: false,
-                            first: 0,
-                            states: Vec::new(),
-                        });
+                        let group = GroupStates::new(grouping.labels(&series.labels));
+                        bytes += group.held_bytes();
+                        groups.push(group);
                         groups.len() - 1
                     }
                 };
                 let group = &mut groups[place];
-                added += group.cover(&series.column);
+                let steps = group.cover(&series.column);
+                added += steps + if F::KEEPS_FLOATS { series.column.len() } else { 0 };
+                bytes += steps * size_of::<F::State>() + group.note_histograms(&series.column);
                 group.drop_name |= series.drop_name;
                 add(fold, group, &series, &mut Context { notes, position, metric: series.labels.clone() });
             }
             // The part is gone, its groups stay.
+            budget.take_bytes(bytes)?;
             budget.settle(held, added)?;
             held = budget.held();
             Ok(())

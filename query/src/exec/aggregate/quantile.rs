@@ -32,6 +32,8 @@ struct Quantile {
 impl Fold for Quantile {
     type State = Vec<f64>;
 
+    const KEEPS_FLOATS: bool = true;
+
     fn add_float(&self, state: &mut Vec<f64>, value: f64) {
         state.push(value);
     }

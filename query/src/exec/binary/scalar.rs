@@ -1,7 +1,7 @@
 //! Binary operators with a scalar on one side at least.
 
 use super::{
-    super::{Column, Evaluator, Notes, Sample, SampleRef, Series, context::internal},
+    super::{Column, Evaluator, Notes, Sample, SampleRef, Series, context::execution},
     element::{arithmetic, changes_meaning, combine, comparison},
 };
 use crate::{
@@ -24,7 +24,9 @@ pub(super) fn scalars(op: BinaryOp, lhs: &[f64], rhs: &[f64]) -> Result<Vec<f64>
     if let Some(arithmetic) = arithmetic(op) {
         return Ok(pairs.map(|(l, r)| arithmetic(*l, *r)).collect());
     }
-    let compare = comparison(op).ok_or_else(|| internal(format!("{op} of scalars")))?;
+    // The operators that trim histograms, which the parser lets through, as upstream's does.
+    let compare = comparison(op)
+        .ok_or_else(|| execution(format!("operator \"{op}\" not allowed for Scalar operations")))?;
     Ok(pairs.map(|(l, r)| f64::from(u8::from(compare(*l, *r)))).collect())
 }
 

@@ -4,7 +4,7 @@ use kymo_engine::{Labels, LabelsBuilder};
 
 use super::{
     super::{
-        Column, Evaluator, Note, Notes, Sample, SampleRef, Series, StepSet, context::execution,
+        Budget, Column, Evaluator, Note, Notes, Sample, SampleRef, Series, StepSet, context::execution,
         format::format_labels, hash::Map, series::is_metadata_label,
     },
     element::{changes_meaning, combine},
@@ -32,6 +32,7 @@ impl Evaluator<'_> {
             if swapped { (signatures.rhs, signatures.lhs) } else { (signatures.lhs, signatures.rhs) };
         let steps = self.grid.steps;
         let mut join = Join {
+            budget: &self.shared.budget,
             binary,
             matching,
             swapped,
@@ -62,6 +63,7 @@ impl Evaluator<'_> {
 
 /// The state of one operation.
 struct Join<'j> {
+    budget: &'j Budget,
     binary: &'j Binary,
     matching: &'j VectorMatching,
     /// Whether the "many" side is the right one.
@@ -131,7 +133,7 @@ impl Join<'_> {
         for &partner in &members {
             let partner = &one_side[partner];
             let labels = self.result_labels(&series.labels, &partner.labels);
-            let output = self.outputs.place(group, labels, self.binary.return_bool);
+            let output = self.outputs.place(group, labels, self.binary.return_bool, self.budget)?;
             for (step, sample) in series.column.iter() {
                 if let Some(other) = partner.column.get(step) {
                     self.pair(group, output, step, sample, other)?;
@@ -140,7 +142,7 @@ impl Join<'_> {
         }
         if let Some(fill) = self.fill_one {
             let labels = self.result_labels(&series.labels, &grouping(self.matching).labels(&series.labels));
-            let output = self.outputs.place(group, labels, self.binary.return_bool);
+            let output = self.outputs.place(group, labels, self.binary.return_bool, self.budget)?;
             for (step, sample) in series.column.iter() {
                 if !members.iter().any(|&member| one_side[member].column.get(step).is_some()) {
                     self.pair(group, output, step, sample, SampleRef::Float(fill))?;
@@ -158,7 +160,7 @@ impl Join<'_> {
         let one_side = self.one;
         for (series, &group) in one_side.iter().zip(one_groups) {
             let labels = self.result_labels(&grouping(self.matching).labels(&series.labels), &series.labels);
-            let output = self.outputs.place(group, labels, self.binary.return_bool);
+            let output = self.outputs.place(group, labels, self.binary.return_bool, self.budget)?;
             for (step, sample) in series.column.iter() {
                 let matched = self.matched[group].contains(step);
                 if !matched {
@@ -250,14 +252,23 @@ struct Outputs {
 
 impl Outputs {
     /// The place of the series with these labels in a match group.
-    fn place(&mut self, group: usize, labels: Labels, drop_name: bool) -> usize {
+    fn place(
+        &mut self,
+        group: usize,
+        labels: Labels,
+        drop_name: bool,
+        budget: &Budget,
+    ) -> Result<usize, Error> {
         let next = self.series.len();
         let place = *self.places.entry((group, labels.clone())).or_insert(next);
         if place == next {
-            self.series.push(Series { labels, drop_name, column: Column::default() });
+            // With labels of the other side in the result there may be as many as there are pairs of series.
+            let series = Series { labels, drop_name, column: Column::default() };
+            budget.take_bytes(series.held_bytes())?;
+            self.series.push(series);
             self.seen.push(StepSet::default());
         }
-        place
+        Ok(place)
     }
 
     /// Marks a match; returns whether it is the first at this step.

@@ -1,8 +1,8 @@
 //! Types and other rules that a grammar cannot express.
 
 use super::{
-    Aggregate, AggregateOp, Binary, Call, Cardinality, Expr, ParseError, ParseErrors, Subquery, Unary,
-    ValueType, VectorSelector, lexer::is_space,
+    Aggregate, AggregateOp, Binary, Call, Cardinality, Expr, ParseErrors, Subquery, Unary, ValueType,
+    VectorSelector, error::ErrorList, lexer::is_space,
 };
 use crate::lang::{Span, quote};
 
@@ -10,16 +10,16 @@ use crate::lang::{Span, quote};
 /// between vectors, and set operators match many to many.
 ///
 /// # Errors
-/// All violations, in the order of upstream's walk.
+/// The first violations in the order of upstream's walk.
 pub(super) fn check(text: &str, mut expr: Expr) -> Result<Expr, ParseErrors> {
-    let mut checker = Checker { text, errors: Vec::new() };
+    let mut checker = Checker { text, errors: ErrorList::new(text) };
     checker.expr(&mut expr);
-    ParseErrors::new(checker.errors).map_or(Ok(expr), Err)
+    checker.errors.into_result(expr)
 }
 
 struct Checker<'a> {
     text: &'a str,
-    errors: Vec<ParseError>,
+    errors: ErrorList<'a>,
 }
 
 impl Checker<'_> {
@@ -41,7 +41,7 @@ impl Checker<'_> {
     }
 
     fn error(&mut self, span: Span, message: String) {
-        self.errors.push(ParseError { span, message, position: span.line_column(self.text) });
+        self.errors.push(span, message);
     }
 
     fn expect_type(&mut self, expr: &mut Expr, wanted: ValueType, context: &str) {

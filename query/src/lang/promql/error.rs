@@ -26,17 +26,42 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// All that the parser found wrong, at least one. It prints the first, as upstream does.
+/// Most errors that are kept. The first one is what users see; a hostile text can have one every few bytes,
+/// and each has to be searched for its line.
+const ERRORS_MAX: usize = 20;
+
+/// What has been found wrong with a text so far.
+pub(super) struct ErrorList<'a> {
+    text: &'a str,
+    errors: Vec<ParseError>,
+}
+
+impl<'a> ErrorList<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, errors: Vec::new() }
+    }
+
+    /// Notes an error, unless there are many already.
+    pub(super) fn push(&mut self, span: Span, message: String) {
+        if self.errors.len() >= ERRORS_MAX {
+            return;
+        }
+        let position = if self.text.is_empty() { None } else { span.line_column(self.text) };
+        self.errors.push(ParseError { span, message, position });
+    }
+
+    /// `parsed` if nothing is wrong.
+    pub(super) fn into_result<T>(self, parsed: T) -> Result<T, ParseErrors> {
+        if self.errors.is_empty() { Ok(parsed) } else { Err(ParseErrors(self.errors)) }
+    }
+}
+
+/// What the parser found wrong, at least one thing. It prints the first, as upstream does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseErrors(Vec<ParseError>);
 
 impl ParseErrors {
-    /// `errors`, or `None` if there are none.
-    pub(super) fn new(errors: Vec<ParseError>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self(errors))
-    }
-
-    /// The errors in the order in which they were found.
+    /// The first errors in the order in which they were found.
     #[must_use]
     pub fn errors(&self) -> &[ParseError] {
         &self.0

@@ -5,7 +5,7 @@ use kymo_engine::Matcher;
 use super::{
     AtModifier, Binary, Call, DurationExpr, DurationKind, DurationSpec, Expr, NumberLiteral, Subquery,
     UnaryOp, VectorMatching, VectorSelector,
-    number::{format_float, format_float_general},
+    number::{format_float, format_float_json},
 };
 
 /// `expr` as JSON, keys in the order of the alphabet.
@@ -255,7 +255,7 @@ impl Writer {
     /// JSON has no infinities and no NaN: they become `null`.
     fn optional_number(&mut self, value: Option<f64>) {
         match value.filter(|value| value.is_finite()) {
-            Some(value) => self.raw(&format_float_general(value)),
+            Some(value) => self.raw(&format_float_json(value)),
             None => self.raw("null"),
         }
     }
@@ -290,12 +290,21 @@ impl Writer {
         self.raw(if value { "true" } else { "false" });
     }
 
+    /// Text that need not be UTF-8: bytes that do not belong to a character are escaped, one by one.
     fn bytes(&mut self, bytes: &[u8]) {
-        self.string(&String::from_utf8_lossy(bytes));
+        self.out.push('"');
+        for chunk in bytes.utf8_chunks() {
+            self.escaped(chunk.valid());
+            chunk.invalid().iter().for_each(|_| self.raw("\\ufffd"));
+        }
+        self.out.push('"');
     }
 
     fn string(&mut self, text: &str) {
-        self.out.push('"');
+        self.bytes(text.as_bytes());
+    }
+
+    fn escaped(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '"' => self.raw("\\\""),
@@ -310,7 +319,6 @@ impl Writer {
                 _ => self.out.push(c),
             }
         }
-        self.out.push('"');
     }
 
     fn raw(&mut self, text: &str) {

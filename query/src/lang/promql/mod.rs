@@ -38,6 +38,8 @@ mod value_type;
 /// the heap instead and has no limit.
 pub const EXPR_DEPTH_MAX: usize = 500;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use lexer::token_spans;
 #[cfg(feature = "test-util")]
 pub(crate) use lower::TIME_DEPENDENT;
 pub use {

@@ -54,6 +54,16 @@ pub(super) fn format_float_general(value: f64) -> String {
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
+/// A finite number as Go's JSON encoder prints it: with an exponent below 1e-6 and from 1e21 on.
+#[must_use]
+pub(super) fn format_float_json(value: f64) -> String {
+    let magnitude = value.abs();
+    if magnitude >= 1e21 {
+        return format_float_general(value);
+    }
+    if magnitude != 0.0 && magnitude < 1e-6 { format!("{value:e}") } else { format_float(value) }
+}
+
 /// Conversion of a float to an integer as Go does it on common processors: what does not fit becomes the
 /// smallest integer.
 #[expect(clippy::cast_possible_truncation, reason = "values out of range are handled before")]
@@ -130,5 +140,7 @@ mod tests {
         assert_eq!(format_float_general(123_456.5), "123456.5");
         assert_eq!(format_float_general(1.5e-7), "1.5e-07");
         assert_eq!(format_float_general(0.0001), "0.0001");
+        let json = [42_100_000.0, 1e21, -1.5e-7, 0.000_001, -0.0].map(format_float_json);
+        assert_eq!(json, ["42100000", "1e+21", "-1.5e-7", "0.000001", "-0"]);
     }
 }

@@ -159,6 +159,12 @@ fn json_has_upstreams_keys() {
         json("1 < bool -Inf"),
         r#"{"bool":true,"lhs":{"type":"numberLiteral","val":"1"},"matching":null,"op":"\u003c","rhs":{"type":"numberLiteral","val":"-Inf"},"type":"binaryExpr"}"#
     );
+    assert_eq!(
+        json(r#""<\b\xff\xc3\xe9é""#),
+        r#"{"type":"stringLiteral","val":"\u003c\u0008\ufffd\ufffd\ufffdé"}"#
+    );
+    let filled = json("x + fill_left(1e6) fill_right(-1e-7) y");
+    assert!(filled.contains(r#""fillValues":{"lhs":1000000,"rhs":-1e-7}"#), "{filled}");
 }
 
 #[test]
@@ -245,6 +251,58 @@ fn deep_expressions_are_an_error() {
     });
 }
 
+/// Every error is searched for its line, so hostile texts may not have as many errors as they have letters.
+#[test]
+fn few_errors_are_kept_and_the_first_one_is_told() {
+    let count = 100_000;
+    for (text, first) in [
+        (format!("label_join(x{})", ", y".repeat(count)), "1:15: parse error: expected type string in call"),
+        (
+            format!("x{}", " offset 5m".repeat(count)),
+            "1:1: parse error: offset may not be set multiple times",
+        ),
+        (
+            format!("sum by ({}) (x)", "'', ".repeat(count)),
+            "1:9: parse error: invalid label name for grouping",
+        ),
+        (format!("x{{{}}}", "a=~'(',".repeat(count)), "1:3: parse error: error parsing regexp"),
+    ] {
+        let errors = parse(&text, &ParserOptions::ALL).unwrap_err();
+        assert!(errors.to_string().starts_with(first), "{errors}");
+        assert_eq!(errors.errors().len(), 20);
+    }
+}
+
+/// Texts of 1 MB that are not deep parse, and print as what they were.
+#[test]
+fn long_expressions_are_answered() {
+    let list = |item: &str| vec![item; 1_000_000 / (item.len() + 2)].join(", ");
+    for text in [
+        format!("label_join(x, \"a\", {})", list("\"b\"")),
+        format!("sum by ({}) (x)", list("job")),
+        format!("x{{{}}}", list("a=\"b\"").replace(", ", ",")),
+        format!("x{{a=~\"{}\"}}", list("v1").replace(", ", "|v")),
+        format!("\"{}\"", "a\\n".repeat(300_000)),
+        "x".repeat(1_000_000),
+    ] {
+        let expr =
+            parse(&text, &ParserOptions::ALL).unwrap_or_else(|error| panic!("{}: {error}", &text[..30]));
+        assert!(expr.to_string() == text, "{}", &text[..30]);
+        assert!(!pretty(&expr).is_empty() && to_json(&expr).len() > text.len());
+    }
+    for (text, problem) in [
+        ("9".repeat(1_000_000), "value out of range"),
+        ("1s".repeat(500_000), "not a valid duration string"),
+        ("#".repeat(1_000_000), "no expression found in input"),
+        ("(".repeat(1_000_000), "nested more than"),
+        (format!("{})", "\n".repeat(1_000_000)), "1000001:2"),
+        (format!("x{{a=~\"{}\"}}", ".*".repeat(500_000)), "expression too large"),
+    ] {
+        let error = parse(&text, &ParserOptions::ALL).unwrap_err().to_string();
+        assert!(error.contains(problem), "{} {}", &text[..20], &error[..60]);
+    }
+}
+
 /// Everything that recurses over a tree gets along with the highest one.
 #[test]
 fn the_highest_expressions_can_be_walked() {
@@ -291,8 +349,19 @@ proptest! {
             let again = parse(&printed, &ParserOptions::ALL)
                 .map_err(|error| TestCaseError::fail(format!("{text}\n{printed}\n{error}")))?;
             prop_assert_eq!(again.to_string(), expr.to_string(), "{}", &text);
+            prop_assert_eq!(to_json(&again), to_json(&expr), "{}", &text);
             prop_assert_eq!(again.value_type(), expr.value_type());
         }
+    }
+
+    /// Tokens follow each other, and none but the last is empty: the lexer always gets on.
+    #[test]
+    fn tokens_cover_any_text(text in r#"[a-z0-9.:_(){}\[\]"'`,@+*/%^=!<>~#\\ é\n-]{0,60}"#, is_series in any::<bool>()) {
+        let spans = token_spans(&text, is_series);
+        let (last, before) = spans.split_last().unwrap();
+        prop_assert!(before.iter().all(|span| span.start < span.end), "{} {:?}", &text, &spans);
+        prop_assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start), "{} {:?}", &text, &spans);
+        prop_assert_eq!(last.end as usize, text.len());
     }
 
     /// Any text gives a tree, or an error whose position lies in the text.

@@ -1,30 +1,65 @@
 //! Query results as JSON.
 
-use kymo_query::{HistogramPoint, MatrixSeries, Point, QueryResult, Value, VectorSample};
+use kymo_query::{HistogramPoint, MatrixSeries, Point, Value, VectorSample};
 
 use super::super::{
     json::{self, Html},
     number::{push_json_seconds, push_plain, push_seconds, push_value},
 };
 
+/// An answer takes more memory than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AnswerTooLarge {
+    /// The limit.
+    pub(crate) bytes_max: u64,
+}
+
 /// Appends `{"resultType":...,"result":...}` and, if asked for, statistics. The type comes first, because
 /// clients that parse as they read want to know it.
-pub(crate) fn push_result(out: &mut String, result: &QueryResult, stats: Option<&str>) {
-    let (name, value) = (type_name(&result.value), &result.value);
+///
+/// What has been written of the value is freed at once: the text is larger than it.
+pub(crate) fn push_result(
+    out: &mut String,
+    value: Value,
+    stats: Option<&str>,
+    bytes_max: u64,
+) -> Result<(), AnswerTooLarge> {
     out.push_str(r#"{"resultType":""#);
-    out.push_str(name);
+    out.push_str(type_name(&value));
     out.push_str(r#"","result":"#);
     match value {
-        Value::Scalar(point) => push_scalar(out, *point),
-        Value::String { ts, value } => push_text(out, *ts, value),
-        Value::Vector(samples) => push_array(out, samples, push_sample),
-        Value::Matrix(series) => push_array(out, series, push_series),
+        Value::Scalar(point) => push_scalar(out, point),
+        Value::String { ts, value } => push_text(out, ts, &value),
+        Value::Vector(samples) => push_elements(out, samples, push_sample, bytes_max)?,
+        Value::Matrix(series) => push_elements(out, series, push_series, bytes_max)?,
     }
     if let Some(stats) = stats {
         out.push_str(r#","stats":"#);
         out.push_str(stats);
     }
     out.push('}');
+    Ok(())
+}
+
+/// Appends the elements of a value, as long as the text is not too large.
+fn push_elements<T>(
+    out: &mut String,
+    items: Vec<T>,
+    push_item: impl Fn(&mut String, &T),
+    bytes_max: u64,
+) -> Result<(), AnswerTooLarge> {
+    out.push('[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        push_item(out, &item);
+        if out.len() as u64 > bytes_max {
+            return Err(AnswerTooLarge { bytes_max });
+        }
+    }
+    out.push(']');
+    Ok(())
 }
 
 const fn type_name(value: &Value) -> &'static str {
@@ -114,7 +149,7 @@ mod tests {
 
     fn print(value: Value) -> String {
         let mut out = String::new();
-        push_result(&mut out, &QueryResult { value, ..QueryResult::default() }, None);
+        push_result(&mut out, value, None, u64::MAX).unwrap();
         out
     }
 
@@ -143,6 +178,16 @@ mod tests {
             print(Value::Matrix(vec![series])),
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1"],[2,"-0"]]}]}"#
         );
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_gets_too_large() {
+        let floats = vec![Point { ts: 1000, value: 1.0 }; 100];
+        let series = MatrixSeries { labels: Labels::empty(), floats, histograms: vec![] };
+        let mut out = String::new();
+        let written = push_result(&mut out, Value::Matrix(vec![series; 100]), None, 2_000);
+        assert_eq!(written, Err(AnswerTooLarge { bytes_max: 2_000 }));
+        assert!(out.len() < 4_000, "{} bytes were written all the same", out.len());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, State, rejection::PathRejection};
 use kymo_engine::{Error, Labels};
 
 use super::super::{
@@ -51,9 +51,10 @@ pub(crate) async fn names(
 pub(crate) async fn values(
     State(app): State<Arc<App>>,
     Ready(engine): Ready,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     params: Params,
 ) -> Result<Answer, ApiError> {
+    let Path(name) = name.map_err(|_| ApiError::bad_data("invalid label name: not UTF-8"))?;
     let name = unescape(&name);
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));

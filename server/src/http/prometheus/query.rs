@@ -9,12 +9,12 @@ use kymo_query::{EngineOptions, EngineSource, QueryResult, Value};
 use super::{
     super::{
         answer::{Answer, TRUNCATED},
-        error::ApiError,
+        error::{ApiError, ErrorType},
         middleware::Ready,
         params::Params,
         time, work,
     },
-    encode::push_result,
+    encode::{AnswerTooLarge, push_result},
     stats::{Timings, stats, stats_warning},
 };
 use crate::{
@@ -57,17 +57,23 @@ fn range_times(params: &Params) -> Result<Times, ApiError> {
     }
     let step_nanos =
         time::parse_duration(params.get("step")).map_err(|reason| ApiError::parameter("step", reason))?;
-    // Evaluation counts in milliseconds: what is less than one of them would never advance.
-    let step = step_nanos / 1_000_000;
-    if step <= 0 {
+    let not_positive = || {
         let reason = "zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(ApiError::parameter("step", reason));
+        ApiError::parameter("step", reason)
+    };
+    if step_nanos <= 0 {
+        return Err(not_positive());
     }
     let range_nanos = (i128::from(end) - i128::from(start)) * 1_000_000;
     if range_nanos / i128::from(step_nanos) > RANGE_STEPS_MAX {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
+    }
+    // Evaluation counts in milliseconds: what is less than one of them would never advance.
+    let step = step_nanos / 1_000_000;
+    if step == 0 {
+        return Err(not_positive());
     }
     Ok(Times::Range { start, end, step })
 }
@@ -128,8 +134,14 @@ async fn evaluate(app: &Arc<App>, engine: Arc<Engine>, common: Common) -> Result
             options: common.options,
             per_step_stats: common.stats == "all",
         };
-        let result = evaluation.run(&EngineSource(engine), &interruption).map_err(api_error)?;
-        Ok(answer(&shared, result, &common, begin, queued))
+        let result = evaluation.run(&EngineSource(engine), &interruption).inspect_err(|error| {
+            if error.kind() == kymo_query::ErrorKind::Limit {
+                shared.telemetry.query_over_limit();
+            }
+        });
+        let result = result.map_err(api_error)?;
+        shared.telemetry.query_took_memory(result.stats.peak_bytes);
+        answer(&shared, result, &common, begin, queued)
     })
     .await;
     app.telemetry
@@ -145,15 +157,31 @@ fn api_error(error: kymo_query::Error) -> ApiError {
     }
 }
 
-fn answer(app: &App, mut result: QueryResult, common: &Common, begin: u64, queued: f64) -> Answer {
+fn answer(
+    app: &App,
+    mut result: QueryResult,
+    common: &Common,
+    begin: u64,
+    queued: f64,
+) -> Result<Answer, ApiError> {
     let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
     let total = seconds_since(app, begin);
     let timings = Timings { queued, total };
     let stats = (!common.stats.is_empty()).then(|| stats(&result.stats, common.times, timings));
-    let mut answer = Answer::new(|out| push_result(out, &result, stats.as_deref()));
+    let mut written = Ok(());
+    let mut answer = Answer::new(|out| {
+        written = push_result(out, result.value, stats.as_deref(), common.options.memory_bytes_max);
+    });
+    written.map_err(|AnswerTooLarge { bytes_max }| {
+        app.telemetry.query_over_limit();
+        ApiError::new(
+            ErrorType::Execution,
+            format!("the answer would take more than {bytes_max} bytes of memory (query.memory_bytes_max)"),
+        )
+    })?;
     answer.warnings = result.warnings;
     answer.infos = result.infos;
-    answer.warn(truncated).warn(stats_warning(&common.stats))
+    Ok(answer.warn(truncated).warn(stats_warning(&common.stats)))
 }
 
 fn truncate(value: &mut Value, limit: Option<usize>) -> bool {

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn steps_are_told_where_they_were_counted() {
         let counts = |queryable, read| SampleCounts { queryable, read };
-        let mut query = QueryStats { samples: counts(7, 5), samples_per_step: Vec::new(), peak_samples: 3 };
+        let mut query = QueryStats { samples: counts(7, 5), peak_samples: 3, ..QueryStats::default() };
         let times = Times::Range { start: 1_500, end: 2_500, step: 1_000 };
         let timings = Timings { queued: 0.5, total: 2.0 };
         let head = r#"{"timings":{"evalTotalTime":1.5,"resultSortTime":0,"queryPreparationTime":0,"innerEvalTime":1.5,"execQueueTime":0.5,"execTotalTime":2},"samples":{"#;

@@ -76,6 +76,22 @@ enum HistogramState {
     Operator(TokenKind),
 }
 
+/// Where the tokens of an expression, or of a series description, stand. The last one is the end of the text or
+/// what is wrong with it.
+#[cfg(any(test, feature = "test-util"))]
+#[must_use]
+pub fn token_spans(text: &str, is_series: bool) -> Vec<Span> {
+    let mut lexer = if is_series { Lexer::series(text) } else { Lexer::new(text) };
+    let mut spans = Vec::new();
+    loop {
+        let token = lexer.next_token();
+        spans.push(token.span);
+        if matches!(token.kind, TokenKind::Eof | TokenKind::Error) {
+            return spans;
+        }
+    }
+}
+
 impl<'a> Lexer<'a> {
     /// A lexer for an expression.
     pub(super) const fn new(input: &'a str) -> Self {

@@ -30,7 +30,8 @@ use kymo_engine::{Labels, Matcher};
 pub use series::{SequenceValue, SeriesDescription, parse_series_description};
 
 use super::{
-    EXPR_DEPTH_MAX, Expr, ParseError, ParseErrors, ParserOptions, check,
+    EXPR_DEPTH_MAX, Expr, ParseErrors, ParserOptions, check,
+    error::ErrorList,
     lexer::Lexer,
     number::parse_number,
     token::{Token, TokenKind},
@@ -79,7 +80,7 @@ struct Parser<'a> {
     last: Token,
     /// End of the last token that can close something: `) ] }`, numbers and durations.
     last_closing: u32,
-    errors: Vec<ParseError>,
+    errors: ErrorList<'a>,
     /// How deep the descent is.
     depth: usize,
 }
@@ -108,23 +109,21 @@ impl<'a> Parser<'a> {
             ahead: None,
             last: Token { kind: TokenKind::Eof, span: Span::default() },
             last_closing: 0,
-            errors: Vec::new(),
+            errors: ErrorList::new(text),
             depth: 0,
         };
-        if u32::try_from(text.len()).is_err() {
-            parser.error(Span::default(), "text is longer than 4 GiB".to_owned());
+        if u32::try_from(text.len()).is_ok() {
+            return Ok(parser);
         }
-        ParseErrors::new(std::mem::take(&mut parser.errors)).map_or(Ok(parser), Err)
+        parser.error(Span::default(), "text is longer than 4 GiB".to_owned());
+        parser.errors.into_result(()).map(|()| unreachable!("an error was just noted"))
     }
 
     /// The outcome: `parsed` if there was no error at all.
     fn finish<T>(mut self, parsed: Parsed<T>) -> Result<T, ParseErrors> {
         let parsed = self.in_context(parsed, "", "");
-        match (parsed, ParseErrors::new(self.errors)) {
-            (_, Some(errors)) => Err(errors),
-            (Ok(parsed), None) => Ok(parsed),
-            (Err(_), None) => unreachable!("a stop is always reported"),
-        }
+        let parsed = self.errors.into_result(parsed)?;
+        Ok(parsed.unwrap_or_else(|_| unreachable!("a stop is always reported")))
     }
 
     /// The next token, which stays the next one.
@@ -183,8 +182,7 @@ impl<'a> Parser<'a> {
 
     /// Notes an error; the descent may go on.
     fn error(&mut self, span: Span, message: String) {
-        let position = if self.text.is_empty() { None } else { span.line_column(self.text) };
-        self.errors.push(ParseError { span, message, position });
+        self.errors.push(span, message);
     }
 
     /// If `parsed` stopped at an unexpected token, reports it as standing in `context`.

@@ -15,10 +15,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::stores::Store;
 use crate::{
     error::{Error, Result},
     http::Client,
+    stores::Store,
 };
 
 const START_TIMEOUT: Duration = Duration::from_secs(300);
@@ -31,7 +31,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// A running store. It is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     url: String,
     store: String,
@@ -42,17 +42,17 @@ pub(super) struct Process {
 
 /// What a process has used so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// User and system time.
-    pub(super) cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// Anonymous resident memory, bytes.
-    pub(super) anon_mean: u64,
+    pub(crate) anon_mean: u64,
     /// Its peak.
-    pub(super) anon_max: u64,
+    pub(crate) anon_max: u64,
     /// All resident memory, bytes: with mapped files, as far as they are cached.
-    pub(super) rss_mean: u64,
+    pub(crate) rss_mean: u64,
     /// Its peak.
-    pub(super) rss_max: u64,
+    pub(crate) rss_max: u64,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ struct Memory {
 
 impl Process {
     /// Starts `store` on a free port with its data in `data`, and waits until it takes requests.
-    pub(super) fn start(store: &Store, data: &Path) -> Result<Self> {
+    pub(crate) fn start(store: &Store, data: &Path) -> Result<Self> {
         let failed = |what: String| Error::Store { store: store.name.to_owned(), what };
         // The port is free until the store takes it, unless another process is quicker.
         let listener =
@@ -116,12 +116,17 @@ impl Process {
     }
 
     /// Address of the store.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
+    /// User and system time of the process since it was started, milliseconds, in steps of 10.
+    pub(crate) fn cpu_ms(&self) -> f64 {
+        cpu_seconds(self.child.id()).unwrap_or_default() * 1e3
+    }
+
     /// What the process has used since it was started.
-    pub(super) fn usage(&self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let looks = memory.looks.max(1);
         Usage {
@@ -134,7 +139,7 @@ impl Process {
     }
 
     /// Waits until the process is idle: what it does in the background belongs to what it was given.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         let started = Instant::now();
         while started.elapsed() < SETTLE_TIMEOUT {
             let before = self.usage().cpu_seconds;
@@ -146,7 +151,7 @@ impl Process {
     }
 
     /// Kills the process as a crash would.
-    pub(super) fn kill(mut self) -> Result<()> {
+    pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill().map_err(Error::file("kill", &self.store))?;
         self.child.wait().map_err(Error::file("wait for", &self.store))?;
         Ok(())
@@ -167,12 +172,12 @@ impl Drop for Process {
 
 impl Usage {
     /// What was used after `before`. Memory counts from the start: peaks cannot be subtracted.
-    pub(super) fn since(&self, before: &Self) -> Self {
+    pub(crate) fn since(&self, before: &Self) -> Self {
         Self { cpu_seconds: self.cpu_seconds - before.cpu_seconds, ..*self }
     }
 
     /// The figures for programs.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "cpu_seconds": self.cpu_seconds,
             "anon_mean_bytes": self.anon_mean,
@@ -218,7 +223,7 @@ fn cpu_ticks(stat: &str) -> Option<f64> {
 }
 
 /// Bytes that the files in `folder` take on disk, which for preallocated files is not their length.
-pub(super) fn folder_bytes(folder: &Path) -> Result<u64> {
+pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
     use std::os::unix::fs::MetadataExt as _;
     let mut bytes = 0;
     for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
@@ -234,7 +239,7 @@ pub(super) fn folder_bytes(folder: &Path) -> Result<u64> {
 }
 
 /// The machine in one line: figures of different machines do not compare.
-pub(super) fn machine() -> String {
+pub(crate) fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
     let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();

@@ -19,13 +19,13 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// A store that can be measured.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     /// Its name in the table.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its program.
-    pub(super) program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Answers 200 when the store takes requests.
-    pub(super) ready_path: &'static str,
+    pub(crate) ready_path: &'static str,
     kind: Kind,
 }
 
@@ -38,12 +38,12 @@ enum Kind {
 
 impl Store {
     /// Kymo, whose program is at `program`.
-    pub(super) fn kymo(program: &Path) -> Self {
+    pub(crate) fn kymo(program: &Path) -> Self {
         Self { name: "Kymo", program: program.to_path_buf(), ready_path: "/-/ready", kind: Kind::Kymo }
     }
 
     /// Prometheus, whose program is at `program`.
-    pub(super) fn prometheus(program: &Path) -> Self {
+    pub(crate) fn prometheus(program: &Path) -> Self {
         Self {
             name: "Prometheus",
             program: program.to_path_buf(),
@@ -53,13 +53,13 @@ impl Store {
     }
 
     /// VictoriaMetrics, whose program is at `program`.
-    pub(super) fn victoria_metrics(program: &Path) -> Self {
+    pub(crate) fn victoria_metrics(program: &Path) -> Self {
         let kind = Kind::VictoriaMetrics;
         Self { name: "VictoriaMetrics", program: program.to_path_buf(), ready_path: "/health", kind }
     }
 
     /// Arguments to serve `address` from the folder `data`, whose parent may hold a configuration.
-    pub(super) fn arguments(&self, address: &str, data: &Path) -> Result<Vec<OsString>> {
+    pub(crate) fn arguments(&self, address: &str, data: &Path) -> Result<Vec<OsString>> {
         let with = |name: &str, value: &Path| {
             let mut argument = OsString::from(name);
             argument.push(value);
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// Has the store write and merge what it would write and merge sooner or later, and waits for it.
-    pub(super) fn compact(&self, client: &Client) -> Result<()> {
+    pub(crate) fn compact(&self, client: &Client) -> Result<()> {
         match self.kind {
             Kind::Kymo => {
                 self.expect_success(client.post("/-/flush")?)?;
