@@ -65,8 +65,8 @@ pub use {
     error::{Error, ErrorKind},
     flush::FlushReport,
     head::{
-        AppendOutcome, Batch, CommitError, Exemplar, HeadConfig, HeadStats, Metadata, RawHash, RawHasher,
-        Refusal, RefusedRow, SeriesRef, ShardBytes,
+        AppendOutcome, Batch, Cardinality, CommitError, Count, Exemplar, HeadConfig, HeadStats, LabelCount,
+        Metadata, RawHash, RawHasher, Refusal, RefusedRow, RefusedSeries, SeriesRef, ShardBytes,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
     manifest::{

@@ -9,7 +9,7 @@ use super::{
     labels::{Name, label_ids},
     shard::Shard,
 };
-use crate::index::LabelIndex;
+use crate::{index::LabelIndex, model::Regex};
 
 /// Values looked at before writers get their turn.
 const VALUES_PER_LOCK: usize = 1_024;
@@ -36,7 +36,7 @@ impl<'a> ShardIndex<'a> {
     }
 
     /// Calls `visit` for each label id of the name, letting writers in between.
-    fn for_each_label(&self, name: &[u8], mut visit: impl FnMut(&Shard, u32)) {
+    pub(super) fn for_each_label(&self, name: &[u8], mut visit: impl FnMut(&Shard, u32)) {
         let mut from = 0;
         loop {
             let shard = self.shard.read();
@@ -65,7 +65,7 @@ impl LabelIndex for ShardIndex<'_> {
         Ok(self.cut(series.unwrap_or_default()))
     }
 
-    fn value_count(&self, name: &[u8]) -> Result<u64, Infallible> {
+    fn value_count(&self, name: &[u8], _prefix: &[u8]) -> Result<u64, Infallible> {
         Ok(self.shard.read().labels().find_name(name).map_or(0, |name| name.labels.len() as u64))
     }
 
@@ -81,16 +81,11 @@ impl LabelIndex for ShardIndex<'_> {
         Ok(self.cut(ids))
     }
 
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, Infallible> {
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Infallible> {
         let mut ids = RoaringBitmap::new();
+        let mut walk = regex.walk();
         self.for_each_label(name, |shard, label| {
-            let (_, value) = shard.labels().strings(label);
-            if value.starts_with(prefix) && keep(value) {
+            if walk.matches(shard.labels().strings(label).1) {
                 shard.labels().label(label).series.union_into(&mut ids);
             }
         });
@@ -103,14 +98,16 @@ impl LabelIndex for ShardIndex<'_> {
         name: &[u8],
         keep: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<RoaringBitmap, Infallible> {
+        let name = self.shard.read().labels().name_id(name);
         let all: Vec<u32> = ids.iter().collect();
         let mut kept = RoaringBitmap::new();
         for part in all.chunks(VALUES_PER_LOCK) {
             let shard = self.shard.read();
+            let labels = shard.labels();
             for id in part {
-                let mut strings =
-                    label_ids(shard.packed_labels(*id)).map(|label| shard.labels().strings(label));
-                if keep(strings.find(|(other, _)| *other == name).map_or(&[], |(_, value)| value)) {
+                let own =
+                    label_ids(shard.packed_labels(*id)).find(|label| Some(labels.label(*label).name) == name);
+                if keep(own.map_or(&[], |label| labels.strings(label).1)) {
                     kept.insert(*id);
                 }
             }

@@ -6,10 +6,10 @@ use proptest::{
 };
 use roaring::RoaringBitmap;
 
-use super::{builder::IndexSections, *};
-use crate::model::MatchOp;
+use super::{builder::IndexSections, select::CANDIDATE_COST, *};
+use crate::model::{MatchOp, Matcher};
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/engine/index.txt");
     Config { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))), ..Config::default() }
 }
@@ -157,8 +157,8 @@ impl LabelIndex for Counting<'_> {
         self.index.with_label(name)
     }
 
-    fn value_count(&self, name: &[u8]) -> Result<u64, Self::Error> {
-        self.index.value_count(name)
+    fn value_count(&self, name: &[u8], prefix: &[u8]) -> Result<u64, Self::Error> {
+        self.index.value_count(name, prefix)
     }
 
     fn cardinality(&self, name: &[u8], value: &[u8]) -> Result<u64, Self::Error> {
@@ -169,16 +169,9 @@ impl LabelIndex for Counting<'_> {
         self.index.postings(name, value)
     }
 
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, Self::Error> {
-        self.index.union_where(name, prefix, &mut |value| {
-            self.scanned.set(self.scanned.get() + 1);
-            keep(value)
-        })
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Self::Error> {
+        self.scanned.set(self.scanned.get() + 1);
+        self.index.matching(name, regex)
     }
 
     fn filter(
@@ -202,11 +195,12 @@ impl LabelIndex for Counting<'_> {
 
 #[test]
 fn the_planner_looks_at_few_values() {
+    const SERIES: u32 = 100 * CANDIDATE_COST as u32;
     let pod = |i: u32| {
-        let job = if i.is_multiple_of(100) { "rare" } else { "common" };
+        let job = if i.is_multiple_of(SERIES / 10) { "rare" } else { "common" };
         Labels::from_pairs([("__name__", "up"), ("job", job), ("pod", &format!("pod-{i:04}"))])
     };
-    let mut series: Vec<_> = (0..1000).map(pod).collect();
+    let mut series: Vec<_> = (0..SERIES).map(pod).collect();
     series.sort_by(series_order);
     let sections = build(&series);
     let cache = MatcherCache::default();
@@ -224,8 +218,11 @@ fn the_planner_looks_at_few_values() {
         (index.scanned.get(), index.filtered.get())
     };
     assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-0001|pod-0500")]), (0, 0), "literals are looked up");
-    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-00.*")]), (100, 0), "a prefix is a range");
+    assert_eq!(counts(&[(MatchOp::NotRegex, "pod", "pod-0001|")]), (0, 0), "and taken away from the label's");
+    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-0001|")]), (0, 0), "missing labels included");
+    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-00.*")]), (1, 0), "a prefix is a range");
     assert_eq!(counts(&[(MatchOp::Regex, "pod", ".+")]), (0, 0), "any value means: has the label");
+    assert_eq!(counts(&[(MatchOp::NotRegex, "pod", ".*|x")]), (0, 0), "none means: nothing");
     assert_eq!(
         counts(&[(MatchOp::Regex, "pod", ".*5"), (MatchOp::Equal, "job", "rare")]),
         (0, 10),

@@ -16,6 +16,7 @@ mod sample;
 mod series;
 mod time;
 
+pub(crate) use regex::Verdict;
 pub use {
     kymo_formats::histogram::HistogramValue,
     label::{Label, Labels, LabelsBuilder},

@@ -8,7 +8,9 @@
 //! * `shape` - patterns that need no engine: sets of literals, prefixes, suffixes, substrings
 //! * `expand` - templates of replacements, `$1`
 //! * `text` - subjects that are not UTF-8
+//! * `walk` - many subjects in order, without reading twice what they share; `ascii` - its view of patterns
 
+mod ascii;
 mod class;
 mod error;
 mod escape;
@@ -18,13 +20,20 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
+mod walk;
+
+use std::sync::OnceLock;
 
 use regex_automata::{Anchored, Input, meta};
 
+use regex_syntax::hir::Hir;
+
 pub use error::{RegexError, RegexErrorKind};
+pub(crate) use walk::{Verdict, Walk};
 
 use shape::Shape;
 use text::Text;
+use walk::WalkDfa;
 
 /// Most memory that the compiled form of one pattern may take, in bytes.
 const NFA_BYTES_MAX: usize = 8 << 20;
@@ -34,8 +43,12 @@ const CACHE_BYTES_MAX: usize = 2 << 20;
 /// A compiled pattern, anchored at both ends, with a dot that matches newlines: `^(?s:pattern)$`.
 #[derive(Debug)]
 pub struct Regex {
+    pattern: Box<[u8]>,
     engine: meta::Regex,
     shape: Shape,
+    hir: Hir,
+    /// Made when it is first needed: few patterns ever look through an index.
+    walk: OnceLock<Option<WalkDfa>>,
     /// Names of the groups by number; the whole match has number 0 and no name.
     names: Vec<Option<String>>,
 }
@@ -59,7 +72,21 @@ impl Regex {
             .configure(config)
             .build_from_hir(&syntax::anchored(&parsed.hir))
             .map_err(|_| RegexError::new(RegexErrorKind::Large, String::from_utf8_lossy(pattern)))?;
-        Ok(Self { engine, shape: Shape::of(&parsed.hir), names: parsed.names })
+        let shape = Shape::of(&parsed.hir);
+        Ok(Self {
+            pattern: pattern.into(),
+            engine,
+            shape,
+            hir: parsed.hir,
+            walk: OnceLock::new(),
+            names: parsed.names,
+        })
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn pattern(&self) -> &[u8] {
+        &self.pattern
     }
 
     /// Whether the whole of `subject` matches.
@@ -89,6 +116,11 @@ impl Regex {
             Some((text.original_offset(span.start), text.original_offset(span.end)))
         });
         Some(Captures { names: &self.names, subject, groups: groups.collect() })
+    }
+
+    /// A pass over subjects of which each begins, mostly, as the one before does.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk::new(self, self.walk.get_or_init(|| WalkDfa::new(&self.hir)).as_ref())
     }
 
     /// All subjects that match, sorted, each once, when they are few.
