@@ -48,6 +48,8 @@ mod wal;
 
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
+#[cfg(any(test, feature = "test-util"))]
+pub use index::IndexInMemory;
 pub use {
     block::{
         BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,

@@ -1,12 +1,13 @@
 //! A shard's labels as a [`LabelIndex`], without keeping writers out while a query looks through them.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
 use super::{
     labels::{Name, label_ids},
+    pattern_cache::Matches,
     shard::Shard,
 };
 use crate::{index::LabelIndex, model::Regex};
@@ -36,17 +37,22 @@ impl<'a> ShardIndex<'a> {
     }
 
     /// Calls `visit` for each label id of the name, letting writers in between.
-    pub(super) fn for_each_label(&self, name: &[u8], mut visit: impl FnMut(&Shard, u32)) {
-        let mut from = 0;
+    pub(super) fn for_each_label(&self, name: &[u8], visit: impl FnMut(&Shard, u32)) {
+        self.for_each_label_from(0, name, visit);
+    }
+
+    /// As [`Self::for_each_label`], without the first `from` in order of appearance. Returns how many there were,
+    /// those included.
+    fn for_each_label_from(&self, mut from: usize, name: &[u8], mut visit: impl FnMut(&Shard, u32)) -> usize {
         loop {
             let shard = self.shard.read();
-            let Some(Name { labels, .. }) = shard.labels().find_name(name) else { return };
+            let Some(Name { labels, .. }) = shard.labels().find_name(name) else { return from };
             let part = &labels[from.min(labels.len())..labels.len().min(from + VALUES_PER_LOCK)];
             part.iter().for_each(|label| visit(&shard, *label));
+            from += part.len();
             if part.len() < VALUES_PER_LOCK {
-                return;
+                return from;
             }
-            from += VALUES_PER_LOCK;
         }
     }
 }
@@ -82,13 +88,24 @@ impl LabelIndex for ShardIndex<'_> {
     }
 
     fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Infallible> {
-        let mut ids = RoaringBitmap::new();
+        let Matches { seen, labels: known } = self.shard.read().patterns.get(name, regex.pattern());
+        let mut matched = Vec::new();
         let mut walk = regex.walk();
-        self.for_each_label(name, |shard, label| {
+        let seen = self.for_each_label_from(seen, name, |shard, label| {
             if walk.matches(shard.labels().strings(label).1) {
-                shard.labels().label(label).series.union_into(&mut ids);
+                matched.push(label);
             }
         });
+        let labels = match matched.is_empty() {
+            true => known,
+            false => Arc::new([known.as_slice(), &matched].concat()),
+        };
+        let mut ids = RoaringBitmap::new();
+        for part in labels.chunks(VALUES_PER_LOCK) {
+            let shard = self.shard.read();
+            part.iter().for_each(|label| shard.labels().label(*label).series.union_into(&mut ids));
+        }
+        self.shard.read().patterns.put(name, regex.pattern(), Matches { seen, labels });
         Ok(self.cut(ids))
     }
 

@@ -8,6 +8,7 @@
 //! * `shard`, `series`, `append` - one shard, one series of it, and rows into it
 //! * `admission`, `refusal` - limits of new series, and what refused rows are told
 //! * `labels`, `postings`, `index` - labels with ids, and the inverted index over them
+//! * `pattern_cache` - which labels match regular expressions
 //! * `cardinality` - how many series and values labels have
 //! * `slab`, `arena`, `paged` - memory without an allocation per series
 //! * `histograms` - open chunks of native histograms
@@ -31,6 +32,7 @@ mod labels;
 mod late;
 mod metadata;
 mod paged;
+mod pattern_cache;
 mod postings;
 mod raw_table;
 mod read;

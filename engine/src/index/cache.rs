@@ -37,6 +37,12 @@ struct Entry {
 }
 
 impl MatcherCache {
+    /// Forgets everything.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn clear(&self) {
+        *self.entries.lock() = Entries::default();
+    }
+
     /// The series kept for this label and pattern.
     pub(crate) fn get(&self, name: &[u8], pattern: &[u8]) -> Option<Arc<RoaringBitmap>> {
         let queue = &mut self.entries.lock().queue;

@@ -8,11 +8,14 @@
 //! * `scan` - a regular expression over a dictionary
 //! * `builder` - label sets in series order to the index sections of a block
 //! * `reader` - those sections as a [`LabelIndex`]
+//! * `in_memory` - an index without a block, for tests and measurements
 //! * `cache` - results of matchers that are costly to evaluate
 
 mod builder;
 mod cache;
 mod hints;
+#[cfg(any(test, feature = "test-util"))]
+mod in_memory;
 mod reader;
 mod scan;
 mod select;
@@ -23,6 +26,8 @@ use roaring::RoaringBitmap;
 
 use crate::model::{Labels, Regex};
 
+#[cfg(any(test, feature = "test-util"))]
+pub use in_memory::IndexInMemory;
 pub use select::{label_names, label_values, select};
 pub(crate) use {
     builder::IndexBuilder,

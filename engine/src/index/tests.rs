@@ -6,31 +6,12 @@ use proptest::{
 };
 use roaring::RoaringBitmap;
 
-use super::{builder::IndexSections, select::CANDIDATE_COST, *};
+use super::{select::CANDIDATE_COST, *};
 use crate::model::{MatchOp, Matcher};
 
 pub(super) fn config() -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/engine/index.txt");
     Config { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))), ..Config::default() }
-}
-
-fn build(series: &[Labels]) -> IndexSections {
-    let mut builder = IndexBuilder::default();
-    for labels in series {
-        builder.push(labels);
-    }
-    builder.finish().unwrap()
-}
-
-fn reader<'a>(sections: &'a IndexSections, cache: &'a MatcherCache) -> IndexReader<'a> {
-    let bytes = IndexBytes {
-        names: &sections.names,
-        directory: &sections.directory,
-        values: &sections.values,
-        postings: &sections.postings,
-        series: &sections.series,
-    };
-    IndexReader::new(bytes, cache).unwrap()
 }
 
 fn matches(labels: &Labels, matchers: &[Matcher]) -> bool {
@@ -97,9 +78,8 @@ proptest! {
     fn selects_what_a_walk_over_all_series_selects(
         series in series(), queries in prop::collection::vec(prop::collection::vec(matcher(), 0..4), 1..8),
     ) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let index = reader(&sections, &cache);
+        let index = IndexInMemory::build(&series);
+        let index = index.reader().unwrap();
         // Twice, so that the second round finds results in the cache.
         for matchers in queries.iter().chain(&queries) {
             prop_assert_eq!(select(&index, matchers).unwrap(), brute_force(&series, matchers), "{:?}", matchers);
@@ -110,9 +90,8 @@ proptest! {
     fn lists_the_names_and_values_of_selected_series(
         series in series(), matchers in prop::collection::vec(matcher(), 0..3),
     ) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let index = reader(&sections, &cache);
+        let index = IndexInMemory::build(&series);
+        let index = index.reader().unwrap();
         let selected: Vec<_> = series.iter().filter(|labels| matches(labels, &matchers)).collect();
         let sorted = |mut strings: Vec<Vec<u8>>| {
             strings.sort();
@@ -129,9 +108,8 @@ proptest! {
 
     #[test]
     fn labels_come_back_in_any_order(series in series(), ranks in prop::collection::vec(0_usize..120, 0..20)) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let mut cursor = reader(&sections, &cache).labels();
+        let index = IndexInMemory::build(&series);
+        let mut cursor = index.reader().unwrap().labels();
         for rank in (0..series.len()).chain(ranks) {
             let found = cursor.get(u32::try_from(rank).unwrap());
             prop_assert_eq!(found.ok(), series.get(rank).cloned());
@@ -202,11 +180,10 @@ fn the_planner_looks_at_few_values() {
     };
     let mut series: Vec<_> = (0..SERIES).map(pod).collect();
     series.sort_by(series_order);
-    let sections = build(&series);
-    let cache = MatcherCache::default();
+    let index = IndexInMemory::build(&series);
     let counts = |matchers: &[(MatchOp, &str, &str)]| {
         let index = Counting {
-            index: reader(&sections, &cache),
+            index: index.reader().unwrap(),
             scanned: Default::default(),
             filtered: Default::default(),
         };
