@@ -132,7 +132,11 @@ impl Regex {
     /// What all matching subjects begin with; empty when nothing is known.
     #[must_use]
     pub fn prefix(&self) -> &[u8] {
-        self.shape.prefix()
+        let prefix = self.shape.prefix();
+        // A replacement character also matches a bad byte, and a part of a character may be part of that one.
+        let known = prefix.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let end = known.find(char::REPLACEMENT_CHARACTER).unwrap_or(known.len());
+        &prefix[..end]
     }
 
     /// Whether every subject matches: `.*`.
