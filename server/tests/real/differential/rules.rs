@@ -26,14 +26,18 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
     Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
+    Rule { name: "ties of series", since: (2, 44), explains: ties_of_series },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
     Rule { name: "atan2 keeps the name", since: (2, 47), explains: atan2_keeps_the_name },
+    Rule { name: "timestamp at a time", since: (2, 47), explains: timestamp_at_a_time },
     Rule { name: "rate near zero", since: (2, 51), explains: rate_near_zero },
     Rule { name: "range at a time", since: (2, 51), explains: range_at_a_time },
+    Rule { name: "count_values forgets labels", since: (2, 52), explains: count_values_forgets_labels },
     Rule { name: "compensated sums", since: (2, 55), explains: compensated_sums },
     Rule { name: "deviation of infinity", since: (3, 0), explains: deviation_of_infinity },
     Rule { name: "UTF-8 names", since: (3, 3), explains: utf8_names },
     Rule { name: "NaN as a number of series", since: (3, 6), explains: nan_as_a_number_of_series },
+    Rule { name: "one to many in a filter", since: (3, 9), explains: one_to_many_in_a_filter },
     Rule { name: "series that do not overlap", since: (3, 9), explains: series_that_do_not_overlap },
 ];
 
@@ -55,8 +59,31 @@ fn compensated_sums(blame: &Blame) -> bool {
 /// another order, or by another library of mathematics.
 fn last_bits(blame: &Blame) -> bool {
     const INEXACT: &[&str] = &[
-        "sum", "avg", "stddev", "stdvar", "^", "atan2", "exp", "ln", "log2", "log10", "sin", "cos", "tan",
-        "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+        "sum",
+        "avg",
+        "stddev",
+        "stdvar",
+        "avg_over_time",
+        "stddev_over_time",
+        "stdvar_over_time",
+        "^",
+        "atan2",
+        "exp",
+        "ln",
+        "log2",
+        "log10",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
     ];
     let is_inexact = blame.node.any(&|node| is_one_of(node, INEXACT));
     let operands_differ = blame.operands.iter().any(|(_, answers)| !answers.are_identical());
@@ -109,12 +136,17 @@ fn which_duplicates(blame: &Blame) -> bool {
 /// Of series with equal values, upstream takes those that come first, and results of functions and operators come in
 /// the order of a hash table.
 fn ties(blame: &Blame) -> bool {
+    // Series of storage come in order.
+    let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
+    !is_selector && ties_of_series(blame)
+}
+
+/// `topk` and `bottomk` kept their series in another kind of heap, which let go of others among equal ones.
+fn ties_of_series(blame: &Blame) -> bool {
     let Answers { expected: Answer::Data(expected), found: Answer::Data(found) } = &blame.answers else {
         return false;
     };
-    // Series of storage come in order.
-    let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
-    is_one_of(&blame.node, &["topk", "bottomk"]) && !is_selector && values(expected) == values(found)
+    is_one_of(&blame.node, &["topk", "bottomk"]) && values(expected) == values(found)
 }
 
 /// All values with their times, without the series that they belong to.
@@ -167,9 +199,35 @@ fn rate_near_zero(blame: &Blame) -> bool {
         && fewest.is_some_and(|points| expected / found <= most(points) * (1.0 + TOLERANCE))
 }
 
+/// `timestamp` looked at a selector's `offset` beside an `@`.
+fn timestamp_at_a_time(blame: &Blame) -> bool {
+    let has_both = |node: &Node| {
+        let text = node.to_string();
+        node.operation == "selector" && text.contains(" offset ") && text.contains(" @ ")
+    };
+    blame.node.operation == "timestamp" && blame.node.any(&has_both)
+}
+
+/// From the second step on, the label that `count_values` writes pushed another one out of those it groups by.
+fn count_values_forgets_labels(blame: &Blame) -> bool {
+    let has_list = blame.node.to_string().contains(" by (");
+    let is_range = matches!(blame.when, When::Range { .. });
+    blame.node.operation == "count_values" && is_range && has_list && blame.difference.how == How::Labels
+}
+
+/// Comparisons look for several matches of one series, as other operators do.
+fn one_to_many_in_a_filter(blame: &Blame) -> bool {
+    is_one_of(&blame.node, &["==", "!=", "<", ">", "<=", ">="])
+        && fails_with(
+            &blame.answers.found,
+            "multiple matches for labels: grouping labels must ensure unique matches",
+        )
+        && !matches!(blame.answers.expected, Answer::Error { .. })
+}
+
 /// The window of a range with `@` stayed that of the first step where its function is evaluated at each.
 fn range_at_a_time(blame: &Blame) -> bool {
-    let has_at = |node: &Node| node.operation == "range" && node.to_string().contains(" @ ");
+    let has_at = |node: &Node| is_one_of(node, &["range", "subquery"]) && node.to_string().contains(" @ ");
     matches!(blame.when, When::Range { .. })
         && blame.node.operation == "predict_linear"
         && blame.node.any(&has_at)
