@@ -25,6 +25,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "last bits", since: NEVER, explains: last_bits },
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
+    Rule { name: "order of series without the label", since: NEVER, explains: order_without_the_label },
     Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
     Rule { name: "ties of series", since: (2, 44), explains: ties_of_series },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
@@ -147,7 +148,28 @@ fn which_duplicates(blame: &Blame) -> bool {
 fn ties(blame: &Blame) -> bool {
     // Series of storage come in order.
     let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
-    !is_selector && ties_of_series(blame)
+    !is_selector && (ties_of_series(blame) || is_another_choice(blame))
+}
+
+/// Whether `limitk` took as many series, though others.
+fn is_another_choice(blame: &Blame) -> bool {
+    let Answers { expected: Answer::Data(expected), found: Answer::Data(found) } = &blame.answers else {
+        return false;
+    };
+    let times = |data: &Data| values(data).into_iter().map(|(ts, _)| ts).collect::<Vec<_>>();
+    blame.node.operation == "limitk" && times(expected) == times(found)
+}
+
+/// Upstream's natural order puts a series without the label behind any other, and any other behind it.
+fn order_without_the_label(blame: &Blame) -> bool {
+    let Answer::Data(data) = &blame.answers.expected else { return false };
+    let lacks = |label: &Node| {
+        let key = format!("{label}:");
+        data.series.iter().any(|series| !series.labels.contains(&key))
+    };
+    is_one_of(&blame.node, &["sort_by_label", "sort_by_label_desc"])
+        && blame.difference.how == How::Order
+        && blame.node.children().skip(1).any(|label| lacks(label))
 }
 
 /// `topk` and `bottomk` kept their series in another kind of heap, which let go of others among equal ones.
