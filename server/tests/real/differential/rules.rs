@@ -23,6 +23,7 @@ pub(crate) struct Rule {
 /// All rules; `docs/testing.md` has a table of them with their reasons.
 pub(crate) const RULES: &[Rule] = &[
     Rule { name: "last bits", since: NEVER, explains: last_bits },
+    Rule { name: "largest exponentials", since: NEVER, explains: largest_exponentials },
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
     Rule { name: "order of series without the label", since: NEVER, explains: order_without_the_label },
@@ -127,6 +128,13 @@ const DISCONTINUOUS: &[&str] = &[
     "exp",
     "^",
 ];
+
+/// The last half of a power of two below infinity: Go on x86-64 calls it infinite.
+fn largest_exponentials(blame: &Blame) -> bool {
+    let is_large = |value: f64| value.is_finite() && value.abs() > f64::MAX / 4.0;
+    is_one_of(&blame.node, &["exp", "sinh", "cosh"])
+        && blame.difference.values.is_some_and(|(expected, found)| expected.is_infinite() && is_large(found))
+}
 
 /// When series are duplicates in several groups, one of them is named: upstream's choice depends on the order of a
 /// hash table (and, before 2.55, so does the order of the two).
