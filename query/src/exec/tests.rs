@@ -350,6 +350,20 @@ fn a_histogram_hides_the_float_of_a_merged_series() {
 }
 
 #[test]
+fn the_first_step_says_whether_the_name_of_equal_labels_stays() {
+    let engine = engine(|options| options.eval.delayed_name_removal = true);
+    // A sample every ten seconds: every other window of five is empty, and the right side steps in.
+    for (start, name) in [(0, ""), (5_000, "y")] {
+        let query = "count_over_time(y[5s]) or y";
+        let options = QueryOptions::default();
+        let answer = engine.range(&storage(0), query, start, 20_000, 5_000, &options).unwrap();
+        let Value::Matrix(matrix) = answer.value else { panic!("{:?}", answer.value) };
+        assert_eq!(matrix.len(), 1, "{matrix:?}");
+        assert_eq!(matrix[0].labels.get(b"__name__"), name.as_bytes());
+    }
+}
+
+#[test]
 fn histograms_are_trimmed_and_scalars_are_not() {
     for op in ["</", ">/"] {
         let query = format!("3 {op} -15");

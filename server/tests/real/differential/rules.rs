@@ -27,6 +27,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
     Rule { name: "order of series without the label", since: NEVER, explains: order_without_the_label },
+    Rule { name: "float beside a histogram", since: NEVER, explains: float_beside_a_histogram },
     Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
     Rule { name: "ties of series", since: (2, 44), explains: ties_of_series },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
@@ -39,6 +40,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "compensated sums", since: (2, 55), explains: compensated_sums },
     Rule { name: "deviation of infinity", since: (3, 0), explains: deviation_of_infinity },
     Rule { name: "UTF-8 names", since: (3, 3), explains: utf8_names },
+    Rule { name: "deviation of infinity over time", since: (3, 5), explains: deviation_over_time },
     Rule { name: "overflow of a parameter", since: (3, 5), explains: overflow_of_a_parameter },
     Rule { name: "NaN as a number of series", since: (3, 6), explains: nan_as_a_number_of_series },
     Rule { name: "one to many in a filter", since: (3, 9), explains: one_to_many_in_a_filter },
@@ -196,6 +198,17 @@ fn values(data: &Data) -> Vec<(i64, String)> {
     values
 }
 
+/// Rewriting labels can bring a float and a histogram of one time together; an aggregation of Kymo sees both,
+/// upstream's the float.
+fn float_beside_a_histogram(blame: &Blame) -> bool {
+    let Answer::Data(found) = &blame.answers.found else { return false };
+    let sees_both =
+        |note: &String| note.contains("encountered a mix of histograms and floats for aggregation");
+    let rewrites =
+        |(operation, _): &(String, Answers)| ["label_replace", "label_join"].contains(&operation.as_str());
+    found.notes.iter().any(sees_both) && blame.operands.iter().any(rewrites)
+}
+
 /// Over how many samples a histogram counts down: upstream counts those of earlier steps again at each step.
 fn samples_out_of_order(blame: &Blame) -> bool {
     let notes = |answer: &Answer| -> Vec<String> {
@@ -302,6 +315,12 @@ fn deviation_of_infinity(blame: &Blame) -> bool {
     is_one_of(&blame.node, &["stddev", "stdvar"])
         && blame.difference.values.is_some_and(|(_, found)| found.is_nan())
         && blame.operands.iter().any(|(_, answers)| has(&answers.expected, |value| !value.is_finite()))
+}
+
+/// The compensation of a sum that is infinite is no number, and does not count.
+fn deviation_over_time(blame: &Blame) -> bool {
+    is_one_of(&blame.node, &["stddev_over_time", "stdvar_over_time"])
+        && blame.difference.values.is_some_and(|(expected, found)| expected.is_nan() && found.is_infinite())
 }
 
 /// Names of labels may be any UTF-8.
