@@ -117,8 +117,7 @@ fn write_block(inner: &Inner, window: &WindowRows) -> Result<Option<BlockInfo>, 
     let spec = BlockSpec { id, level: 0, sequence: id, space: 0 };
     let mut writer = BlockWriter::create(Arc::clone(&inner.env.fs), &inner.block_dir, spec)?;
     inner.head.visit_window(window, |series| {
-        let chunks = series.chunks.iter().map(|(meta, bytes)| (*meta, bytes));
-        writer.add_series(&series.labels, chunks).map_err(Error::from)
+        writer.add_series(&series.labels, series.chunks).map_err(Error::from)
     })?;
     Ok(writer.finish()?)
 }

@@ -50,7 +50,8 @@ mod wal;
 pub use env::{FaultFs, MemFs, SimClock};
 pub use {
     block::{
-        BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, block_path,
+        BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, ChunkBody,
+        FloatColumns, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
@@ -79,6 +80,7 @@ pub use {
     },
     read::{SelectedSeries, Selection},
     recovery::RecoveryReport,
+    signals::metrics::FloatForm,
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
         WalConfig, WalError, WalPin, WalStats, WalSync,

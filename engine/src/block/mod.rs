@@ -1,15 +1,20 @@
 //! Blocks: immutable files that hold the samples of many series over some time, with their own index.
 //!
-//! * `writer` - series in order to a block file
+//! * `writer` - series in order to a block file; `chunk_body` - what it takes as a chunk; `timestamps` - the
+//!   timestamps that its chunks share
 //! * `reader` - a block file, mapped, as an index and chunks
+//! * `column_cache` - decoded timestamps of an open block
 //! * `pages` - which pages of a block's chunk data have been verified
 //! * `cache` - open readers by block id
 //! * `error` - what can go wrong
 
 mod cache;
+mod chunk_body;
+mod column_cache;
 mod error;
 mod pages;
 mod reader;
+mod timestamps;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +22,7 @@ use std::path::{Path, PathBuf};
 use kymo_formats::block::meta::BlockSummary;
 
 pub use cache::BlockCache;
+pub use chunk_body::{ChunkBody, FloatColumns};
 pub use error::BlockError;
 pub use reader::{BlockReader, BlockSeries};
 pub use writer::{BlockSpec, BlockWriter};

@@ -4,9 +4,13 @@
 //! data page by page as it is read; what has been found whole is not looked at again.
 
 use std::{
+    borrow::Cow,
     ops::Range,
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use kymo_formats::{
@@ -16,8 +20,10 @@ use kymo_formats::{
         header::{HEADER_BYTES, Header},
         meta::BlockSummary,
         section::{SectionEntry, SectionKind},
+        timestamps::TimestampColumns,
     },
     checksum::crc32,
+    codec::{ChunkSamples, Encoding, column_chunk, column_chunk::ColumnChunk, decode_chunk},
     index::{
         chunk_directory::{self, ChunkDirectory, ChunkEntry},
         fingerprints::Fingerprints,
@@ -27,7 +33,7 @@ use kymo_formats::{
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{BlockError, BlockInfo, pages::VerifiedPages};
+use super::{BlockError, BlockInfo, FloatColumns, column_cache::ColumnCache, pages::VerifiedPages};
 use crate::{
     env::{Fs, Mapping},
     index::{self, IndexBytes, IndexReader, LabelsCursor, MatcherCache},
@@ -45,6 +51,7 @@ pub struct BlockReader {
     sections: Vec<Section>,
     chunk_data: Range<usize>,
     pages: VerifiedPages,
+    timestamps: ColumnCache,
     matchers: MatcherCache,
 }
 
@@ -85,6 +92,7 @@ impl BlockReader {
             sections,
             chunk_data: 0..0,
             pages: VerifiedPages::new(0),
+            timestamps: ColumnCache::default(),
             matchers: MatcherCache::default(),
         };
         reader.chunk_data = reader.find(SectionKind::CHUNKS)?.range.clone();
@@ -179,6 +187,60 @@ impl BlockReader {
         };
         let range = range().ok_or_else(|| self.corrupt()(DecodeError::new("chunk", self.chunk_data.end)))?;
         self.chunk_bytes(range, &self.pages)
+    }
+
+    /// Appends the samples of a chunk of this block to `out`.
+    ///
+    /// # Errors
+    /// When the chunk, or what it refers to, is damaged.
+    pub fn decode(&self, chunk: &ChunkEntry, out: &mut ChunkSamples) -> Result<(), BlockError> {
+        let bytes = self.chunk(chunk)?;
+        if chunk.meta.encoding == column_chunk::ENCODING {
+            let parts = ColumnChunk::parse(bytes).map_err(self.corrupt())?;
+            let column = self.timestamps(parts.times.column)?;
+            return parts.decode(chunk.meta.count as usize, &column, out).map_err(self.corrupt());
+        }
+        let encoding = Encoding::from_u8(chunk.meta.encoding);
+        let encoding = encoding.ok_or_else(|| self.corrupt()(DecodeError::new("chunk encoding", 0)))?;
+        decode_chunk(encoding, bytes, out).map_err(self.corrupt())
+    }
+
+    /// The chunk for another block, its values as they are encoded; `None` if it is not kept by column.
+    ///
+    /// # Errors
+    /// When the chunk, or its timestamps, are damaged.
+    pub fn float_columns(&self, chunk: &ChunkEntry) -> Result<Option<FloatColumns<'_>>, BlockError> {
+        if chunk.meta.encoding != column_chunk::ENCODING {
+            return Ok(None);
+        }
+        let parts = ColumnChunk::parse(self.chunk(chunk)?).map_err(self.corrupt())?;
+        let column = self.timestamps(parts.times.column)?;
+        let mut ts = Vec::new();
+        parts.times.resolve(chunk.meta.count as usize, &column, &mut ts).map_err(self.corrupt())?;
+        Ok(Some(FloatColumns {
+            ts,
+            starts: parts.starts.map(Cow::Borrowed),
+            values: Cow::Borrowed(parts.values),
+        }))
+    }
+
+    /// Number of distinct timestamp columns that the chunks share.
+    ///
+    /// # Errors
+    /// When the section is damaged.
+    pub fn timestamp_columns(&self) -> Result<usize, BlockError> {
+        if self.sections.iter().all(|section| section.entry.kind != SectionKind::TIMESTAMPS) {
+            return Ok(0);
+        }
+        let section = self.section(SectionKind::TIMESTAMPS)?;
+        TimestampColumns::parse(section).map(|columns| columns.len()).map_err(self.corrupt())
+    }
+
+    fn timestamps(&self, column: u32) -> Result<Arc<[i64]>, BlockError> {
+        self.timestamps.get(column, || {
+            let section = self.section(SectionKind::TIMESTAMPS)?;
+            TimestampColumns::parse(section).and_then(|columns| columns.get(column)).map_err(self.corrupt())
+        })
     }
 
     /// Series, chunks, samples and bytes of each metric.

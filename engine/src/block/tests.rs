@@ -2,7 +2,14 @@
 
 use std::{path::Path, sync::Arc};
 
-use kymo_formats::{block::PAGE_BYTES, index::chunk_directory::ChunkMeta};
+use kymo_formats::{
+    block::PAGE_BYTES,
+    codec::{
+        ChunkSamples, column_chunk,
+        values::{self, Density},
+    },
+    index::chunk_directory::ChunkMeta,
+};
 use proptest::{
     prelude::*,
     test_runner::{Config, FileFailurePersistence},
@@ -251,4 +258,81 @@ fn the_cache_opens_a_block_once_and_lets_go_of_dead_ones() {
     assert!(cache.is_empty());
     fs.remove(&block_path(dir, SPEC.id)).unwrap();
     assert_eq!(read_all(&first).unwrap(), small_block());
+}
+
+/// Series of two targets, at the timestamps of their target, some of which some of them missed.
+fn column_series() -> Vec<(Labels, Vec<i64>, Vec<f64>)> {
+    let one = |n: i64| {
+        let labels = Labels::from_pairs([("__name__", "x"), ("n", &n.to_string())]);
+        let present = (0..200).filter(|i| i % 50 != n || n < 2);
+        let ts: Vec<i64> = present.map(|i| i * 15_000 + (n % 2) * 777 + i % 3).collect();
+        let values = ts.iter().map(|ts| (ts / 1000 * n) as f64).collect();
+        (labels, ts, values)
+    };
+    (0..4).map(one).collect()
+}
+
+fn write_columns(fs: &Arc<MemFs>, dir: &Path) -> std::path::PathBuf {
+    let mut writer = BlockWriter::create(Arc::clone(fs) as Arc<dyn Fs>, dir, SPEC).unwrap();
+    for (labels, ts, floats) in column_series() {
+        let chunks = ts.chunks(70).zip(floats.chunks(70)).map(|(ts, floats)| {
+            let mut column = Vec::new();
+            values::encode(floats, Density::Fast, &mut column);
+            let meta = ChunkMeta {
+                encoding: column_chunk::ENCODING,
+                count: u32::try_from(ts.len()).unwrap(),
+                min_ts: ts[0],
+                max_ts: ts[ts.len() - 1],
+            };
+            let columns = FloatColumns { ts: ts.to_vec(), starts: None, values: column.into() };
+            (meta, ChunkBody::Columns(columns))
+        });
+        writer.add_series(&labels, chunks).unwrap();
+    }
+    writer.finish().unwrap().unwrap().path
+}
+
+fn read_columns(block: &BlockReader) -> Result<Vec<(Labels, Vec<i64>, Vec<f64>)>, BlockError> {
+    let mut found = Vec::new();
+    let mut series = block.series()?;
+    for rank in 0..series.len() {
+        let (mut entries, mut samples) = (Vec::new(), ChunkSamples::default());
+        series.chunks(rank, i64::MIN..i64::MAX, &mut entries)?;
+        for entry in &entries {
+            block.decode(entry, &mut samples)?;
+        }
+        found.push((series.labels(rank)?, samples.ts, samples.values));
+    }
+    Ok(found)
+}
+
+#[test]
+fn timestamps_are_kept_once_for_all_series_of_a_target() {
+    let (fs, dir) = dir();
+    let path = write_columns(&fs, dir);
+    let block = BlockReader::open(&*fs, &path, SPEC.id).unwrap();
+    assert_eq!(read_columns(&block).unwrap(), column_series());
+    let mut entries = Vec::new();
+    block.series().unwrap().chunks(2, i64::MIN..i64::MAX, &mut entries).unwrap();
+    let moved = block.float_columns(&entries[1]).unwrap().unwrap();
+    assert_eq!(moved.ts, column_series()[2].1[70..140]);
+    assert_eq!(block.timestamp_columns().unwrap(), 2);
+}
+
+#[test]
+fn every_damaged_byte_of_shared_timestamps_is_noticed() {
+    let (fs, dir) = dir();
+    let path = write_columns(&fs, dir);
+    let whole = fs.read(&path).unwrap();
+    let file = fs.open(&path, OpenMode::ReadWrite).unwrap();
+    for at in 0..whole.len() {
+        file.write_at(&[whole[at] ^ 0x21], at as u64).unwrap();
+        if let Ok(block) = BlockReader::open(&*fs, &path, SPEC.id) {
+            assert!(block.verify().is_err(), "byte {at} can change unnoticed");
+            if let Ok(found) = read_columns(&block) {
+                assert_eq!(found, column_series(), "byte {at} gives wrong data");
+            }
+        }
+        file.write_at(&whole[at..=at], at as u64).unwrap();
+    }
 }

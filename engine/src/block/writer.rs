@@ -16,13 +16,14 @@ use kymo_formats::{
         section::{SectionEntry, SectionKind},
     },
     checksum::{crc32, crc32_append},
+    codec::column_chunk::{ColumnChunk, TimestampRun},
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
         stats::{self, MetricStats},
     },
 };
 
-use super::{BlockError, BlockInfo, block_path};
+use super::{BlockError, BlockInfo, ChunkBody, FloatColumns, block_path, timestamps::TimestampTable};
 use crate::{
     env::{File, Fs, OpenMode},
     index::{IndexBuilder, series_order},
@@ -54,6 +55,7 @@ pub struct BlockWriter {
     pages: PageChecksums,
     index: IndexBuilder,
     chunks: ChunkDirectoryBuilder,
+    timestamps: TimestampTable,
     metrics: Vec<MetricStats>,
     summary: BlockSummary,
     last: Option<Labels>,
@@ -76,6 +78,7 @@ impl BlockWriter {
             pages: PageChecksums::default(),
             index: IndexBuilder::default(),
             chunks: ChunkDirectoryBuilder::default(),
+            timestamps: TimestampTable::default(),
             metrics: Vec::new(),
             summary: BlockSummary {
                 level: spec.level,
@@ -93,20 +96,31 @@ impl BlockWriter {
     ///
     /// # Errors
     /// When `labels` do not come after those of the series before, and when writing fails.
-    pub fn add_series<B: AsRef<[u8]>>(
+    pub fn add_series<'b, B: Into<ChunkBody<'b>>>(
         &mut self,
         labels: &Labels,
         chunks: impl IntoIterator<Item = (ChunkMeta, B)>,
     ) -> Result<(), BlockError> {
-        self.series_chunks.clear();
-        for (meta, bytes) in chunks {
-            if self.series_chunks.is_empty() {
-                self.start_series(labels)?;
-            }
-            self.add_chunk(meta, bytes.as_ref())?;
-        }
-        if self.series_chunks.is_empty() {
+        let chunks: Vec<(ChunkMeta, ChunkBody<'b>)> =
+            chunks.into_iter().map(|(meta, body)| (meta, body.into())).collect();
+        if chunks.is_empty() {
             return Ok(());
+        }
+        self.start_series(labels)?;
+        self.series_chunks.clear();
+        let columns: Vec<&[i64]> = chunks.iter().filter_map(|(_, body)| timestamps_of(body)).collect();
+        let mut runs =
+            if columns.is_empty() { Vec::new() } else { self.timestamps.runs(&columns) }.into_iter();
+        let mut bytes = Vec::new();
+        for (meta, body) in &chunks {
+            match body {
+                ChunkBody::Whole(bytes) => self.add_chunk(*meta, bytes)?,
+                ChunkBody::Columns(columns) => {
+                    bytes.clear();
+                    column_chunk(columns, runs.next().unwrap_or_default(), &mut bytes);
+                    self.add_chunk(*meta, &bytes)?;
+                }
+            }
         }
         self.chunks.push(&self.series_chunks).map_err(self.out.too_large())
     }
@@ -193,7 +207,8 @@ impl BlockWriter {
         stats::encode(&self.metrics, &mut metrics);
         let mut summary = Vec::new();
         self.summary.encode(&mut summary);
-        Ok(vec![
+        let timestamps = self.timestamps.section().map(|section| (SectionKind::TIMESTAMPS, section));
+        let sections = vec![
             (SectionKind::CHUNK_PAGES, std::mem::take(&mut self.pages).finish()),
             (SectionKind::CHUNK_DIRECTORY, chunk_directory),
             (SectionKind::SERIES, index.series),
@@ -204,8 +219,20 @@ impl BlockWriter {
             (SectionKind::FINGERPRINTS, index.fingerprints),
             (SectionKind::STATS, metrics),
             (SectionKind::META, summary),
-        ])
+        ];
+        Ok(timestamps.into_iter().chain(sections).collect())
     }
+}
+
+fn timestamps_of<'c>(body: &'c ChunkBody<'_>) -> Option<&'c [i64]> {
+    match body {
+        ChunkBody::Whole(_) => None,
+        ChunkBody::Columns(columns) => Some(&columns.ts),
+    }
+}
+
+fn column_chunk(columns: &FloatColumns<'_>, times: TimestampRun, out: &mut Vec<u8>) {
+    ColumnChunk { times, starts: columns.starts.as_deref(), values: &columns.values }.encode(out);
 }
 
 /// A file under a temporary name, written from front to back.

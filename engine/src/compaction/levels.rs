@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::model::Millis;
+use kymo_formats::codec::values::Density;
+
+use crate::{model::Millis, signals::metrics::FloatForm};
 
 const MINUTE_MS: i64 = 60 * 1000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -17,6 +19,8 @@ pub struct Level {
     pub window_ms: i64,
     /// Samples per chunk to aim at.
     pub chunk_samples: u32,
+    /// How floats are stored.
+    pub floats: FloatForm,
     /// How far the newest data must be past the end of a window before the window counts as closed: what
     /// arrives a little late then needs no second compaction.
     pub grace_ms: i64,
@@ -44,10 +48,23 @@ pub struct Levels {
 }
 
 /// Two hours: what most queries look at, and what one flush after another fills.
-const L1: Level = Level { level: 1, window_ms: 2 * HOUR_MS, chunk_samples: 480, grace_ms: 10 * MINUTE_MS };
-/// A day. Chunks stay at 480 samples for as long as floats are Gorilla-coded: that saves nothing in longer
-/// ones, and a query that wants part of a chunk decodes all of it.
-const L2: Level = Level { level: 2, window_ms: DAY_MS, chunk_samples: 480, grace_ms: HOUR_MS };
+const L1: Level = Level {
+    level: 1,
+    window_ms: 2 * HOUR_MS,
+    chunk_samples: 480,
+    floats: FloatForm::Columns(Density::Fast),
+    grace_ms: 10 * MINUTE_MS,
+};
+/// A day, and chunks of up to a day: what a chunk costs beside its values is paid once.
+const L2: Level = Level {
+    level: 2,
+    window_ms: DAY_MS,
+    chunk_samples: 8192,
+    floats: FloatForm::Columns(Density::Fast),
+    grace_ms: HOUR_MS,
+};
+/// What is read seldom is stored as densely as can be.
+const L3_FLOATS: FloatForm = FloatForm::Columns(Density::Dense);
 /// The longest window of level 3, in days.
 const L3_DAYS_MAX: i64 = 8;
 
@@ -65,7 +82,7 @@ impl Levels {
         }
         let days = (retention_ms / 10 / DAY_MS).min(L3_DAYS_MAX);
         if days >= 2 {
-            levels.push(Level { level: 3, window_ms: days * DAY_MS, ..L2 });
+            levels.push(Level { level: 3, window_ms: days * DAY_MS, floats: L3_FLOATS, ..L2 });
         }
         Self { levels }
     }

@@ -7,14 +7,17 @@
 
 use std::{ops::Range, sync::Arc};
 
-use kymo_formats::index::chunk_directory::ChunkEntry;
+use kymo_formats::{
+    codec::{ChunkSamples, Encoding},
+    index::chunk_directory::ChunkEntry,
+};
 
 use super::error::CompactionError;
 use crate::{
-    block::{BlockError, BlockReader, BlockSeries},
+    block::{BlockError, BlockReader, BlockSeries, ChunkBody},
     index::series_order,
     model::{Labels, Matcher},
-    signals::metrics::{ChunkTarget, MergedChunk, Sample, SeriesChunks, decode_samples, merge_samples},
+    signals::metrics::{ChunkTarget, Floats, MergedChunk, Sample, SeriesChunks, merge_samples, to_samples},
 };
 
 /// Samples to leave out: those of the series that satisfy all matchers, in `range`.
@@ -46,11 +49,11 @@ pub struct MergeInput {
 pub(super) fn merge(
     inputs: &[MergeInput],
     target: ChunkTarget,
-    mut write: impl FnMut(&Labels, &[MergedChunk<'_>]) -> Result<(), CompactionError>,
+    mut write: impl FnMut(&Labels, Vec<MergedChunk<'_>>) -> Result<(), CompactionError>,
 ) -> Result<(), CompactionError> {
     let mut cursors = inputs.iter().map(Cursor::new).collect::<Result<Vec<_>, _>>()?;
     let mut pieces = Vec::new();
-    let mut merger = SeriesMerger { inputs, target, samples: Vec::new() };
+    let mut merger = SeriesMerger { inputs, target, columns: ChunkSamples::default(), samples: Vec::new() };
     // A walk over all inputs for each series, not a heap: most inputs have most series, so most comparisons
     // are with an equal label set, and a heap would make more of them.
     while let Some(labels) = first_in_order(&cursors) {
@@ -61,7 +64,7 @@ pub(super) fn merge(
                 cursor.advance()?;
             }
         }
-        write(&labels, &merger.series(&pieces)?)?;
+        write(&labels, merger.series(&pieces)?)?;
     }
     Ok(())
 }
@@ -136,10 +139,17 @@ struct Piece {
     deleted: Vec<Range<i64>>,
 }
 
+impl Piece {
+    fn is_floats(&self) -> bool {
+        !Encoding::from_u8(self.chunk.meta.encoding).is_some_and(Encoding::is_histogram)
+    }
+}
+
 struct SeriesMerger<'a> {
     inputs: &'a [MergeInput],
     target: ChunkTarget,
-    /// Kept for its memory.
+    /// A decoded chunk, and samples of several; kept for their memory.
+    columns: ChunkSamples,
     samples: Vec<Sample>,
 }
 
@@ -156,7 +166,13 @@ impl<'a> SeriesMerger<'a> {
             rest = tail;
             match cluster {
                 [(_, piece)] if piece.deleted.is_empty() && chunks.takes_whole(&piece.chunk.meta) => {
-                    chunks.push_chunk(piece.chunk.meta, self.bytes(piece)?);
+                    chunks.push_chunk(piece.chunk.meta, self.body(piece)?);
+                }
+                [(_, piece)] if piece.deleted.is_empty() && piece.is_floats() => {
+                    self.decode(piece)?;
+                    let floats = Floats::take(&mut self.columns);
+                    chunks.push_floats(&floats);
+                    floats.give_back(&mut self.columns);
                 }
                 _ => {
                     cluster.sort_by_key(|(precedence, _)| *precedence);
@@ -173,8 +189,14 @@ impl<'a> SeriesMerger<'a> {
         self.samples.clear();
         for (_, piece) in cluster {
             let from = self.samples.len();
-            let reader = &self.inputs[piece.input].reader;
-            decode_samples(piece.chunk.meta.encoding, self.bytes(piece)?, &mut self.samples)
+            self.decode(piece)?;
+            let reader = self.reader(piece);
+            let encoding = Encoding::from_u8(piece.chunk.meta.encoding);
+            let histograms = match encoding.filter(|encoding| encoding.is_histogram()) {
+                Some(encoding) => Some((encoding, reader.chunk(&piece.chunk).map_err(failed(reader))?)),
+                None => None,
+            };
+            to_samples(&mut self.columns, histograms, &mut self.samples)
                 .map_err(BlockError::corrupt(&reader.info().path))
                 .map_err(failed(reader))?;
             if !piece.deleted.is_empty() {
@@ -191,9 +213,26 @@ impl<'a> SeriesMerger<'a> {
         Ok(())
     }
 
-    fn bytes(&self, piece: &Piece) -> Result<&'a [u8], CompactionError> {
-        let reader: &'a BlockReader = &self.inputs[piece.input].reader;
-        reader.chunk(&piece.chunk).map_err(failed(reader))
+    fn reader(&self, piece: &Piece) -> &'a BlockReader {
+        let inputs: &'a [MergeInput] = self.inputs;
+        &inputs[piece.input].reader
+    }
+
+    /// The samples of a chunk in `self.columns`.
+    fn decode(&mut self, piece: &Piece) -> Result<(), CompactionError> {
+        self.columns.clear();
+        let reader = self.reader(piece);
+        reader.decode(&piece.chunk, &mut self.columns).map_err(failed(reader))
+    }
+
+    /// The chunk as it is.
+    fn body(&self, piece: &Piece) -> Result<ChunkBody<'a>, CompactionError> {
+        let reader = self.reader(piece);
+        let columns = reader.float_columns(&piece.chunk).map_err(failed(reader))?;
+        match columns {
+            Some(columns) => Ok(ChunkBody::Columns(columns)),
+            None => Ok(reader.chunk(&piece.chunk).map_err(failed(reader))?.into()),
+        }
     }
 }
 

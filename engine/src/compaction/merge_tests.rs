@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use kymo_formats::{
-    codec::Encoding,
+    codec::{ChunkSamples, Encoding, values::Density},
     histogram::{FloatHistogram, Histogram, HistogramValue, ResetHint, Span},
     index::chunk_directory::ChunkMeta,
 };
@@ -18,7 +18,7 @@ use crate::{
     compaction::{Choice, Compacted, CompactionEnv, compact},
     env::{Fs, MemFs, OpenMode},
     model::{MatchOp, stale_nan},
-    signals::metrics::{Kind, Value, encode_chunks},
+    signals::metrics::{FloatForm, Kind, Value, encode_chunks},
 };
 
 /// Samples by time.
@@ -27,6 +27,7 @@ type Samples = BTreeMap<i64, Sample>;
 type BlockModel = BTreeMap<u8, Vec<Samples>>;
 
 const WINDOW_MS: i64 = 1000;
+const COLUMNS: FloatForm = FloatForm::Columns(Density::Fast);
 
 fn config() -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/engine/merge.txt");
@@ -98,6 +99,7 @@ struct Store {
     env: CompactionEnv,
     cache: BlockCache,
     next_id: u64,
+    floats: FloatForm,
 }
 
 impl Store {
@@ -106,7 +108,12 @@ impl Store {
         let dir = Path::new("/blocks");
         fs.create_dir_all(dir).unwrap();
         let cache = BlockCache::new(Arc::clone(&fs), dir.to_owned());
-        Self { env: CompactionEnv { fs, dir: dir.to_owned(), space: 0 }, cache, next_id: 100 }
+        Self {
+            env: CompactionEnv { fs, dir: dir.to_owned(), space: 0 },
+            cache,
+            next_id: 100,
+            floats: COLUMNS,
+        }
     }
 
     fn write(&self, id: u64, model: &BlockModel) -> Option<BlockInfo> {
@@ -131,6 +138,7 @@ impl Store {
             sequence: 1,
             window_ms: WINDOW_MS,
             chunk_samples,
+            floats: self.floats,
         };
         let inputs: Vec<_> = inputs
             .iter()
@@ -163,7 +171,11 @@ impl Store {
             let mut samples = Vec::new();
             for entry in entries {
                 let before = samples.len();
-                decode_samples(entry.meta.encoding, reader.chunk(&entry).unwrap(), &mut samples).unwrap();
+                let encoding = Encoding::from_u8(entry.meta.encoding).filter(|e| e.is_histogram());
+                let mut columns = ChunkSamples::default();
+                reader.decode(&entry, &mut columns).unwrap();
+                let bytes = reader.chunk(&entry).unwrap();
+                to_samples(&mut columns, encoding.map(|encoding| (encoding, bytes)), &mut samples).unwrap();
                 let chunk = &samples[before..];
                 assert_eq!(chunk.len(), entry.meta.count as usize);
                 assert!(chunk.len() <= chunk_samples as usize * 3 / 2 + 1 || chunk.len() <= 30);
@@ -240,8 +252,9 @@ proptest! {
     fn merges_as_a_map_would(
         blocks in prop::collection::vec((block_model(), prop::collection::vec(deletion(), 0..2)), 1..5),
         chunk_samples in prop::sample::select(vec![4_u32, 12, 120]),
+        floats in prop::sample::select(vec![FloatForm::Gorilla, COLUMNS, FloatForm::Columns(Density::Dense)]),
     ) {
-        let mut store = Store::new();
+        let mut store = Store { floats, ..Store::new() };
         let mut inputs = Vec::new();
         for (id, (model, deletions)) in (1_u64..).zip(&blocks) {
             if store.write(id, model).is_some() {
@@ -300,7 +313,7 @@ fn small_chunks_become_large_ones_of_equal_size() {
 
 #[test]
 fn large_chunks_are_copied() {
-    let mut store = Store::new();
+    let mut store = Store { floats: FloatForm::Gorilla, ..Store::new() };
     store.write(1, &BlockModel::from([(0, vec![floats((0..100).map(|i| (i, 0.1)))])])).unwrap();
     store.write(2, &BlockModel::from([(0, vec![floats((100..110).map(|i| (i, 0.1)))])])).unwrap();
     let compacted = store.compact(&[(1, Vec::new()), (2, Vec::new())], 120).unwrap();
@@ -310,7 +323,7 @@ fn large_chunks_are_copied() {
     let spec = BlockSpec { id: 3, level: 0, sequence: 3, space: 0 };
     let mut writer = BlockWriter::create(Arc::clone(&store.env.fs), &store.env.dir, spec).unwrap();
     let meta = ChunkMeta { encoding: Encoding::Xor.as_u8(), count: 100, min_ts: 0, max_ts: 99 };
-    writer.add_series(&labels(0), [(meta, b"not a chunk")]).unwrap();
+    writer.add_series(&labels(0), [(meta, &b"not a chunk"[..])]).unwrap();
     writer.finish().unwrap();
     let compacted = store_compact(&mut store, 3, 120).unwrap();
     assert_eq!(only_series(&store, &compacted).len(), 1);

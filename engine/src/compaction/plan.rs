@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::levels::{Level, Levels};
+use crate::signals::metrics::FloatForm;
 
 /// Fewer blocks below the level than this go into one merge: bounds memory and the time until something is
 /// gained. The rest has its turn next.
@@ -70,6 +71,8 @@ pub struct Choice {
     pub window_ms: i64,
     /// Samples per chunk to aim at.
     pub chunk_samples: u32,
+    /// How floats are stored.
+    pub floats: FloatForm,
 }
 
 /// The next thing to do with `blocks`, the live ones, if there is any. Blocks that were found damaged are
@@ -144,6 +147,7 @@ fn merge(blocks: &[&PlanBlock], level: &Level) -> Option<Choice> {
         sequence: blocks.first()?.sequence,
         window_ms: level.window_ms,
         chunk_samples: level.chunk_samples,
+        floats: level.floats,
     })
 }
 
@@ -161,6 +165,7 @@ fn split(block: &PlanBlock, level: &Level, levels: &Levels, urgency: Urgency) ->
         sequence: block.sequence,
         window_ms: window.window_ms,
         chunk_samples: window.chunk_samples,
+        floats: window.floats,
     }
 }
 

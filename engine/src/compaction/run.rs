@@ -10,7 +10,7 @@ use super::{
 use crate::{
     block::{BlockInfo, BlockSpec, BlockWriter},
     env::Fs,
-    signals::metrics::ChunkTarget,
+    signals::metrics::{ChunkTarget, MergedChunk},
 };
 
 /// Where the outputs of a compaction go.
@@ -46,14 +46,13 @@ pub fn compact(
     mut next_id: impl FnMut() -> u64,
 ) -> Result<Compacted, CompactionError> {
     let mut writers: BTreeMap<i64, BlockWriter> = BTreeMap::new();
-    let target = ChunkTarget { samples: choice.chunk_samples, window_ms: choice.window_ms };
-    merge(inputs, target, |labels, mut chunks| {
-        while let Some(first) = chunks.first() {
-            let window = first.meta.min_ts.div_euclid(choice.window_ms);
-            let same_window = |meta: i64| meta.div_euclid(choice.window_ms) == window;
-            let (here, later) =
-                chunks.split_at(chunks.partition_point(|chunk| same_window(chunk.meta.min_ts)));
-            chunks = later;
+    let target =
+        ChunkTarget { samples: choice.chunk_samples, window_ms: choice.window_ms, floats: choice.floats };
+    let window_of = |chunk: &MergedChunk<'_>| chunk.meta.min_ts.div_euclid(choice.window_ms);
+    merge(inputs, target, |labels, chunks| {
+        let mut chunks = chunks.into_iter().peekable();
+        while let Some(window) = chunks.peek().map(window_of) {
+            let here = std::iter::from_fn(|| chunks.next_if(|chunk| window_of(chunk) == window));
             let writer = match writers.entry(window) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
@@ -68,7 +67,7 @@ pub fn compact(
                 }
             };
             writer
-                .add_series(labels, here.iter().map(|chunk| (chunk.meta, &chunk.bytes)))
+                .add_series(labels, here.map(|chunk| (chunk.meta, chunk.body)))
                 .map_err(CompactionError::output)?;
         }
         Ok(())

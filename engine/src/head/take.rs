@@ -11,8 +11,9 @@ use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
 use super::{Head, read::select_ids, sealed::Generation, series::Kind, shard::Shard};
 use crate::{
+    block::ChunkBody,
     model::{Labels, Matcher},
-    signals::metrics::{ChunkTarget, SeriesChunks, decode_samples, merge_samples},
+    signals::metrics::{ChunkTarget, FloatForm, SeriesChunks, decode_samples, merge_samples},
 };
 
 /// Samples of a chunk that is made of late samples and those around them.
@@ -41,7 +42,7 @@ pub(crate) struct WindowRows {
 pub(crate) struct WindowSeries {
     pub(crate) labels: Labels,
     /// Ascending in time, not overlapping, all inside of the window.
-    pub(crate) chunks: Vec<(ChunkMeta, Vec<u8>)>,
+    pub(crate) chunks: Vec<(ChunkMeta, ChunkBody<'static>)>,
 }
 
 impl Head {
@@ -199,8 +200,8 @@ fn window_chunks(
     id: u32,
     range: Range<i64>,
     window_ms: i64,
-) -> Result<Vec<(ChunkMeta, Vec<u8>)>, DecodeError> {
-    let mut chunks = Vec::new();
+) -> Result<Vec<(ChunkMeta, ChunkBody<'static>)>, DecodeError> {
+    let mut chunks: Vec<(ChunkMeta, Vec<u8>)> = Vec::new();
     let mut late = Vec::new();
     for generation in taken {
         let newest_first: Vec<_> = generation.chunks(id).collect();
@@ -209,7 +210,7 @@ fn window_chunks(
         late.extend(generation.late.get(&id).and_then(|late| late.in_range(range.start, range.end - 1)));
     }
     if late.is_empty() {
-        return Ok(chunks);
+        return Ok(chunks.into_iter().map(|(meta, bytes)| (meta, bytes.into())).collect());
     }
     let mut samples = Vec::new();
     for (meta, bytes) in &chunks {
@@ -217,7 +218,8 @@ fn window_chunks(
     }
     late.into_iter().for_each(|late| samples.extend(late.into_samples()));
     merge_samples(&mut samples);
-    let mut merged = SeriesChunks::new(ChunkTarget { samples: CHUNK_SAMPLES, window_ms });
+    let mut merged =
+        SeriesChunks::new(ChunkTarget { samples: CHUNK_SAMPLES, window_ms, floats: FloatForm::Gorilla });
     merged.push_samples(samples.into_iter());
-    Ok(merged.finish().into_iter().map(|chunk| (chunk.meta, chunk.bytes.into_owned())).collect())
+    Ok(merged.finish().into_iter().map(|chunk| (chunk.meta, chunk.body)).collect())
 }

@@ -3,12 +3,23 @@
 use kymo_formats::{
     DecodeError,
     codec::{ChunkSamples, Encoding, decode_chunk},
+    index::chunk_directory::{ChunkEntry, ChunkMeta},
 };
 
 use crate::{
+    block::{BlockError, BlockReader},
     head::LateSamples,
     model::{HistogramForm, HistogramSample, SampleColumns},
 };
+
+/// A chunk that does not decode.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    #[error(transparent)]
+    Head(#[from] DecodeError),
+}
 
 /// What one read brings together. Of samples with one timestamp the one that was added first counts.
 #[derive(Debug)]
@@ -21,11 +32,16 @@ pub(super) struct Merge<'a> {
 
 #[derive(Debug)]
 struct Chunk<'a> {
-    encoding: u8,
-    min_ts: i64,
-    max_ts: i64,
-    bytes: &'a [u8],
+    meta: ChunkMeta,
+    data: ChunkData<'a>,
     deleted: &'a [(i64, i64)],
+}
+
+/// Where a chunk lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ChunkData<'a> {
+    Block(&'a BlockReader, &'a ChunkEntry),
+    Head(&'a [u8]),
 }
 
 impl<'a> Merge<'a> {
@@ -35,16 +51,9 @@ impl<'a> Merge<'a> {
     }
 
     /// Adds a chunk; samples in one of the `deleted` ranges are left out.
-    pub(super) fn chunk(
-        &mut self,
-        encoding: u8,
-        min_ts: i64,
-        max_ts: i64,
-        bytes: &'a [u8],
-        deleted: &'a [(i64, i64)],
-    ) {
-        if max_ts >= self.start && min_ts <= self.end {
-            self.chunks.push(Chunk { encoding, min_ts, max_ts, bytes, deleted });
+    pub(super) fn chunk(&mut self, meta: ChunkMeta, data: ChunkData<'a>, deleted: &'a [(i64, i64)]) {
+        if meta.max_ts >= self.start && meta.min_ts <= self.end {
+            self.chunks.push(Chunk { meta, data, deleted });
         }
     }
 
@@ -54,12 +63,9 @@ impl<'a> Merge<'a> {
     }
 
     /// Appends everything to `columns`, which are empty.
-    pub(super) fn read<H: HistogramForm>(
-        mut self,
-        columns: &mut SampleColumns<H>,
-    ) -> Result<(), DecodeError> {
+    pub(super) fn read<H: HistogramForm>(mut self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
         if self.late.is_empty() && self.is_sequence() {
-            self.chunks.sort_by_key(|chunk| chunk.min_ts);
+            self.chunks.sort_by_key(|chunk| chunk.meta.min_ts);
             self.chunks.iter().try_for_each(|chunk| append(chunk, columns))?;
         } else {
             self.read_overlapping(columns)?;
@@ -71,13 +77,13 @@ impl<'a> Merge<'a> {
     /// Whether the chunks follow one another in time, in whatever order they were added.
     fn is_sequence(&self) -> bool {
         let mut ranges: Vec<(i64, i64)> =
-            self.chunks.iter().map(|chunk| (chunk.min_ts, chunk.max_ts)).collect();
+            self.chunks.iter().map(|chunk| (chunk.meta.min_ts, chunk.meta.max_ts)).collect();
         ranges.sort_unstable();
         ranges.windows(2).all(|pair| matches!(pair, [a, b] if a.1 < b.0))
     }
 
     /// Everything is decoded apart, sorted and freed from repetitions.
-    fn read_overlapping<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), DecodeError> {
+    fn read_overlapping<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
         let mut all: Collected<H> = Collected::new();
         for chunk in &self.chunks {
             let before = all.columns.histograms.len();
@@ -174,8 +180,7 @@ fn push_float<H>(columns: &mut SampleColumns<H>, ts: i64, start_ts: i64, value: 
 }
 
 /// Decodes a chunk behind what `columns` hold, without what is deleted.
-fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -> Result<(), DecodeError> {
-    let encoding = Encoding::from_u8(chunk.encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
+fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
     let (floats, histograms) = (columns.ts.len(), columns.histograms.len());
     let mut samples = ChunkSamples {
         ts: std::mem::take(&mut columns.ts),
@@ -183,7 +188,7 @@ fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -
         start_ts: std::mem::take(&mut columns.start_ts),
         histograms: Vec::new(),
     };
-    let decoded = decode_chunk(encoding, chunk.bytes, &mut samples);
+    let decoded = chunk.decode(&mut samples);
     columns.ts = samples.ts;
     columns.values = samples.values;
     columns.start_ts = samples.start_ts;
@@ -197,6 +202,19 @@ fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -
         remove_deleted(columns, floats, histograms, chunk.deleted);
     }
     Ok(())
+}
+
+impl Chunk<'_> {
+    fn decode(&self, out: &mut ChunkSamples) -> Result<(), ReadError> {
+        match self.data {
+            ChunkData::Block(reader, entry) => Ok(reader.decode(entry, out)?),
+            ChunkData::Head(bytes) => {
+                let encoding = Encoding::from_u8(self.meta.encoding);
+                let encoding = encoding.ok_or(DecodeError::new("chunk encoding", 0))?;
+                Ok(decode_chunk(encoding, bytes, out)?)
+            }
+        }
+    }
 }
 
 /// Removes samples in the ranges, both ends inclusive, from the floats and histograms from these indexes on.

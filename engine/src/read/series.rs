@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kymo_formats::index::chunk_directory::ChunkEntry;
 
-use super::merge::Merge;
+use super::merge::{ChunkData, Merge, ReadError};
 use crate::{
     block::BlockReader,
     error::Error,
@@ -76,20 +76,20 @@ impl SelectedSeries {
             match part {
                 Part::Block { reader, chunks, deleted } => {
                     for chunk in chunks {
-                        let bytes = reader.chunk(chunk)?;
-                        let meta = chunk.meta;
-                        merge.chunk(meta.encoding, meta.min_ts, meta.max_ts, bytes, deleted);
+                        merge.chunk(chunk.meta, ChunkData::Block(reader, chunk), deleted);
                     }
                 }
                 Part::Head { chunks, late } => {
                     for chunk in chunks {
-                        let meta = chunk.meta;
-                        merge.chunk(meta.encoding, meta.min_ts, meta.max_ts, chunk.bytes(), &[]);
+                        merge.chunk(chunk.meta, ChunkData::Head(chunk.bytes()), &[]);
                     }
                     late.iter().for_each(|late| merge.late(late));
                 }
             }
         }
-        merge.read(columns).map_err(|source| Error::Chunk { labels: self.labels.to_string(), source })
+        merge.read(columns).map_err(|error| match error {
+            ReadError::Block(error) => error.into(),
+            ReadError::Head(source) => Error::Chunk { labels: self.labels.to_string(), source },
+        })
     }
 }

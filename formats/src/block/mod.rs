@@ -4,6 +4,7 @@
 //! * `section` - kinds of sections, and the table that finds them
 //! * `footer` - the table at the end of the file
 //! * `meta` - the section that describes the block as a whole
+//! * `timestamps` - the section with the timestamps that chunks share
 //!
 //! A reader takes from the table the sections it knows and ignores the others, so a new kind of section needs
 //! no new version of the file. `docs/formats.md` has the byte tables.
@@ -12,6 +13,7 @@ pub mod footer;
 pub mod header;
 pub mod meta;
 pub mod section;
+pub mod timestamps;
 
 /// Sections start at multiples of this many bytes: a cache line.
 pub const SECTION_ALIGNMENT: usize = 64;

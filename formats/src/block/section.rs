@@ -34,6 +34,8 @@ impl SectionKind {
     pub const FINGERPRINTS: Self = Self(10);
     /// [`crate::index::stats`].
     pub const STATS: Self = Self(11);
+    /// [`super::timestamps`]; absent where no chunk refers to it.
+    pub const TIMESTAMPS: Self = Self(12);
 
     /// The section in words, for errors.
     #[must_use]
@@ -50,6 +52,7 @@ impl SectionKind {
             Self::SERIES => "series table",
             Self::FINGERPRINTS => "fingerprints",
             Self::STATS => "metric statistics",
+            Self::TIMESTAMPS => "timestamp columns",
             _ => "unknown section",
         }
     }

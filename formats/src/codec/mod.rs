@@ -3,11 +3,15 @@
 //! * `xor`: floats (Gorilla); `xor_value`: the coding of one float after another that all of them share
 //! * `histogram`: native histograms; `varbit`: their integers
 //! * `start_ts`: start timestamps, behind a chunk of any of these
+//! * `column_chunk`: floats at timestamps that a block keeps once for many chunks
 //! * `chunk`: which of them a chunk is in, and decoding any of them
 
 mod chunk;
+pub mod column_chunk;
 pub mod histogram;
+pub mod integers;
 pub mod start_ts;
+pub mod values;
 mod varbit;
 pub mod xor;
 mod xor_value;

@@ -1,11 +1,11 @@
-//! Samples in the form in which they are merged, out of chunks and into chunks.
+//! Samples of any kind in the form in which they are merged: out of chunks, and histograms into chunks.
 
 use kymo_formats::{
     DecodeError,
     codec::{
-        ChunkSamples, Encoding, base_chunk, decode_chunk as decode_columns,
+        ChunkSamples, Encoding, base_chunk, decode_chunk,
         histogram::{Appended, Appender, Form, HistogramIter, ResetHeader},
-        with_start_ts, xor,
+        with_start_ts,
     },
     histogram::{FloatHistogram, Histogram, HistogramValue, ResetHint},
     index::chunk_directory::ChunkMeta,
@@ -67,23 +67,33 @@ pub(crate) fn merge_samples(samples: &mut Vec<Sample>) {
     samples.dedup_by_key(|sample| sample.ts);
 }
 
-/// Appends the samples of a chunk to `out`.
+/// Appends the samples of a chunk that stands for itself to `out`.
 pub(crate) fn decode_samples(encoding: u8, bytes: &[u8], out: &mut Vec<Sample>) -> Result<(), DecodeError> {
-    let encoding = Encoding::from_u8(encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
+    let known = Encoding::from_u8(encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
     let mut columns = ChunkSamples::default();
-    decode_columns(encoding, bytes, &mut columns)?;
-    let starts = columns.start_ts.into_iter().chain(std::iter::repeat(0));
-    let floats = columns.ts.into_iter().zip(columns.values).zip(starts);
+    decode_chunk(known, bytes, &mut columns)?;
+    to_samples(&mut columns, known.is_histogram().then_some((known, bytes)), out)
+}
+
+/// Moves decoded samples to `out`. `chunk` are encoding and bytes of a chunk of histograms.
+pub(crate) fn to_samples(
+    columns: &mut ChunkSamples,
+    chunk: Option<(Encoding, &[u8])>,
+    out: &mut Vec<Sample>,
+) -> Result<(), DecodeError> {
+    let starts = columns.start_ts.drain(..).chain(std::iter::repeat(0));
+    let floats = columns.ts.drain(..).zip(columns.values.drain(..)).zip(starts);
     out.extend(floats.map(|((ts, value), start_ts)| Sample { ts, start_ts, value: Value::Float(value) }));
     let first = out.len();
-    out.extend(columns.histograms.into_iter().map(|sample| Sample {
+    out.extend(columns.histograms.drain(..).map(|sample| Sample {
         ts: sample.ts,
         start_ts: sample.start_ts,
         value: Value::Histogram(Box::new(sample.value)),
     }));
     // Readers are not told that the first histogram of a chunk is a reset, since they compare with the one
     // before anyway. A sender may have said so where comparing shows nothing, so it must be passed on.
-    if let Some(Sample { value: Value::Histogram(histogram), .. }) = out.get_mut(first)
+    if let (Some(Sample { value: Value::Histogram(histogram), .. }), Some((encoding, bytes))) =
+        (out.get_mut(first), chunk)
         && reset_header(encoding, bytes)? == ResetHeader::Reset
     {
         *histogram.reset_hint_mut() = ResetHint::Reset;
@@ -99,32 +109,40 @@ fn reset_header(encoding: Encoding, bytes: &[u8]) -> Result<ResetHeader, DecodeE
     }
 }
 
-/// Makes chunks of `samples`, all of one kind and in order of time: one for floats, for histograms as many as
-/// their bucket layouts and resets ask for.
+/// Makes chunks of `samples`, all of one kind and in order of time, as the head makes them.
+#[cfg(test)]
 pub(crate) fn encode_chunks(samples: &[Sample], mut push: impl FnMut(ChunkMeta, Vec<u8>)) {
-    let Some(first) = samples.first() else { return };
-    match Kind::of(&first.value) {
-        Kind::Float => {
-            let floats = samples.iter().filter_map(|sample| match sample.value {
-                Value::Float(value) => Some((sample.ts, value)),
-                Value::Histogram(_) => None,
-            });
-            finish_chunk(Encoding::Xor, samples, xor::encode(floats), &mut push);
+    use super::chunks::{ChunkTarget, FloatForm, SeriesChunks};
+    let target = ChunkTarget { samples: 1 << 15, window_ms: i64::MAX, floats: FloatForm::Gorilla };
+    let mut chunks = SeriesChunks::new(target);
+    chunks.push_samples(samples.iter().cloned());
+    for chunk in chunks.finish() {
+        match chunk.body {
+            crate::block::ChunkBody::Whole(bytes) => push(chunk.meta, bytes.into_owned()),
+            crate::block::ChunkBody::Columns(_) => unreachable!("Gorilla was asked for"),
         }
-        Kind::Histogram => {
+    }
+}
+
+/// Makes chunks of histograms, all of one kind and in order of time: as many as their bucket layouts and resets
+/// ask for.
+pub(super) fn encode_histogram_chunks(samples: &[Sample], mut push: impl FnMut(ChunkMeta, Vec<u8>)) {
+    match samples.first().map(|first| Kind::of(&first.value)) {
+        Some(Kind::Histogram) => {
             let integer = |value: &HistogramValue| match value {
                 HistogramValue::Integer(histogram) => Some(histogram.clone()),
                 HistogramValue::Float(_) => None,
             };
             encode_histograms(Encoding::Histogram, samples, integer, &mut push);
         }
-        Kind::FloatHistogram => {
+        Some(Kind::FloatHistogram) => {
             let float = |value: &HistogramValue| match value {
                 HistogramValue::Integer(_) => None,
                 HistogramValue::Float(histogram) => Some(histogram.clone()),
             };
             encode_histograms(Encoding::FloatHistogram, samples, float, &mut push);
         }
+        Some(Kind::Float) | None => {}
     }
 }
 

@@ -1,0 +1,41 @@
+//! What a block's writer takes as the samples of a chunk.
+
+use std::borrow::Cow;
+
+/// The samples of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChunkBody<'a> {
+    /// Bytes of an encoding that stands for itself, [`kymo_formats::codec::Encoding`]; they are written as they are.
+    Whole(Cow<'a, [u8]>),
+    /// Floats apart from their timestamps, which the block keeps once for all chunks that have the same.
+    Columns(FloatColumns<'a>),
+}
+
+/// Floats by column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FloatColumns<'a> {
+    /// Timestamps, ascending, milliseconds.
+    pub ts: Vec<i64>,
+    /// A column of [`kymo_formats::codec::start_ts`], if a start timestamp is known.
+    pub starts: Option<Cow<'a, [u8]>>,
+    /// A column of [`kymo_formats::codec::values`].
+    pub values: Cow<'a, [u8]>,
+}
+
+impl From<Vec<u8>> for ChunkBody<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Whole(Cow::Owned(bytes))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for ChunkBody<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Whole(Cow::Borrowed(bytes))
+    }
+}
+
+impl<'a> From<&'a [u8]> for ChunkBody<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Whole(Cow::Borrowed(bytes))
+    }
+}
