@@ -96,8 +96,8 @@ pub(crate) async fn tsdb(
         let stats = engine.stats();
         let newest_ts = stats.head.newest_ts;
         let series = engine.series(&[], newest_ts.saturating_sub(HEAD_SPAN_MS), i64::MAX)?;
-        let top = Cardinality::of(&series).top(limit);
-        Answer::of(&json!({
+        let top = Cardinality::of(&series.items).top(limit);
+        let answer = Answer::of(&json!({
             "headStats": {
                 "numSeries": stats.head.series,
                 "numLabelPairs": top.label_pairs,
@@ -110,7 +110,8 @@ pub(crate) async fn tsdb(
             "labelValueCountByLabelName": top.values_by_label,
             "memoryInBytesByLabelName": top.bytes_by_label,
             "seriesCountByLabelValuePair": top.series_by_pair,
-        }))
+        }))?;
+        Ok(answer.left_out(series.warnings))
     })
     .await
 }
