@@ -19,7 +19,7 @@ use crate::{
     env::{Env, Fs, LockGuard},
     error::Error,
     flush::{self, FlushReport, OpenChunks},
-    head::{Batch, Exemplar, Head, HeadStats, Metadata, RawHasher},
+    head::{Batch, Cardinality, Exemplar, Head, HeadStats, Metadata, RawHasher},
     maintenance::{LastFlush, Maintenance, window_of},
     manifest::{BlockMeta, ManifestStore, Version},
     model::{Labels, Matcher, MemoryBudget},
@@ -264,6 +264,12 @@ impl Engine {
     #[must_use]
     pub fn metadata(&self) -> Vec<(String, Metadata)> {
         self.inner.head.metadata()
+    }
+
+    /// Which metrics and labels make up the series in memory; of each list the `limit` largest counts.
+    #[must_use]
+    pub fn cardinality(&self, limit: usize) -> Cardinality {
+        self.inner.head.cardinality(limit)
     }
 
     /// Deletes the samples between `start` and `end`, both inclusive, of the series that satisfy all `matchers`.

@@ -51,6 +51,8 @@ mod wal;
 
 #[cfg(any(test, feature = "test-util"))]
 pub use env::{FaultFs, MemFs, SimClock};
+#[cfg(any(test, feature = "test-util"))]
+pub use index::IndexInMemory;
 pub use {
     block::{
         BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, ChunkBody,
@@ -69,8 +71,8 @@ pub use {
     error::{Error, ErrorKind},
     flush::FlushReport,
     head::{
-        AppendOutcome, Batch, CommitError, Exemplar, HeadConfig, HeadStats, Metadata, RawHash, RawHasher,
-        Refusal, RefusedRow, SeriesRef, ShardBytes,
+        AppendOutcome, Batch, Cardinality, CommitError, Count, Exemplar, HeadConfig, HeadStats, LabelCount,
+        Metadata, RawHash, RawHasher, Refusal, RefusedRow, RefusedSeries, SeriesRef, ShardBytes,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
     inspect::{EncodingStats, InspectedBlock, Inspection, LabelStats, LogBytes, SectionBytes, inspect},

@@ -1,6 +1,9 @@
 //! Block files: what is written is what is read, and damage is noticed.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use kymo_formats::{
     block::PAGE_BYTES,
@@ -272,7 +275,7 @@ fn column_series() -> Vec<(Labels, Vec<i64>, Vec<f64>)> {
     (0..4).map(one).collect()
 }
 
-fn write_columns(fs: &Arc<MemFs>, dir: &Path) -> std::path::PathBuf {
+fn write_columns(fs: &Arc<MemFs>, dir: &Path) -> PathBuf {
     let mut writer = BlockWriter::create(Arc::clone(fs) as Arc<dyn Fs>, dir, SPEC).unwrap();
     for (labels, ts, floats) in column_series() {
         let chunks = ts.chunks(70).zip(floats.chunks(70)).map(|(ts, floats)| {

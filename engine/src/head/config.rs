@@ -10,6 +10,11 @@ pub struct HeadConfig {
     pub shards: usize,
     /// Most series in memory. New ones are refused above it; 0 = no limit but memory.
     pub series_max: u64,
+    /// Most series in memory of one metric. New ones are refused above it; 0 = no limit.
+    pub metric_series_max: u64,
+    /// Most distinct values in memory of one label name, `__name__` included. New series that would bring another
+    /// value are refused above it; 0 = no limit.
+    pub label_values_max: u64,
     /// Memory budget of the head in bytes. Above three quarters of it data is flushed early, above it new series
     /// are refused, above five quarters all writes. 0 = half of the machine's (or cgroup's) memory.
     pub budget_bytes: u64,
@@ -32,6 +37,8 @@ impl Default for HeadConfig {
         Self {
             shards: 0,
             series_max: 0,
+            metric_series_max: 0,
+            label_values_max: 0,
             budget_bytes: 0,
             label_bytes_max: 64 * 1_024,
             labels_max: 256,

@@ -1,15 +1,16 @@
 //! A shard's labels as a [`LabelIndex`], without keeping writers out while a query looks through them.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 
 use super::{
     labels::{Name, label_ids},
+    pattern_cache::Matches,
     shard::Shard,
 };
-use crate::index::LabelIndex;
+use crate::{index::LabelIndex, model::Regex};
 
 /// Values looked at before writers get their turn.
 const VALUES_PER_LOCK: usize = 1_024;
@@ -36,17 +37,22 @@ impl<'a> ShardIndex<'a> {
     }
 
     /// Calls `visit` for each label id of the name, letting writers in between.
-    fn for_each_label(&self, name: &[u8], mut visit: impl FnMut(&Shard, u32)) {
-        let mut from = 0;
+    pub(super) fn for_each_label(&self, name: &[u8], visit: impl FnMut(&Shard, u32)) {
+        self.for_each_label_from(0, name, visit);
+    }
+
+    /// As [`Self::for_each_label`], without the first `from` in order of appearance. Returns how many there were,
+    /// those included.
+    fn for_each_label_from(&self, mut from: usize, name: &[u8], mut visit: impl FnMut(&Shard, u32)) -> usize {
         loop {
             let shard = self.shard.read();
-            let Some(Name { labels, .. }) = shard.labels().find_name(name) else { return };
+            let Some(Name { labels, .. }) = shard.labels().find_name(name) else { return from };
             let part = &labels[from.min(labels.len())..labels.len().min(from + VALUES_PER_LOCK)];
             part.iter().for_each(|label| visit(&shard, *label));
+            from += part.len();
             if part.len() < VALUES_PER_LOCK {
-                return;
+                return from;
             }
-            from += VALUES_PER_LOCK;
         }
     }
 }
@@ -65,7 +71,7 @@ impl LabelIndex for ShardIndex<'_> {
         Ok(self.cut(series.unwrap_or_default()))
     }
 
-    fn value_count(&self, name: &[u8]) -> Result<u64, Infallible> {
+    fn value_count(&self, name: &[u8], _prefix: &[u8]) -> Result<u64, Infallible> {
         Ok(self.shard.read().labels().find_name(name).map_or(0, |name| name.labels.len() as u64))
     }
 
@@ -81,19 +87,25 @@ impl LabelIndex for ShardIndex<'_> {
         Ok(self.cut(ids))
     }
 
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, Infallible> {
-        let mut ids = RoaringBitmap::new();
-        self.for_each_label(name, |shard, label| {
-            let (_, value) = shard.labels().strings(label);
-            if value.starts_with(prefix) && keep(value) {
-                shard.labels().label(label).series.union_into(&mut ids);
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Infallible> {
+        let Matches { seen, labels: known } = self.shard.read().patterns.get(name, regex.pattern());
+        let mut matched = Vec::new();
+        let mut walk = regex.walk();
+        let seen = self.for_each_label_from(seen, name, |shard, label| {
+            if walk.matches(shard.labels().strings(label).1) {
+                matched.push(label);
             }
         });
+        let labels = match matched.is_empty() {
+            true => known,
+            false => Arc::new([known.as_slice(), &matched].concat()),
+        };
+        let mut ids = RoaringBitmap::new();
+        for part in labels.chunks(VALUES_PER_LOCK) {
+            let shard = self.shard.read();
+            part.iter().for_each(|label| shard.labels().label(*label).series.union_into(&mut ids));
+        }
+        self.shard.read().patterns.put(name, regex.pattern(), Matches { seen, labels });
         Ok(self.cut(ids))
     }
 
@@ -103,14 +115,16 @@ impl LabelIndex for ShardIndex<'_> {
         name: &[u8],
         keep: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<RoaringBitmap, Infallible> {
+        let name = self.shard.read().labels().name_id(name);
         let all: Vec<u32> = ids.iter().collect();
         let mut kept = RoaringBitmap::new();
         for part in all.chunks(VALUES_PER_LOCK) {
             let shard = self.shard.read();
+            let labels = shard.labels();
             for id in part {
-                let mut strings =
-                    label_ids(shard.packed_labels(*id)).map(|label| shard.labels().strings(label));
-                if keep(strings.find(|(other, _)| *other == name).map_or(&[], |(_, value)| value)) {
+                let own =
+                    label_ids(shard.packed_labels(*id)).find(|label| Some(labels.label(*label).name) == name);
+                if keep(own.map_or(&[], |label| labels.strings(label).1)) {
                     kept.insert(*id);
                 }
             }

@@ -116,15 +116,19 @@ impl LabelTable {
         self.by_label.find(hash, |i| equal(&self.labels[*i])).copied()
     }
 
+    /// The id of the name, if any series has it.
+    pub(super) fn name_id(&self, name: &[u8]) -> Option<u32> {
+        self.find_name_hashed(xxh3_64_with_seed(name, self.seed), name)
+    }
+
     /// The name, if any series has it.
     pub(super) fn find_name(&self, name: &[u8]) -> Option<&Name> {
-        let index = self.find_name_hashed(xxh3_64_with_seed(name, self.seed), name)?;
-        Some(&self.names[index as usize])
+        Some(&self.names[self.name_id(name)? as usize])
     }
 
     /// The label, if any series has it.
     pub(super) fn find_label(&self, name: &[u8], value: &[u8]) -> Option<&HeadLabel> {
-        let name = self.find_name_hashed(xxh3_64_with_seed(name, self.seed), name)?;
+        let name = self.name_id(name)?;
         Some(&self.labels[self.find_label_hashed(self.label_hash(name, value), name, value)?])
     }
 

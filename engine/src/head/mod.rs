@@ -6,7 +6,10 @@
 //! * `batch` - one request: resolves series, collects rows, commits them
 //! * `raw_table` - label bytes as received to series
 //! * `shard`, `series`, `append` - one shard, one series of it, and rows into it
+//! * `admission`, `refusal` - limits of new series, and what refused rows are told
 //! * `labels`, `postings`, `index` - labels with ids, and the inverted index over them
+//! * `pattern_cache` - which labels match regular expressions
+//! * `cardinality` - how many series and values labels have
 //! * `slab`, `arena`, `paged` - memory without an allocation per series
 //! * `histograms` - open chunks of native histograms
 //! * `sealed`, `late` - closed chunks and late samples, waiting for the flush
@@ -15,9 +18,11 @@
 //! * `checkpoint` - the head as records in a file, and back
 //! * `replay` - WAL frames into the head
 
+mod admission;
 mod append;
 mod arena;
 mod batch;
+mod cardinality;
 mod checkpoint;
 mod config;
 mod exemplars;
@@ -27,6 +32,7 @@ mod labels;
 mod late;
 mod metadata;
 mod paged;
+mod pattern_cache;
 mod postings;
 mod raw_table;
 mod read;
@@ -51,18 +57,21 @@ use crate::{
     env::Env,
     model::{Fingerprint, Labels, Matcher},
 };
+use admission::Admission;
 use exemplars::Exemplars;
 use metadata::MetadataTable;
 use raw_table::RawTable;
+use refusal::RefusedCounters;
 use shard::Shard;
 
 pub use {
     batch::{AppendOutcome, Batch, CommitError},
+    cardinality::{Cardinality, Count, LabelCount},
     config::HeadConfig,
     exemplars::Exemplar,
     metadata::Metadata,
     raw_table::{RawHash, RawHasher},
-    refusal::{Refusal, RefusedRow},
+    refusal::{Refusal, RefusedRow, RefusedSeries},
     shard::ShardBytes,
 };
 pub(crate) use {
@@ -102,6 +111,8 @@ pub(crate) struct Head {
     samples: AtomicU64,
     series_created: AtomicU64,
     pressure: AtomicU8,
+    admission: Mutex<Admission>,
+    refused: RefusedCounters,
     exemplars: Mutex<Exemplars>,
     metadata: RwLock<MetadataTable>,
     config: HeadConfig,
@@ -123,6 +134,8 @@ impl Head {
             samples: AtomicU64::new(0),
             series_created: AtomicU64::new(0),
             pressure: AtomicU8::new(Pressure::None as u8),
+            admission: Mutex::new(Admission::default()),
+            refused: RefusedCounters::default(),
             exemplars: Mutex::new(Exemplars::new(config.exemplars_max)),
             metadata: RwLock::new(MetadataTable::new(config.metadata_families_max)),
             config,
@@ -158,46 +171,19 @@ impl Head {
         if let Some(id) = self.shards[shard].read().find(fingerprint, labels) {
             return Ok(self.series_ref(shard, id));
         }
-        self.may_add(labels)?;
+        let admitted = self.admit(labels);
         let mut locked = self.shards[shard].write();
-        // Another request may have added it meanwhile.
-        let id = locked.find(fingerprint, labels).unwrap_or_else(|| {
-            self.series.fetch_add(1, Ordering::Relaxed);
-            self.series_created.fetch_add(1, Ordering::Relaxed);
-            locked.add(fingerprint, labels)
-        });
+        // Another request may have added it meanwhile, and reached a limit by that.
+        if let Some(id) = locked.find(fingerprint, labels) {
+            return Ok(self.series_ref(shard, id));
+        }
+        let admitted = admitted.inspect_err(|refusal| self.refused.count(refusal))?;
+        self.series.fetch_add(1, Ordering::Relaxed);
+        self.series_created.fetch_add(1, Ordering::Relaxed);
+        let id = locked.add(fingerprint, labels);
         drop(locked);
+        admitted.added();
         Ok(self.series_ref(shard, id))
-    }
-
-    fn may_add(&self, labels: &Labels) -> Result<(), Refusal> {
-        let metric = || String::from_utf8_lossy(labels.metric_name()).into_owned();
-        let limit = self.config.series_max;
-        if limit != 0 && self.series.load(Ordering::Relaxed) >= limit {
-            return Err(Refusal::SeriesLimit { limit, metric: metric() });
-        }
-        if self.pressure() >= Pressure::NoNewSeries {
-            return Err(Refusal::MemoryBudget { budget_bytes: self.config.budget_bytes, metric: metric() });
-        }
-        if labels.canonical().len() > self.config.label_bytes_max {
-            let reason = format!(
-                "labels of metric {:?} take {} bytes, more than head.label_bytes_max = {}",
-                metric().chars().take(80).collect::<String>(),
-                labels.canonical().len(),
-                self.config.label_bytes_max
-            );
-            return Err(Refusal::InvalidLabels { reason });
-        }
-        if labels.len() > self.config.labels_max {
-            let reason = format!(
-                "a series of metric {:?} has {} labels, more than head.labels_max = {}",
-                metric(),
-                labels.len(),
-                self.config.labels_max
-            );
-            return Err(Refusal::InvalidLabels { reason });
-        }
-        Ok(())
     }
 
     pub(crate) fn pressure(&self) -> Pressure {
@@ -223,6 +209,7 @@ impl Head {
             series: self.series.load(Ordering::Relaxed),
             samples_appended: self.samples.load(Ordering::Relaxed),
             series_created: self.series_created.load(Ordering::Relaxed),
+            series_refused: self.refused.load(),
             raw_table_bytes: self.raw.bytes(),
             exemplars: self.exemplars.lock().len(),
             newest_ts: i64::MIN,
@@ -264,6 +251,8 @@ pub struct HeadStats {
     pub series: u64,
     /// Series that became known since the start, those that were known before and forgotten included.
     pub series_created: u64,
+    /// How often new series were refused by limits.
+    pub series_refused: RefusedSeries,
     /// Distinct labels (name and value), counted in each shard.
     pub labels: usize,
     /// Samples accepted since the start.

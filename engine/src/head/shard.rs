@@ -10,6 +10,7 @@ use super::{
     labels::{LabelTable, label_ids},
     late::LateSamples,
     paged::Paged,
+    pattern_cache::PatternCache,
     sealed::{Generation, NO_CHUNK, SealedChunks},
     series::Series,
     slab::Slab,
@@ -26,6 +27,8 @@ pub(super) struct Shard {
     by_fingerprint: HashTable<u32>,
     packed_labels: ByteArena,
     labels: LabelTable,
+    /// Which labels match regular expressions.
+    pub(super) patterns: PatternCache,
     pub(super) slab: Slab,
     /// What few series have.
     pub(super) extras: BTreeMap<u32, Extra>,
@@ -62,6 +65,7 @@ impl Shard {
             by_fingerprint: HashTable::new(),
             packed_labels: ByteArena::default(),
             labels: LabelTable::new(seed),
+            patterns: PatternCache::default(),
             slab: Slab::default(),
             extras: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -203,7 +207,7 @@ impl Shard {
     pub(super) fn bytes(&self) -> ShardBytes {
         ShardBytes {
             series: self.series.bytes() + self.by_fingerprint.allocation_size() + self.packed_labels.bytes(),
-            labels: self.labels.table_bytes(),
+            labels: self.labels.table_bytes() + self.patterns.heap_bytes(),
             postings: self.labels.postings_bytes(),
             open_chunks: self.slab.bytes()
                 + self.extras.values().map(|extra| size_of::<Extra>() + extra.heap_bytes()).sum::<usize>(),
@@ -229,7 +233,7 @@ impl Extra {
 pub struct ShardBytes {
     /// Series table, fingerprints, packed label ids.
     pub series: usize,
-    /// Label strings and tables.
+    /// Label strings and tables, and which of them match regular expressions.
     pub labels: usize,
     /// Inverted index.
     pub postings: usize,

@@ -187,6 +187,7 @@ impl Head {
                 self.series.fetch_sub(u64::from(idle), Ordering::Relaxed);
             }
         }
+        self.admission.lock().forget();
     }
 }
 

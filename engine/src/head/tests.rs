@@ -1,12 +1,16 @@
 //! The head's index against brute force, and the bound of what a batch may write to the log.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use kymo_formats::histogram::{FloatHistogram, Histogram, Span};
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
 use super::{
-    Batch, Exemplar, Head, HeadConfig, Metadata, RawTable,
+    Batch, Count, Exemplar, Head, HeadConfig, Metadata, RawTable,
     late::{LateFloat, LateSamples, Novelty, same_histogram},
     read::select_ids,
 };
@@ -36,10 +40,14 @@ fn head_and_log() -> (Head, Wal) {
     (head, Wal::open(&env, Path::new("/wal"), config, 1).unwrap())
 }
 
+fn label_name(number: u8) -> String {
+    if number == 0 { "__name__".to_owned() } else { format!("n{number}") }
+}
+
 /// Few names and values, so that labels are shared; numbers of series on both sides of what postings keep in line.
 fn series_labels() -> impl Strategy<Value = Labels> {
     vec((0_u8..4, 0_u8..5), 0..4).prop_map(|pairs| {
-        Labels::from_pairs(pairs.into_iter().map(|(name, value)| (format!("n{name}"), format!("v{value}"))))
+        Labels::from_pairs(pairs.into_iter().map(|(name, value)| (label_name(name), format!("v{value}"))))
     })
 }
 
@@ -57,11 +65,22 @@ fn matcher() -> impl Strategy<Value = Matcher> {
         Just("v.*"),
         Just("|v3"),
         Just(".+"),
-        Just("v1|v4")
+        Just("v1|v4"),
+        Just(".*[13]"),
+        Just("[^1]+|v1"),
+        Just(".*2.*|v")
     ];
     (op, 0_u8..5, value).prop_map(|(op, name, value)| {
-        Matcher::new(op, format!("n{name}").as_bytes(), value.as_bytes()).unwrap()
+        Matcher::new(op, label_name(name).as_bytes(), value.as_bytes()).unwrap()
     })
+}
+
+/// The largest counts, equal ones by name.
+fn top(counts: BTreeMap<Vec<u8>, u64>, limit: usize) -> Vec<Count> {
+    let mut counts: Vec<Count> = counts.into_iter().map(|(name, count)| Count { name, count }).collect();
+    counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
+    counts.truncate(limit);
+    counts
 }
 
 fn selected(head: &Head, matchers: &[Matcher]) -> Vec<Labels> {
@@ -100,7 +119,9 @@ proptest! {
             all.clone()
         };
         let mut all: Vec<Labels> = series.iter().map(|(labels, _)| labels.clone()).collect();
+        // The second time, regular expressions are remembered.
         prop_assert_eq!(selected(&head, &matchers), brute(&mut all));
+        prop_assert_eq!(selected(&head, &matchers), all);
         let mut with_samples = head.series(&matchers, 10, 10);
         with_samples.sort();
         prop_assert_eq!(with_samples, brute(&mut kept.clone()));
@@ -121,6 +142,103 @@ proptest! {
         prop_assert_eq!(selected(&head, &matchers), brute(&mut all));
         prop_assert_eq!(head.series(&matchers, 20, 20).len(), all.len());
         prop_assert_eq!(head.series(&matchers, 10, 10).len(), brute(&mut kept).len());
+    }
+
+    #[test]
+    fn cardinalities_are_those_of_a_walk_over_all_series(
+        series in vec(series_labels(), 0..120), limit in 1_usize..6,
+    ) {
+        let (head, wal) = head_and_log();
+        let mut batch = head.batch(&wal, 0, i64::MIN);
+        for labels in &series {
+            batch.series(labels, None).unwrap();
+        }
+        drop(batch);
+        let series: BTreeSet<Labels> = series.into_iter().collect();
+        let mut by_label: BTreeMap<(Vec<u8>, Vec<u8>), u64> = BTreeMap::new();
+        let mut bytes: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        for label in series.iter().flatten() {
+            *by_label.entry((label.name.to_vec(), label.value.to_vec())).or_default() += 1;
+            let alone = Labels::from_pairs([(label.name, label.value)]);
+            *bytes.entry(label.name.to_vec()).or_default() += alone.canonical().len() as u64;
+        }
+        let mut values: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        by_label.keys().for_each(|(name, _)| *values.entry(name.clone()).or_default() += 1);
+
+        let found = head.cardinality(limit);
+        prop_assert_eq!(found.labels as usize, by_label.len());
+        prop_assert_eq!(found.values_by_name, top(values.clone(), limit));
+        prop_assert_eq!(found.bytes_by_name, top(bytes, limit));
+        let metrics = by_label.iter().filter(|((name, _), _)| name == b"__name__");
+        let mut metrics: Vec<u64> = metrics.map(|(_, count)| *count).collect();
+        metrics.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+        metrics.truncate(limit);
+        prop_assert_eq!(found.series_by_metric.iter().map(|metric| metric.count).collect::<Vec<_>>(), metrics);
+        let mut counts: Vec<u64> = by_label.values().copied().collect();
+        counts.sort_unstable_by_key(|count| std::cmp::Reverse(*count));
+        counts.truncate(limit);
+        prop_assert_eq!(found.series_by_label.iter().map(|label| label.series).collect::<Vec<_>>(), counts);
+        // Which of equal counts are shown is free, what is said of them is not.
+        for label in found.series_by_label {
+            prop_assert_eq!(by_label.get(&(label.name.clone(), label.value.clone())), Some(&label.series));
+            prop_assert_eq!(head.series_with(&label.name, &label.value), label.series);
+        }
+        prop_assert!(head.values_by_name().eq(values));
+    }
+
+    /// What is remembered of regular expressions is completed by labels that come later.
+    #[test]
+    fn remembered_expressions_find_new_labels(
+        series in vec(series_labels(), 0..40), matchers in vec(matcher(), 1..3),
+    ) {
+        let (head, wal) = head_and_log();
+        let mut known = Vec::new();
+        for labels in series {
+            let mut batch = head.batch(&wal, 0, i64::MIN);
+            batch.series(&labels, None).unwrap();
+            drop(batch);
+            known.push(labels);
+            known.sort();
+            known.dedup();
+            let wanted = |labels: &&Labels| matchers.iter().all(|it| it.matches(labels.get(it.name())));
+            prop_assert_eq!(selected(&head, &matchers), known.iter().filter(wanted).cloned().collect::<Vec<_>>());
+        }
+    }
+
+    /// Limits hold exactly, whatever came before, and never against a series that is known.
+    #[test]
+    fn limits_admit_what_a_count_over_all_series_admits(
+        series in vec(series_labels(), 0..80), metric_series_max in 0_u64..4, label_values_max in 0_u64..4,
+    ) {
+        let (mut head, wal) = head_and_log();
+        head.config = HeadConfig { metric_series_max, label_values_max, ..head.config };
+        let mut known: BTreeSet<Labels> = BTreeSet::new();
+        let mut refused = 0;
+        for (round, labels) in series.iter().chain(&series).enumerate() {
+            if round == series.len() {
+                // Nothing has samples: all leave, and counting begins anew.
+                head.drop_idle(i64::MAX);
+                known.clear();
+            }
+            let of_metric = known.iter().filter(|other| other.metric_name() == labels.metric_name()).count();
+            let metric_is_full =
+                metric_series_max > 0 && !labels.metric_name().is_empty() && of_metric as u64 >= metric_series_max;
+            let label_is_full = labels.iter().any(|label| {
+                let values: BTreeSet<_> = known.iter().map(|other| other.get(label.name)).collect();
+                let count = values.iter().filter(|value| !value.is_empty()).count();
+                label_values_max > 0 && count as u64 >= label_values_max && !values.contains(label.value)
+            });
+            let admitted = known.contains(labels) || !(metric_is_full || label_is_full);
+            let mut batch = head.batch(&wal, 0, i64::MIN);
+            prop_assert_eq!(batch.series(labels, None).is_ok(), admitted, "{:?} after {:?}", labels, known);
+            if admitted {
+                known.insert(labels.clone());
+            } else {
+                refused += 1;
+            }
+        }
+        let counted = head.stats().series_refused;
+        prop_assert_eq!(counted.metric_series_max + counted.label_values_max, refused);
     }
 
     /// A reservation that is too small would leave rows in memory that the log does not have.

@@ -1,16 +1,19 @@
-//! Results of matchers that are costly to evaluate, kept for an index that never changes.
+//! What regular expressions found in an index that never changes.
+//!
+//! An answer is that of the expression, not of the matcher, so that `=~` and `!~` share it.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
 use roaring::RoaringBitmap;
 
-use crate::model::{MatchOp, Matcher};
-
 /// Results kept for one block. Dashboards repeat a few matchers; more than this is not a dashboard.
-const ENTRIES_MAX: usize = 32;
+const ENTRIES_MAX: usize = 64;
 /// Bytes of bitmaps kept for one block.
-const BYTES_MAX: usize = 256 * 1024;
+const BYTES_MAX: usize = 1 << 20;
+/// Bytes of the largest bitmap that is kept: one of 2 million series that has no runs. A larger one would push
+/// out everything else.
+const ANSWER_BYTES_MAX: usize = BYTES_MAX / 4;
 
 /// A small least-recently-used cache. Entries are few, so finding one is a walk over all of them.
 #[derive(Debug, Default)]
@@ -28,38 +31,42 @@ struct Entries {
 #[derive(Debug)]
 struct Entry {
     name: Box<[u8]>,
-    op: MatchOp,
-    value: Box<[u8]>,
+    pattern: Box<[u8]>,
     answer: Arc<RoaringBitmap>,
     bytes: usize,
 }
 
 impl MatcherCache {
-    /// The result kept for `matcher`.
-    pub(crate) fn get(&self, matcher: &Matcher) -> Option<Arc<RoaringBitmap>> {
+    /// Forgets everything.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn clear(&self) {
+        *self.entries.lock() = Entries::default();
+    }
+
+    /// The series kept for this label and pattern.
+    pub(crate) fn get(&self, name: &[u8], pattern: &[u8]) -> Option<Arc<RoaringBitmap>> {
         let queue = &mut self.entries.lock().queue;
-        let at = queue.iter().position(|entry| entry.is_of(matcher))?;
+        let at = queue.iter().position(|entry| entry.is_of(name, pattern))?;
         let entry = queue.remove(at)?;
         let answer = Arc::clone(&entry.answer);
         queue.push_front(entry);
         Some(answer)
     }
 
-    /// Keeps `answer`, unless it alone would push out everything else.
-    pub(crate) fn insert(&self, matcher: &Matcher, answer: &Arc<RoaringBitmap>) {
-        let bytes = answer.serialized_size() + matcher.name().len() + matcher.value().len();
-        if bytes > BYTES_MAX / 4 {
+    /// Keeps `answer`, unless it is too large.
+    pub(crate) fn insert(&self, name: &[u8], pattern: &[u8], answer: &Arc<RoaringBitmap>) {
+        let bytes = answer.serialized_size() + name.len() + pattern.len();
+        if bytes > ANSWER_BYTES_MAX {
             return;
         }
         let mut entries = self.entries.lock();
-        if entries.queue.iter().any(|entry| entry.is_of(matcher)) {
+        if entries.queue.iter().any(|entry| entry.is_of(name, pattern)) {
             return;
         }
         entries.bytes += bytes;
         entries.queue.push_front(Entry {
-            name: matcher.name().into(),
-            op: matcher.op(),
-            value: matcher.value().into(),
+            name: name.into(),
+            pattern: pattern.into(),
             answer: Arc::clone(answer),
             bytes,
         });
@@ -71,8 +78,8 @@ impl MatcherCache {
 }
 
 impl Entry {
-    fn is_of(&self, matcher: &Matcher) -> bool {
-        *self.name == *matcher.name() && self.op == matcher.op() && *self.value == *matcher.value()
+    fn is_of(&self, name: &[u8], pattern: &[u8]) -> bool {
+        *self.name == *name && *self.pattern == *pattern
     }
 }
 
@@ -80,34 +87,42 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn matcher(value: &str) -> Matcher {
-        Matcher::new(MatchOp::Regex, b"a", value.as_bytes()).unwrap()
-    }
-
     #[test]
     fn the_least_recently_used_goes_first() {
         let cache = MatcherCache::default();
         let answer = Arc::new(RoaringBitmap::from_iter([1, 2]));
-        cache.insert(&matcher("first"), &answer);
+        cache.insert(b"a", b"first", &answer);
         for i in 0..ENTRIES_MAX - 1 {
-            cache.insert(&matcher(&format!("x{i}")), &answer);
+            cache.insert(b"a", format!("x{i}").as_bytes(), &answer);
         }
-        assert!(cache.get(&matcher("first")).is_some());
-        cache.insert(&matcher("last"), &answer);
-        assert!(cache.get(&matcher("first")).is_some());
-        assert!(cache.get(&matcher("x0")).is_none());
-        assert_eq!(cache.get(&matcher("last")), Some(answer));
+        assert!(cache.get(b"a", b"first").is_some());
+        assert!(cache.get(b"b", b"first").is_none());
+        cache.insert(b"a", b"last", &answer);
+        assert!(cache.get(b"a", b"first").is_some());
+        assert!(cache.get(b"a", b"x0").is_none());
+        assert_eq!(cache.get(b"a", b"last"), Some(answer));
     }
 
     #[test]
     fn bytes_are_bounded() {
         let cache = MatcherCache::default();
-        let sparse = |seed: u32| Arc::new((0..20_000).map(|i| i * 3 + seed).collect::<RoaringBitmap>());
-        for i in 0..20 {
-            cache.insert(&matcher(&format!("x{i}")), &sparse(i));
+        let sparse = |seed: u32| Arc::new((0..80_000).map(|i| i * 3 + seed).collect::<RoaringBitmap>());
+        for i in 0..40 {
+            cache.insert(b"a", format!("x{i}").as_bytes(), &sparse(i));
         }
         let entries = cache.entries.lock();
         assert!(entries.bytes <= BYTES_MAX && !entries.queue.is_empty());
+        assert!(entries.queue.len() < 40);
         assert_eq!(entries.bytes, entries.queue.iter().map(|entry| entry.bytes).sum::<usize>());
+    }
+
+    #[test]
+    fn half_of_two_million_series_are_kept_and_more_are_not() {
+        let cache = MatcherCache::default();
+        let even = |count: u32| Arc::new((0..count).map(|i| i * 2).collect::<RoaringBitmap>());
+        cache.insert(b"a", b"kept", &even(1_000_000));
+        cache.insert(b"a", b"too large", &even(2_000_000));
+        assert!(cache.get(b"a", b"kept").is_some());
+        assert!(cache.get(b"a", b"too large").is_none());
     }
 }

@@ -9,8 +9,8 @@ pub(super) enum Values {
     Set(Vec<Vec<u8>>),
     /// Every non-empty value; nothing needs to be evaluated.
     Any,
-    /// Those that start with these bytes and then pass evaluation.
-    Prefixed(Vec<u8>),
+    /// Those that pass evaluation.
+    Tested,
 }
 
 /// The non-empty values that satisfy the comparison of `matcher`, or for the negative operators the
@@ -21,9 +21,9 @@ pub(super) fn compared_values(matcher: &Matcher) -> Values {
             values.iter().filter(|value| !value.is_empty()).map(|value| value.to_vec()).collect(),
         );
     }
-    match matcher.value() {
-        b".*" | b".+" => Values::Any,
-        _ => Values::Prefixed(matcher.prefix().to_vec()),
+    match matcher.regex() {
+        Some(regex) if regex.matches_all_non_empty() => Values::Any,
+        _ => Values::Tested,
     }
 }
 
@@ -40,10 +40,6 @@ mod tests {
         Values::Set(values.iter().map(|value| value.as_bytes().to_vec()).collect())
     }
 
-    fn prefixed(prefix: &str) -> Values {
-        Values::Prefixed(prefix.as_bytes().to_vec())
-    }
-
     #[test]
     fn literals_are_a_sorted_set() {
         assert_eq!(values(MatchOp::Equal, "x"), literals(&["x"]));
@@ -52,11 +48,14 @@ mod tests {
     }
 
     #[test]
-    fn patterns_give_their_prefix() {
-        assert_eq!(values(MatchOp::Regex, "ab.*"), prefixed("ab"));
-        assert_eq!(values(MatchOp::Regex, "a.*b"), prefixed("a"));
-        assert_eq!(values(MatchOp::NotRegex, "a.c|b.*"), prefixed(""));
+    fn only_what_is_neither_few_values_nor_all_is_tested() {
+        assert_eq!(values(MatchOp::Regex, "ab.*"), Values::Tested);
+        assert_eq!(values(MatchOp::NotRegex, "a.c|b.*"), Values::Tested);
         assert_eq!(values(MatchOp::Regex, ".+"), Values::Any);
         assert_eq!(values(MatchOp::NotRegex, ".*"), Values::Any);
+        assert_eq!(values(MatchOp::Regex, "^(?:.*)$"), Values::Any);
+        let few: Vec<_> = (0..256).map(|i| format!("v{i:03}")).collect();
+        let few: Vec<_> = few.iter().map(String::as_str).collect();
+        assert_eq!(values(MatchOp::Regex, &few.join("|")), literals(&few));
     }
 }

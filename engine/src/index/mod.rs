@@ -5,22 +5,29 @@
 //!
 //! * `select` - the matcher planner: matchers to series ids
 //! * `hints` - what a matcher tells about the values it can match
+//! * `scan` - a regular expression over a dictionary
 //! * `builder` - label sets in series order to the index sections of a block
 //! * `reader` - those sections as a [`LabelIndex`]
+//! * `in_memory` - an index without a block, for tests and measurements
 //! * `cache` - results of matchers that are costly to evaluate
 
 mod builder;
 mod cache;
 mod hints;
+#[cfg(any(test, feature = "test-util"))]
+mod in_memory;
 mod reader;
+mod scan;
 mod select;
 
 use std::{cmp::Ordering, sync::Arc};
 
 use roaring::RoaringBitmap;
 
-use crate::model::{Labels, Matcher};
+use crate::model::{Labels, Regex};
 
+#[cfg(any(test, feature = "test-util"))]
+pub use in_memory::IndexInMemory;
 pub use select::{label_names, label_values, select};
 pub(crate) use {
     builder::IndexBuilder,
@@ -49,11 +56,11 @@ pub trait LabelIndex {
     /// When the index cannot be read.
     fn with_label(&self, name: &[u8]) -> Result<RoaringBitmap, Self::Error>;
 
-    /// Number of distinct values of the label `name`; an estimate suffices.
+    /// Number of distinct values of the label `name` that begin with `prefix`; an estimate suffices.
     ///
     /// # Errors
     /// When the index cannot be read.
-    fn value_count(&self, name: &[u8]) -> Result<u64, Self::Error>;
+    fn value_count(&self, name: &[u8], prefix: &[u8]) -> Result<u64, Self::Error>;
 
     /// Number of series with `name="value"`; 0 when there is none. Cheaper than [`Self::postings`].
     ///
@@ -67,18 +74,11 @@ pub trait LabelIndex {
     /// When the index cannot be read.
     fn postings(&self, name: &[u8], value: &[u8]) -> Result<RoaringBitmap, Self::Error>;
 
-    /// Series whose value of the label `name` starts with `prefix` and passes `keep`.
-    ///
-    /// `keep` is called once for each distinct value with the prefix, in any order.
+    /// Series that have a label `name` whose value matches `regex`.
     ///
     /// # Errors
     /// When the index cannot be read.
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, Self::Error>;
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Self::Error>;
 
     /// Those of `ids` whose value of the label `name` passes `keep`. A missing label has the empty value.
     ///
@@ -103,14 +103,13 @@ pub trait LabelIndex {
     /// When the index cannot be read.
     fn values(&self, name: &[u8], ids: Option<&RoaringBitmap>) -> Result<Vec<Vec<u8>>, Self::Error>;
 
-    /// An earlier answer to `matcher`, if this index never changes and remembers it.
-    fn remembered(&self, _matcher: &Matcher) -> Option<Arc<RoaringBitmap>> {
+    /// An earlier answer of [`Self::matching`], if this index never changes and remembers it.
+    fn remembered(&self, _name: &[u8], _regex: &Regex) -> Option<Arc<RoaringBitmap>> {
         None
     }
 
-    /// Offers an answer to be kept for [`Self::remembered`]. What it holds is between the two calls' callers:
-    /// the index only keeps it.
-    fn remember(&self, _matcher: &Matcher, _answer: &Arc<RoaringBitmap>) {}
+    /// Offers an answer of [`Self::matching`] to be kept for [`Self::remembered`].
+    fn remember(&self, _name: &[u8], _regex: &Regex, _answer: &Arc<RoaringBitmap>) {}
 }
 
 /// The order of series in a block: by metric name, then as [`Labels`] compare.

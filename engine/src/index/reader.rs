@@ -18,8 +18,8 @@ use kymo_formats::{
 };
 use roaring::RoaringBitmap;
 
-use super::{LabelIndex, cache::MatcherCache, select::CANDIDATE_COST};
-use crate::model::{Labels, Matcher};
+use super::{LabelIndex, cache::MatcherCache, scan::matching_values, select::CANDIDATE_COST};
+use crate::model::{Labels, Regex};
 
 /// The index sections of one block, whose checksums have been verified.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +100,18 @@ impl<'a> IndexReader<'a> {
     }
 }
 
+impl LabelReader<'_> {
+    /// Series that have one of these values.
+    fn union(&self, ids: impl Iterator<Item = Range<u32>>) -> Result<RoaringBitmap, DecodeError> {
+        let mut union = Union::default();
+        let mut cursor = self.postings.cursor();
+        for ids in ids {
+            cursor.union(ids, &mut union)?;
+        }
+        Ok(union.finish())
+    }
+}
+
 fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], DecodeError> {
     let range = || Some(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?);
     range().and_then(|range| bytes.get(range)).ok_or(DecodeError::new("label directory", bytes.len()))
@@ -121,8 +133,9 @@ impl LabelIndex for IndexReader<'_> {
         }
     }
 
-    fn value_count(&self, name: &[u8]) -> Result<u64, DecodeError> {
-        Ok(self.label(name)?.map_or(0, |label| u64::from(label.values.len())))
+    fn value_count(&self, name: &[u8], prefix: &[u8]) -> Result<u64, DecodeError> {
+        let Some(label) = self.label(name)? else { return Ok(0) };
+        Ok(label.values.prefixed(prefix)?.len() as u64)
     }
 
     fn cardinality(&self, name: &[u8], value: &[u8]) -> Result<u64, DecodeError> {
@@ -139,26 +152,15 @@ impl LabelIndex for IndexReader<'_> {
         }
     }
 
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, DecodeError> {
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, DecodeError> {
         let Some(label) = self.label(name)? else { return Ok(RoaringBitmap::new()) };
-        let mut union = Union::default();
-        let mut postings = label.postings.cursor();
-        let mut values = label.values.cursor();
-        for id in label.values.lower_bound(prefix)?..label.values.len() {
-            let value = values.get(id)?;
-            if !value.starts_with(prefix) {
-                break;
-            }
-            if keep(value) {
-                union.add(&postings.get(id)?)?;
-            }
+        let found = matching_values(&label.values, regex)?;
+        let count = label.values.len();
+        // A series has one value of a label, so what most values have is what the others have not.
+        if found.len() > count / 2 {
+            return Ok(label.postings.with_label()?.to_bitmap()? - label.union(found.gaps(count))?);
         }
-        Ok(union.finish())
+        label.union(found.iter())
     }
 
     fn filter(
@@ -232,12 +234,12 @@ impl LabelIndex for IndexReader<'_> {
         Ok(found)
     }
 
-    fn remembered(&self, matcher: &Matcher) -> Option<Arc<RoaringBitmap>> {
-        self.cache.get(matcher)
+    fn remembered(&self, name: &[u8], regex: &Regex) -> Option<Arc<RoaringBitmap>> {
+        self.cache.get(name, regex.pattern())
     }
 
-    fn remember(&self, matcher: &Matcher, answer: &Arc<RoaringBitmap>) {
-        self.cache.insert(matcher, answer);
+    fn remember(&self, name: &[u8], regex: &Regex, answer: &Arc<RoaringBitmap>) {
+        self.cache.insert(name, regex.pattern(), answer);
     }
 }
 

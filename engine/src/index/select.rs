@@ -2,8 +2,8 @@
 //!
 //! Each matcher becomes a set to intersect with (it asks for a value) or a set to take away (a series
 //! without the label satisfies it, so it can only exclude). Sets known from postings alone come first,
-//! smallest first; then those that need every value of a label to be looked at, unless by then so few
-//! candidates are left that their own values are looked at instead. What excludes comes last.
+//! smallest first; then those that need a walk over the values of a label, unless by then so few candidates are
+//! left that their own values are looked at instead. What excludes comes last, in the same order.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{
     LabelIndex,
     hints::{Values, compared_values},
 };
-use crate::model::{MatchOp, Matcher};
+use crate::model::{MatchOp, Matcher, Regex};
 
 /// Testing one candidate costs about as much as looking at this many values of a dictionary: its labels are
 /// looked up one by one, the dictionary is read in order.
@@ -73,19 +73,21 @@ struct Step<'a> {
     matcher: &'a Matcher,
     /// Whether the set is taken away: series without the label satisfy the matcher.
     excludes: bool,
-    source: Source,
+    /// Whether the set is made of the others that have the label, not of those from the source.
+    others: bool,
+    source: Source<'a>,
     /// Series, or for a scan values to look at, that finding the set costs. Only compared within its kind.
     cost: u64,
 }
 
 /// Where the set of a step comes from.
-enum Source {
+enum Source<'a> {
     /// The postings of these values.
     Postings(Vec<Vec<u8>>),
     /// All series that have the label.
     Label,
-    /// The values with this prefix, each evaluated.
-    Scan(Vec<u8>),
+    /// The values that match, which a walk over all values finds.
+    Scan(&'a Regex),
 }
 
 impl<'a> Step<'a> {
@@ -93,31 +95,23 @@ impl<'a> Step<'a> {
     fn new<I: LabelIndex>(index: &I, matcher: &'a Matcher) -> Result<Option<Self>, I::Error> {
         let excludes = matcher.matches_empty();
         let negated = matches!(matcher.op(), MatchOp::NotEqual | MatchOp::NotRegex);
-        let name = matcher.name();
-        // A matcher that keeps is about the values that satisfy it, one that excludes about those that do
-        // not. The hints are about the comparison itself, so they apply when the two are the same.
-        let source = match (compared_values(matcher), excludes == negated) {
-            (Values::Set(values), true) => Source::Postings(values),
-            (Values::Set(values), false) if values.is_empty() => Source::Label,
-            (Values::Any, true) => Source::Label,
-            (Values::Any, false) => Source::Postings(Vec::new()),
-            (Values::Prefixed(prefix), true) => Source::Scan(prefix),
-            (Values::Set(_) | Values::Prefixed(_), false) => Source::Scan(Vec::new()),
+        let source = match (compared_values(matcher), matcher.regex()) {
+            (Values::Set(values), _) => Source::Postings(values),
+            (Values::Tested, Some(regex)) => Source::Scan(regex),
+            (Values::Any | Values::Tested, _) => Source::Label,
         };
-        let cost = match &source {
-            Source::Postings(values) if values.is_empty() && excludes => return Ok(None),
-            Source::Postings(values) => {
-                let mut sum = 0;
-                for value in values {
-                    sum += index.cardinality(name, value)?;
-                }
-                sum
-            }
-            // Nearly every series has the label that somebody asks for.
-            Source::Label => u64::MAX,
-            Source::Scan(_) => index.value_count(name)?,
+        // The source is what satisfies the comparison. A matcher that keeps is about the values that satisfy it,
+        // one that excludes about those that do not.
+        let (source, others) = match (source, excludes != negated) {
+            (Source::Postings(values), true) if values.is_empty() => (Source::Label, false),
+            (Source::Label, true) => (Source::Postings(Vec::new()), false),
+            (source, others) => (source, others),
         };
-        Ok(Some(Self { matcher, excludes, source, cost }))
+        if excludes && matches!(&source, Source::Postings(values) if values.is_empty()) {
+            return Ok(None);
+        }
+        let cost = source.cost(index, matcher, others)?;
+        Ok(Some(Self { matcher, excludes, others, source, cost }))
     }
 
     const fn scans(&self) -> bool {
@@ -126,12 +120,12 @@ impl<'a> Step<'a> {
 
     /// What of `candidates` is left after this step.
     fn narrow<I: LabelIndex>(&self, index: &I, candidates: RoaringBitmap) -> Result<RoaringBitmap, I::Error> {
-        if self.scans()
+        let (matcher, name) = (self.matcher, self.matcher.name());
+        if let Source::Scan(regex) = self.source
             && candidates.len().saturating_mul(CANDIDATE_COST) < self.cost
-            && index.remembered(self.matcher).is_none()
+            && index.remembered(name, regex).is_none()
         {
-            let matcher = self.matcher;
-            return index.filter(&candidates, matcher.name(), &mut |value| matcher.matches(value));
+            return index.filter(&candidates, name, &mut |value| matcher.matches(value));
         }
         let ids = self.ids(index)?;
         Ok(if self.excludes { candidates - &*ids } else { candidates & &*ids })
@@ -140,24 +134,45 @@ impl<'a> Step<'a> {
     /// The set of this step, regardless of candidates.
     fn ids<I: LabelIndex>(&self, index: &I) -> Result<Arc<RoaringBitmap>, I::Error> {
         let name = self.matcher.name();
-        match &self.source {
-            Source::Label => index.with_label(name).map(Arc::new),
-            Source::Postings(values) => {
+        let ids = self.source.ids(index, name)?;
+        if self.others { index.with_label(name).map(|all| Arc::new(all - &*ids)) } else { Ok(ids) }
+    }
+}
+
+impl Source<'_> {
+    fn cost<I: LabelIndex>(&self, index: &I, matcher: &Matcher, others: bool) -> Result<u64, I::Error> {
+        let name = matcher.name();
+        match self {
+            Self::Scan(regex) => index.value_count(name, regex.prefix()),
+            // Nearly every series has the label that somebody asks for.
+            Self::Label => Ok(u64::MAX),
+            Self::Postings(_) if others => Ok(u64::MAX),
+            Self::Postings(values) => values.iter().try_fold(0_u64, |sum, value| {
+                index.cardinality(name, value).map(|series| sum.saturating_add(series))
+            }),
+        }
+    }
+
+    /// Series whose value of the label `name` satisfies the comparison.
+    fn ids<I: LabelIndex>(&self, index: &I, name: &[u8]) -> Result<Arc<RoaringBitmap>, I::Error> {
+        match self {
+            Self::Label => index.with_label(name).map(Arc::new),
+            Self::Postings(values) => {
                 let mut ids = RoaringBitmap::new();
                 for value in values {
                     ids |= index.postings(name, value)?;
                 }
                 Ok(Arc::new(ids))
             }
-            Source::Scan(prefix) => {
-                if let Some(ids) = index.remembered(self.matcher) {
+            Self::Scan(regex) => {
+                if let Some(ids) = index.remembered(name, regex) {
                     return Ok(ids);
                 }
-                let wanted = !self.excludes;
-                let ids = index
-                    .union_where(name, prefix, &mut |value| self.matcher.matches(value) == wanted)
-                    .map(Arc::new)?;
-                index.remember(self.matcher, &ids);
+                let mut ids = index.matching(name, regex)?;
+                // Kept answers are many, and runs take next to nothing.
+                ids.optimize();
+                let ids = Arc::new(ids);
+                index.remember(name, regex, &ids);
                 Ok(ids)
             }
         }

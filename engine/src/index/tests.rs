@@ -6,31 +6,12 @@ use proptest::{
 };
 use roaring::RoaringBitmap;
 
-use super::{builder::IndexSections, *};
-use crate::model::MatchOp;
+use super::{select::CANDIDATE_COST, *};
+use crate::model::{MatchOp, Matcher};
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/engine/index.txt");
     Config { failure_persistence: Some(Box::new(FileFailurePersistence::Direct(path))), ..Config::default() }
-}
-
-fn build(series: &[Labels]) -> IndexSections {
-    let mut builder = IndexBuilder::default();
-    for labels in series {
-        builder.push(labels);
-    }
-    builder.finish().unwrap()
-}
-
-fn reader<'a>(sections: &'a IndexSections, cache: &'a MatcherCache) -> IndexReader<'a> {
-    let bytes = IndexBytes {
-        names: &sections.names,
-        directory: &sections.directory,
-        values: &sections.values,
-        postings: &sections.postings,
-        series: &sections.series,
-    };
-    IndexReader::new(bytes, cache).unwrap()
 }
 
 fn matches(labels: &Labels, matchers: &[Matcher]) -> bool {
@@ -97,9 +78,8 @@ proptest! {
     fn selects_what_a_walk_over_all_series_selects(
         series in series(), queries in prop::collection::vec(prop::collection::vec(matcher(), 0..4), 1..8),
     ) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let index = reader(&sections, &cache);
+        let index = IndexInMemory::build(&series);
+        let index = index.reader().unwrap();
         // Twice, so that the second round finds results in the cache.
         for matchers in queries.iter().chain(&queries) {
             prop_assert_eq!(select(&index, matchers).unwrap(), brute_force(&series, matchers), "{:?}", matchers);
@@ -110,9 +90,8 @@ proptest! {
     fn lists_the_names_and_values_of_selected_series(
         series in series(), matchers in prop::collection::vec(matcher(), 0..3),
     ) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let index = reader(&sections, &cache);
+        let index = IndexInMemory::build(&series);
+        let index = index.reader().unwrap();
         let selected: Vec<_> = series.iter().filter(|labels| matches(labels, &matchers)).collect();
         let sorted = |mut strings: Vec<Vec<u8>>| {
             strings.sort();
@@ -129,9 +108,8 @@ proptest! {
 
     #[test]
     fn labels_come_back_in_any_order(series in series(), ranks in prop::collection::vec(0_usize..120, 0..20)) {
-        let sections = build(&series);
-        let cache = MatcherCache::default();
-        let mut cursor = reader(&sections, &cache).labels();
+        let index = IndexInMemory::build(&series);
+        let mut cursor = index.reader().unwrap().labels();
         for rank in (0..series.len()).chain(ranks) {
             let found = cursor.get(u32::try_from(rank).unwrap());
             prop_assert_eq!(found.ok(), series.get(rank).cloned());
@@ -157,8 +135,8 @@ impl LabelIndex for Counting<'_> {
         self.index.with_label(name)
     }
 
-    fn value_count(&self, name: &[u8]) -> Result<u64, Self::Error> {
-        self.index.value_count(name)
+    fn value_count(&self, name: &[u8], prefix: &[u8]) -> Result<u64, Self::Error> {
+        self.index.value_count(name, prefix)
     }
 
     fn cardinality(&self, name: &[u8], value: &[u8]) -> Result<u64, Self::Error> {
@@ -169,16 +147,9 @@ impl LabelIndex for Counting<'_> {
         self.index.postings(name, value)
     }
 
-    fn union_where(
-        &self,
-        name: &[u8],
-        prefix: &[u8],
-        keep: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<RoaringBitmap, Self::Error> {
-        self.index.union_where(name, prefix, &mut |value| {
-            self.scanned.set(self.scanned.get() + 1);
-            keep(value)
-        })
+    fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, Self::Error> {
+        self.scanned.set(self.scanned.get() + 1);
+        self.index.matching(name, regex)
     }
 
     fn filter(
@@ -202,17 +173,17 @@ impl LabelIndex for Counting<'_> {
 
 #[test]
 fn the_planner_looks_at_few_values() {
+    const SERIES: u32 = 100 * CANDIDATE_COST as u32;
     let pod = |i: u32| {
-        let job = if i.is_multiple_of(100) { "rare" } else { "common" };
+        let job = if i.is_multiple_of(SERIES / 10) { "rare" } else { "common" };
         Labels::from_pairs([("__name__", "up"), ("job", job), ("pod", &format!("pod-{i:04}"))])
     };
-    let mut series: Vec<_> = (0..1000).map(pod).collect();
+    let mut series: Vec<_> = (0..SERIES).map(pod).collect();
     series.sort_by(series_order);
-    let sections = build(&series);
-    let cache = MatcherCache::default();
+    let index = IndexInMemory::build(&series);
     let counts = |matchers: &[(MatchOp, &str, &str)]| {
         let index = Counting {
-            index: reader(&sections, &cache),
+            index: index.reader().unwrap(),
             scanned: Default::default(),
             filtered: Default::default(),
         };
@@ -224,8 +195,11 @@ fn the_planner_looks_at_few_values() {
         (index.scanned.get(), index.filtered.get())
     };
     assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-0001|pod-0500")]), (0, 0), "literals are looked up");
-    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-00.*")]), (100, 0), "a prefix is a range");
+    assert_eq!(counts(&[(MatchOp::NotRegex, "pod", "pod-0001|")]), (0, 0), "and taken away from the label's");
+    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-0001|")]), (0, 0), "missing labels included");
+    assert_eq!(counts(&[(MatchOp::Regex, "pod", "pod-00.*")]), (1, 0), "a prefix is a range");
     assert_eq!(counts(&[(MatchOp::Regex, "pod", ".+")]), (0, 0), "any value means: has the label");
+    assert_eq!(counts(&[(MatchOp::NotRegex, "pod", ".*|x")]), (0, 0), "none means: nothing");
     assert_eq!(
         counts(&[(MatchOp::Regex, "pod", ".*5"), (MatchOp::Equal, "job", "rare")]),
         (0, 10),

@@ -18,6 +18,7 @@ mod sample;
 mod series;
 mod time;
 
+pub(crate) use regex::Verdict;
 pub(crate) use sample::HistogramForm;
 pub use {
     kymo_formats::histogram::HistogramValue,

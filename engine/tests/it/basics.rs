@@ -272,6 +272,36 @@ fn limits_refuse_new_series_only() {
 }
 
 #[test]
+fn limits_name_the_offender_and_the_setting() {
+    let mut config = config();
+    config.head.metric_series_max = 1;
+    config.head.label_values_max = 2;
+    let engine = open(&env(Arc::new(MemFs::default())), config);
+    let series = |metric: &str, pod: &str| Labels::from_pairs([("__name__", metric), ("pod", pod)]);
+    append(&engine, &series("up", "a"), 1, 1.0);
+    append(&engine, &series("down", "b"), 1, 1.0);
+    let refused = |labels: &Labels| engine.batch().series(labels, None).unwrap_err().to_string();
+    assert_eq!(
+        refused(&series("up", "b")),
+        "metric \"up\" has 1 series, the limit (head.metric_series_max) is 1: new series refused"
+    );
+    let nameless = Labels::from_pairs([("pod", "c")]);
+    assert_eq!(
+        refused(&nameless),
+        "label \"pod\" has 2 values, the limit (head.label_values_max) is 2: new series of metric \"\" refused"
+    );
+    append(&engine, &series("up", "a"), 2, 1.0);
+    append(&engine, &Labels::from_pairs([("pod", "a")]), 2, 1.0);
+    let counted = engine.stats().head.series_refused;
+    assert_eq!((counted.metric_series_max, counted.label_values_max, counted.series_max), (1, 1, 0));
+    let top = engine.cardinality(1);
+    assert_eq!(
+        (top.labels, &top.series_by_label[0].value[..], top.series_by_label[0].series),
+        (4, &b"a"[..], 2)
+    );
+}
+
+#[test]
 fn idle_series_leave_memory_and_come_back() {
     let clock = Arc::new(SimClock::new(Millis(HOUR)));
     let env = Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..env(Arc::new(MemFs::default())) };

@@ -1,9 +1,11 @@
 //! The fuzz targets as modules, for the smoke run; cargo-fuzz builds each file as a program of its own.
 
+pub mod bitpack;
 pub mod block_footer;
 pub mod block_header;
 pub mod block_meta;
 pub mod chunk;
+pub mod decimal;
 pub mod float_histogram;
 pub mod histogram;
 pub mod index_chunk_directory;
@@ -13,9 +15,13 @@ pub mod index_label_directory;
 pub mod index_postings;
 pub mod index_series;
 pub mod index_stats;
+pub mod integers;
 pub mod manifest_edits;
 pub mod manifest_log_header;
+pub mod pco;
+pub mod raw_bits;
 pub mod start_ts;
+pub mod values;
 pub mod wal_checkpoint;
 pub mod wal_frame;
 pub mod wal_metadata;
@@ -26,3 +32,4 @@ pub mod wire_remote_read;
 pub mod wire_remote_write_v1;
 pub mod wire_remote_write_v2;
 pub mod xor;
+pub mod xor_column;

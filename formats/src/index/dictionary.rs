@@ -4,7 +4,7 @@
 //! restarts and at most 15 steps. An entry is `suffix` at a restart, else `shared, suffix`, where `shared` is
 //! a varint and `suffix` a length-prefixed byte string.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Range};
 
 use super::{
     RESTART_INTERVAL, TooLarge,
@@ -16,6 +16,8 @@ use crate::{
 };
 
 const WHAT: &str = "dictionary";
+const STRING: &str = "dictionary string";
+const SHARED: &str = "dictionary shared length";
 
 /// Builds a dictionary from strings in ascending order.
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ impl<'a> Dictionary<'a> {
     /// A cursor before the first string.
     #[must_use]
     pub const fn cursor(&self) -> Cursor<'a> {
-        Cursor { restarts: self.restarts, next: 0, rest: self.restarts.start(), value: Vec::new() }
+        Cursor { restarts: self.restarts, next: 0, rest: self.restarts.start(), value: Vec::new(), shared: 0 }
     }
 
     /// The string `id`.
@@ -128,12 +130,27 @@ impl<'a> Dictionary<'a> {
         Ok(self.len())
     }
 
+    /// Ids of the strings that begin with `prefix`.
+    ///
+    /// # Errors
+    /// When an entry on the way does not decode.
+    pub fn prefixed(&self, prefix: &[u8]) -> Result<Range<u32>, DecodeError> {
+        let start = self.lower_bound(prefix)?;
+        // The least string that is greater than all of them: the last byte that can grow does.
+        let Some(at) = prefix.iter().rposition(|byte| *byte < u8::MAX) else { return Ok(start..self.len()) };
+        let mut end = prefix.get(..=at).unwrap_or_default().to_vec();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        Ok(start..self.lower_bound(&end)?)
+    }
+
     /// The last group whose first string is not greater than `value`, else the first group.
     fn group_of(&self, value: &[u8]) -> Result<u32, DecodeError> {
         let (mut low, mut high) = (0, self.restarts.groups());
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.restarts.group(middle, WHAT)?.prefixed("dictionary string")? <= value {
+            if self.restarts.group(middle, WHAT)?.prefixed(STRING)? <= value {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -158,8 +175,10 @@ pub struct Cursor<'a> {
     /// The string whose entry `rest` starts with.
     next: u32,
     rest: Reader<'a>,
-    /// The string before that one.
+    /// The string before that one, or the part of it that the next one can share.
     value: Vec<u8>,
+    /// Bytes that it has in common with the one that was read before it.
+    shared: usize,
 }
 
 impl Cursor<'_> {
@@ -189,15 +208,20 @@ impl Cursor<'_> {
         if self.next >= self.restarts.count() {
             return Ok(None);
         }
-        let shared = match self.next.is_multiple_of(RESTART_INTERVAL) {
-            true => 0,
-            false => self.rest.varint_usize("dictionary shared length")?,
-        };
-        if shared > self.value.len() {
-            return Err(self.rest.error("dictionary shared length"));
+        if self.next.is_multiple_of(RESTART_INTERVAL) {
+            let string = self.rest.prefixed(STRING)?;
+            self.shared = shared_len(&self.value, string);
+            self.value.clear();
+            self.value.extend_from_slice(string);
+        } else {
+            let shared = self.rest.varint_usize(SHARED)?;
+            if shared > self.value.len() {
+                return Err(self.rest.error(SHARED));
+            }
+            self.shared = shared;
+            self.value.truncate(shared);
+            self.value.extend_from_slice(self.rest.prefixed(STRING)?);
         }
-        self.value.truncate(shared);
-        self.value.extend_from_slice(self.rest.prefixed("dictionary string")?);
         let id = self.next;
         self.next += 1;
         Ok(Some(id))
@@ -207,6 +231,77 @@ impl Cursor<'_> {
     #[must_use]
     pub fn value(&self) -> &[u8] {
         &self.value
+    }
+
+    /// Goes before the string `id`, which is the next to be read; at the end when there is none.
+    ///
+    /// # Errors
+    /// When an entry on the way does not decode.
+    pub fn seek(&mut self, id: u32) -> Result<(), DecodeError> {
+        let id = id.min(self.restarts.count());
+        match id.checked_sub(1) {
+            Some(before) => self.get(before).map(|_| ()),
+            None => {
+                (self.next, self.rest) = (0, self.restarts.start());
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that the string read last has in common with the one read before it, wherever that was.
+    #[must_use]
+    pub const fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// Passes over all strings that begin with the first `len` bytes of the one read last: the id of the string
+    /// behind them, which is the next to be read. [`Self::value`] is those bytes then.
+    ///
+    /// # Errors
+    /// When an entry on the way does not decode.
+    pub fn skip_prefixed(&mut self, len: usize) -> Result<u32, DecodeError> {
+        self.value.truncate(len);
+        while self.next < self.restarts.count() {
+            if self.next.is_multiple_of(RESTART_INTERVAL) {
+                let group = self.next / RESTART_INTERVAL;
+                if !self.group_is_prefixed(group)? {
+                    break;
+                }
+                self.go_to_group(self.last_prefixed_group(group)?)?;
+                self.rest.prefixed(STRING)?;
+            } else {
+                let mut entry = self.rest.clone();
+                if entry.varint_usize(SHARED)? < self.value.len() {
+                    break;
+                }
+                entry.prefixed(STRING)?;
+                self.rest = entry;
+            }
+            self.next += 1;
+        }
+        Ok(self.next)
+    }
+
+    /// The last group whose first string begins with `value`, as that of `first` does: in steps that double, then
+    /// halve.
+    fn last_prefixed_group(&self, first: u32) -> Result<u32, DecodeError> {
+        let (mut last, mut step) = (first, 1);
+        while self.group_is_prefixed(last.saturating_add(step))? {
+            last += step;
+            step = step.saturating_mul(2);
+        }
+        while step > 1 {
+            step /= 2;
+            if self.group_is_prefixed(last.saturating_add(step))? {
+                last += step;
+            }
+        }
+        Ok(last)
+    }
+
+    fn group_is_prefixed(&self, group: u32) -> Result<bool, DecodeError> {
+        Ok(group < self.restarts.groups()
+            && self.restarts.group(group, WHAT)?.prefixed(STRING)?.starts_with(&self.value))
     }
 
     /// Goes before the first string of `group`.
@@ -290,8 +385,36 @@ mod tests {
         }
 
         #[test]
+        fn skips_what_shares_a_prefix(
+            values in prop::collection::btree_set(value(), 0..200), lens in prop::collection::vec(0_usize..4, 1..30),
+        ) {
+            let bytes = build(&values);
+            let dictionary = Dictionary::parse(&bytes).unwrap();
+            let sorted: Vec<_> = values.iter().cloned().collect();
+            let mut cursor = dictionary.cursor();
+            let mut lens = lens.into_iter().cycle();
+            while let Some(id) = cursor.advance().unwrap() {
+                prop_assert_eq!(cursor.value(), &sorted[id as usize]);
+                let prefix = cursor.value()[..lens.next().unwrap().min(cursor.value().len())].to_vec();
+                let range = dictionary.prefixed(&prefix).unwrap();
+                prop_assert!(range.contains(&id));
+                let begins = |value: &&Vec<u8>| value.starts_with(&prefix);
+                prop_assert_eq!(range.len(), sorted.iter().filter(begins).count());
+                prop_assert_eq!(cursor.skip_prefixed(prefix.len()), Ok(range.end));
+                prop_assert_eq!(cursor.value(), &prefix);
+                if let Some(id) = cursor.clone().advance().unwrap() {
+                    prop_assert_eq!(id, range.end);
+                    cursor.advance().unwrap();
+                    prop_assert_eq!(cursor.shared(), shared_len(&prefix, cursor.value()));
+                }
+            }
+        }
+
+        #[test]
         fn foreign_bytes_do_not_panic(bytes: Vec<u8>, probe in value(), id: u32) {
             if let Ok(dictionary) = Dictionary::parse(&bytes) {
+                let mut cursor = dictionary.cursor();
+                drop((cursor.advance(), cursor.skip_prefixed(probe.len()), dictionary.prefixed(&probe)));
                 drop((dictionary.find(&probe), dictionary.lower_bound(&probe), dictionary.get(id)));
             }
         }

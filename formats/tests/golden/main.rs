@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod chunks;
 #[cfg(test)]
+mod columns;
+#[cfg(test)]
 mod histograms;
 #[cfg(test)]
 mod samples;

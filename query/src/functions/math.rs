@@ -27,6 +27,24 @@ pub(super) fn rad(value: f64) -> f64 {
     value * PI / 180.0
 }
 
+/// `sinh(v)`
+pub(super) fn sinh(value: f64) -> f64 {
+    if value.abs() > HALF_EXP_ABOVE { half_exp(value.abs()).copysign(value) } else { value.sinh() }
+}
+
+/// `cosh(v)`
+pub(super) fn cosh(value: f64) -> f64 {
+    if value.abs() > HALF_EXP_ABOVE { half_exp(value.abs()) } else { value.cosh() }
+}
+
+/// From here on the other half of a hyperbolic function is lost in the last bit.
+const HALF_EXP_ABOVE: f64 = 21.0;
+
+/// Infinite as soon as the exponential is, like upstream's; other libraries reach a little further.
+fn half_exp(value: f64) -> f64 {
+    value.exp() * 0.5
+}
+
 /// `sgn(v)`: zeros and NaN stay what they are.
 pub(super) fn sgn(value: f64) -> f64 {
     if value < 0.0 {

@@ -86,6 +86,15 @@ fn head(families: &mut Vec<Family>, stats: &EngineStats) {
     let head = &stats.head;
     gauge(families, &names::SERIES, head.series as f64);
     gauge(families, &names::SERIES_CREATED, head.series_created as f64);
+    let refused = &head.series_refused;
+    let refused = [
+        ("head.series_max", refused.series_max),
+        ("head.metric_series_max", refused.metric_series_max),
+        ("head.label_values_max", refused.label_values_max),
+        ("head.budget_bytes", refused.budget_bytes),
+    ];
+    let refused = refused.map(|(setting, count)| point([("setting", setting)], count as f64));
+    push(families, &names::SERIES_REFUSED, refused.into());
     gauge(families, &names::SAMPLES, head.samples_appended as f64);
     gauge(families, &names::SEALED_CHUNKS, head.sealed_chunks as f64);
     gauge(families, &names::LATE_SAMPLES, head.late_samples as f64);

@@ -62,6 +62,8 @@ metrics! {
         "Most memory that a query that was answered has been counted with; query.memory_bytes_max bounds it.";
     SERIES = "kymo_engine_head_series", Gauge, "Series in memory.";
     SERIES_CREATED = "kymo_engine_head_series_created_total", Counter, "Series that became known since the start.";
+    SERIES_REFUSED = "kymo_engine_head_series_refused_total", Counter,
+        "Attempts to add a series that a limit refused, by setting: head.series_max and others.";
     SAMPLES = "kymo_engine_samples_appended_total", Counter, "Samples accepted since the start.";
     SEALED_CHUNKS = "kymo_engine_head_sealed_chunks", Gauge, "Sealed chunks that wait for the next flush.";
     LATE_SAMPLES = "kymo_engine_head_late_samples", Gauge, "Late samples that wait for the next flush.";

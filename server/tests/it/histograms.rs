@@ -74,7 +74,9 @@ fn encode_v1(series: &[Series<'_>], floats: &[(&str, i64)]) -> Vec<u8> {
     for (name, histograms) in series {
         encoder.series(|series| {
             series.label(b"__name__", name.as_bytes());
-            histograms.iter().for_each(|sample| drop(series.histogram(sample)));
+            for sample in histograms {
+                series.histogram(sample);
+            }
         });
     }
     for &(name, ts) in floats {
@@ -93,7 +95,9 @@ fn encode_v2(series: &[Series<'_>], floats: &[(&str, i64)]) -> Vec<u8> {
         let refs = [symbols.intern(b"__name__"), symbols.intern(name.as_bytes())];
         encoder.series(|series| {
             series.label_refs(&refs);
-            histograms.iter().for_each(|sample| drop(series.histogram(sample)));
+            for sample in histograms {
+                series.histogram(sample);
+            }
         });
     }
     for &(name, ts) in floats {

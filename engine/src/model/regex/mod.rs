@@ -8,7 +8,9 @@
 //! * `shape` - patterns that need no engine: sets of literals, prefixes, suffixes, substrings
 //! * `expand` - templates of replacements, `$1`
 //! * `text` - subjects that are not UTF-8
+//! * `walk` - many subjects in order, without reading twice what they share; `ascii` - its view of patterns
 
+mod ascii;
 mod class;
 mod error;
 mod escape;
@@ -18,6 +20,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
+mod walk;
 
 use std::sync::OnceLock;
 
@@ -25,9 +28,11 @@ use regex_automata::{Anchored, Input, meta};
 use regex_syntax::hir::Hir;
 
 pub use error::{RegexError, RegexErrorKind};
+pub(crate) use walk::{Verdict, Walk};
 
 use shape::Shape;
 use text::Text;
+use walk::WalkDfa;
 
 /// Most memory that the compiled form of one pattern may take, in bytes.
 const NFA_BYTES_MAX: usize = 8 << 20;
@@ -37,11 +42,14 @@ const CACHE_BYTES_MAX: usize = 2 << 20;
 /// A compiled pattern, anchored at both ends, with a dot that matches newlines: `^(?s:pattern)$`.
 #[derive(Debug)]
 pub struct Regex {
+    pattern: Box<[u8]>,
     hir: Hir,
     /// Compiled at once if matching needs it, else when groups are asked for: most matchers of dashboards are
     /// literals and prefixes, and compiling is what costs.
     engine: OnceLock<meta::Regex>,
     shape: Shape,
+    /// Made when it is first needed: few patterns ever look through an index.
+    walk: OnceLock<Option<WalkDfa>>,
     /// Names of the groups by number; the whole match has number 0 and no name.
     names: Vec<Option<String>>,
 }
@@ -63,13 +71,26 @@ impl Regex {
                 .map_err(|_| RegexError::new(RegexErrorKind::Large, String::from_utf8_lossy(pattern)))?;
             engine.get_or_init(|| compiled);
         }
-        Ok(Self { hir: parsed.hir, engine, shape, names: parsed.names })
+        Ok(Self {
+            pattern: pattern.into(),
+            hir: parsed.hir,
+            engine,
+            shape,
+            walk: OnceLock::new(),
+            names: parsed.names,
+        })
     }
 
     fn engine(&self) -> &meta::Regex {
         self.engine.get_or_init(|| {
             compile(&self.hir, None).expect("without a limit, a tree of literals and dots compiles")
         })
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn pattern(&self) -> &[u8] {
+        &self.pattern
     }
 
     /// Whether the whole of `subject` matches.
@@ -106,6 +127,11 @@ impl Regex {
         Some(Captures { names: &self.names, subject, groups: groups.collect() })
     }
 
+    /// A pass over subjects of which each begins, mostly, as the one before does.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk::new(self, self.walk.get_or_init(|| WalkDfa::new(&self.hir)).as_ref())
+    }
+
     /// All subjects that match, sorted, each once, when they are few.
     #[must_use]
     pub fn set_matches(&self) -> Option<&[Box<[u8]>]> {
@@ -115,7 +141,11 @@ impl Regex {
     /// What all matching subjects begin with; empty when nothing is known.
     #[must_use]
     pub fn prefix(&self) -> &[u8] {
-        self.shape.prefix()
+        let prefix = self.shape.prefix();
+        // A replacement character also matches a bad byte, and a part of a character may be part of that one.
+        let known = prefix.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let end = known.find(char::REPLACEMENT_CHARACTER).unwrap_or(known.len());
+        &prefix[..end]
     }
 
     /// Whether every subject matches: `.*`.

@@ -193,6 +193,11 @@ fn prefixes_are_found() {
     {
         assert_eq!(regex(pattern).prefix(), prefix.as_bytes(), "{pattern}");
     }
+    // Bad bytes match as replacement characters, and do not begin with the bytes of one.
+    for pattern in ["\u{fffd}.*", "\u{fffd}x{3}|\u{fffe}y{3}"] {
+        assert_eq!(regex(pattern).prefix(), b"", "{pattern}");
+    }
+    assert!(regex("\u{fffd}.*").is_match(b"\xffa"));
     assert!(regex(".*").matches_all() && !regex(".+").matches_all());
     assert!(regex(".+").matches_all_non_empty() && !regex("a.*").matches_all_non_empty());
 }

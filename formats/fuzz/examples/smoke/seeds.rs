@@ -7,7 +7,7 @@ use kymo_formats::{
         meta::BlockSummary,
         section::{SectionEntry, SectionKind},
     },
-    codec::{self, with_start_ts},
+    codec::{self, decimal::Decimal, pco::Level, values::Density, with_start_ts},
     histogram::{Histogram, HistogramValue, Span},
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
@@ -73,6 +73,86 @@ pub fn start_ts() -> Inputs {
         [vec![0; 100], vec![-5_000; 100], ts.iter().map(|ts| ts - ts % 600_000).collect(), ts.clone()];
     let columns = columns.map(|start_ts| bytes(|out| codec::start_ts::encode(&start_ts, &ts, out)));
     columns.map(|column| [&[100], &column[..]].concat()).into()
+}
+
+/// Columns as exporters make them, and some that they do not.
+fn value_columns() -> Vec<Vec<f64>> {
+    let noise = |n: u32| f64::from(n.wrapping_mul(0x9e37_79b9) >> 22);
+    let column = |count: u32, value: &dyn Fn(u32) -> f64| (0..count).map(value).collect::<Vec<f64>>();
+    let mut odd = column(200, &|n| noise(n) / 10.0);
+    odd[7] = f64::from_bits(0x7ff0_0000_0000_0002);
+    odd[150] = -0.0;
+    vec![
+        vec![3.0; 100],
+        vec![0.1; 100],
+        column(300, &|n| noise(n) / 100.0),
+        column(300, &|n| noise(n) * 0.1),
+        column(200, &|n| 4_096.0 * noise(n)),
+        odd,
+        column(150, &|n| f64::from(n) * 1e3 + noise(n).sqrt()),
+        column(150, &|n| if n % 40 == 0 { 0.3_f64.sqrt() } else { 0.7_f64.sqrt() }),
+        column(600, &|n| (noise(n) + 1.0).ln()),
+    ]
+}
+
+/// `columns` as `encode` writes them, each behind the number of its values.
+fn counted<T>(columns: &[Vec<T>], mut encode: impl FnMut(&[T], &mut Vec<u8>)) -> Inputs {
+    let count = |values: &[T]| u16::try_from(values.len()).expect("it is short").to_le_bytes();
+    columns.iter().map(|values| [count(values).to_vec(), bytes(|out| encode(values, out))].concat()).collect()
+}
+
+pub fn values() -> Inputs {
+    let columns = value_columns();
+    [Density::Fast, Density::Dense]
+        .map(|density| counted(&columns, |values, out| codec::values::encode(values, density, out)))
+        .concat()
+}
+
+pub fn decimal() -> Inputs {
+    let columns = value_columns();
+    let decimal = |values: &[f64]| Decimal::of(values).unwrap_or_default();
+    let packed = counted(&columns, |values, out| decimal(values).encode(out));
+    let dense = counted(&columns, |values, out| {
+        decimal(values).encode_through_pco(Level::Dense, out);
+    });
+    [packed, dense].concat()
+}
+
+pub fn raw_bits() -> Inputs {
+    counted(&value_columns(), codec::raw_bits::encode)
+}
+
+pub fn xor_column() -> Inputs {
+    counted(&value_columns(), codec::xor_column::encode)
+}
+
+pub fn pco() -> Inputs {
+    counted(&value_columns(), |values, out| {
+        codec::pco::encode(values, Level::Dense, out);
+    })
+}
+
+fn integer_columns() -> Vec<Vec<i64>> {
+    let noise = |n: i64| n * 7_919 % 41;
+    vec![
+        vec![5; 100],
+        (0..200).map(|n| n * 15_000).collect(),
+        (0..200).map(noise).collect(),
+        (0..300).map(|n| 1_700_000_000_000 + n * 15_000 + noise(n)).collect(),
+        (0..150).map(|n| if n == 70 { i64::MIN } else { n * n * n }).collect(),
+    ]
+}
+
+pub fn integers() -> Inputs {
+    counted(&integer_columns(), codec::integers::encode)
+}
+
+pub fn bitpack() -> Inputs {
+    let runs = integer_columns().into_iter().flat_map(|column| {
+        column.chunks(codec::bitpack::RUN).map(<[i64]>::to_vec).collect::<Vec<_>>()
+    });
+    let count = |run: &[i64]| u8::try_from(run.len()).expect("a run is short");
+    runs.map(|run| [vec![count(&run)], bytes(|out| codec::bitpack::encode(&run, out))].concat()).collect()
 }
 
 pub fn chunk() -> Inputs {

@@ -1,90 +1,72 @@
-//! Which metrics and labels make up the series.
+//! Which metrics and labels make up the series, in upstream's names.
 
-use std::collections::BTreeMap;
-
-use kymo_engine::Labels;
+use kymo_engine::Cardinality;
 use serde::Serialize;
 
-/// Counts over a list of series.
-#[derive(Debug, Default)]
-pub(super) struct Cardinality {
-    by_metric: BTreeMap<Vec<u8>, u64>,
-    by_pair: BTreeMap<(Vec<u8>, Vec<u8>), u64>,
-}
-
-/// The largest counts of each kind, in upstream's names.
-#[derive(Debug, PartialEq, Eq)]
+/// The largest counts of each kind.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Top {
-    pub(super) label_pairs: usize,
-    pub(super) series_by_metric: Vec<Count>,
-    pub(super) values_by_label: Vec<Count>,
-    pub(super) bytes_by_label: Vec<Count>,
-    pub(super) series_by_pair: Vec<Count>,
+    series_count_by_metric_name: Vec<Count>,
+    label_value_count_by_label_name: Vec<Count>,
+    memory_in_bytes_by_label_name: Vec<Count>,
+    series_count_by_label_value_pair: Vec<Count>,
 }
 
 /// A name and its count.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Count {
+struct Count {
     name: String,
     value: u64,
 }
 
-impl Cardinality {
-    pub(super) fn of(series: &[Labels]) -> Self {
-        let mut counts = Self::default();
-        for labels in series {
-            *counts.by_metric.entry(labels.metric_name().to_vec()).or_default() += 1;
-            for label in labels {
-                *counts.by_pair.entry((label.name.to_vec(), label.value.to_vec())).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    pub(super) fn top(&self, limit: usize) -> Top {
-        let mut values: BTreeMap<&[u8], u64> = BTreeMap::new();
-        let mut bytes: BTreeMap<&[u8], u64> = BTreeMap::new();
-        for (name, value) in self.by_pair.keys() {
-            *values.entry(name).or_default() += 1;
-            *bytes.entry(name).or_default() += value.len() as u64;
-        }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let pairs = self.by_pair.iter();
-        Top {
-            label_pairs: self.by_pair.len(),
-            series_by_metric: largest(self.by_metric.iter().map(|(name, count)| (text(name), *count)), limit),
-            values_by_label: largest(values.into_iter().map(|(name, count)| (text(name), count)), limit),
-            bytes_by_label: largest(bytes.into_iter().map(|(name, count)| (text(name), count)), limit),
-            series_by_pair: largest(
-                pairs.map(|((name, value), count)| (format!("{}={}", text(name), text(value)), *count)),
-                limit,
-            ),
+impl Top {
+    pub(super) fn of(cardinality: &Cardinality) -> Self {
+        let counts = |counts: &[kymo_engine::Count]| {
+            counts.iter().map(|count| Count { name: text(&count.name), value: count.count }).collect()
+        };
+        let pairs = cardinality.series_by_label.iter();
+        Self {
+            series_count_by_metric_name: counts(&cardinality.series_by_metric),
+            label_value_count_by_label_name: counts(&cardinality.values_by_name),
+            memory_in_bytes_by_label_name: counts(&cardinality.bytes_by_name),
+            series_count_by_label_value_pair: pairs
+                .map(|label| Count {
+                    name: format!("{}={}", text(&label.name), text(&label.value)),
+                    value: label.series,
+                })
+                .collect(),
         }
     }
 }
 
-/// The largest counts first; equal ones by name.
-fn largest(counts: impl Iterator<Item = (String, u64)>, limit: usize) -> Vec<Count> {
-    let mut counts: Vec<_> = counts.map(|(name, value)| Count { name, value }).collect();
-    counts.sort_by(|a, b| b.value.cmp(&a.value).then_with(|| a.name.cmp(&b.name)));
-    counts.truncate(limit);
-    counts
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use kymo_engine::{Count as Counted, LabelCount};
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn the_largest_come_first() {
-        let series = [("a", "1"), ("a", "22"), ("b", "1")]
-            .map(|(name, value)| Labels::from_pairs([("__name__", name), ("l", value)]));
-        let top = Cardinality::of(&series).top(1);
-        let count = |name: &str, value| vec![Count { name: name.to_owned(), value }];
-        assert_eq!(top.label_pairs, 4);
-        assert_eq!(top.series_by_metric, count("a", 2));
-        assert_eq!(top.values_by_label, count("__name__", 2));
-        assert_eq!(top.bytes_by_label, count("l", 3));
-        assert_eq!(top.series_by_pair, count("__name__=a", 2));
+    fn the_lists_have_upstreams_names() {
+        let counted = |name: &str, count| vec![Counted { name: name.as_bytes().to_vec(), count }];
+        let cardinality = Cardinality {
+            labels: 7,
+            series_by_metric: counted("up", 1),
+            values_by_name: counted("job", 2),
+            bytes_by_name: counted("pod", 3),
+            series_by_label: vec![LabelCount { name: b"a".to_vec(), value: b"b".to_vec(), series: 4 }],
+        };
+        let expected = json!({
+            "seriesCountByMetricName": [{ "name": "up", "value": 1 }],
+            "labelValueCountByLabelName": [{ "name": "job", "value": 2 }],
+            "memoryInBytesByLabelName": [{ "name": "pod", "value": 3 }],
+            "seriesCountByLabelValuePair": [{ "name": "a=b", "value": 4 }],
+        });
+        assert_eq!(serde_json::to_value(Top::of(&cardinality)).unwrap(), expected);
     }
 }

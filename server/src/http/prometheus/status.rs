@@ -14,14 +14,14 @@ use super::{
         params::{Params, atoi},
         work,
     },
-    cardinality::Cardinality,
+    cardinality::Top,
 };
 use crate::{
     app::{App, State as AppState},
     telemetry,
 };
 
-/// What counts as the head here: series with samples in this span before the newest sample.
+/// What the head's oldest time is said to be: this long before its newest sample.
 const HEAD_SPAN_MS: i64 = 3_600_000;
 
 /// `/status/config`
@@ -92,26 +92,32 @@ pub(crate) async fn tsdb(
     if limit > LIMIT_MAX {
         return Err(ApiError::bad_data(format!("limit must not exceed {LIMIT_MAX}")));
     }
+    /// The answer in upstream's names.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Tsdb {
+        head_stats: serde_json::Value,
+        #[serde(flatten)]
+        top: Top,
+    }
     work::reading(&app, move || {
-        let stats = engine.stats();
-        let newest_ts = stats.head.newest_ts;
-        let series = engine.series(&[], newest_ts.saturating_sub(HEAD_SPAN_MS), i64::MAX)?;
-        let top = Cardinality::of(&series.items).top(limit);
-        let answer = Answer::of(&json!({
-            "headStats": {
-                "numSeries": stats.head.series,
-                "numLabelPairs": top.label_pairs,
-                "chunkCount": stats.head.series + stats.head.sealed_chunks as u64,
-                // What upstream says of an empty head.
-                "minTime": if newest_ts == i64::MIN { i64::MAX } else { newest_ts.saturating_sub(HEAD_SPAN_MS) },
+        let head = engine.stats().head;
+        let cardinality = engine.cardinality(limit);
+        let (newest_ts, oldest_ts) = match head.newest_ts {
+            // What upstream says of an empty head.
+            i64::MIN => (i64::MIN, i64::MAX),
+            newest_ts => (newest_ts, newest_ts.saturating_sub(HEAD_SPAN_MS)),
+        };
+        Answer::of(&Tsdb {
+            head_stats: json!({
+                "numSeries": head.series,
+                "numLabelPairs": cardinality.labels,
+                "chunkCount": head.series + head.sealed_chunks as u64,
+                "minTime": oldest_ts,
                 "maxTime": newest_ts,
-            },
-            "seriesCountByMetricName": top.series_by_metric,
-            "labelValueCountByLabelName": top.values_by_label,
-            "memoryInBytesByLabelName": top.bytes_by_label,
-            "seriesCountByLabelValuePair": top.series_by_pair,
-        }))?;
-        Ok(answer.left_out(series.warnings))
+            }),
+            top: Top::of(&cardinality),
+        })
     })
     .await
 }

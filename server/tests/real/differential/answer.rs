@@ -45,6 +45,13 @@ pub(crate) enum Point {
     Text(String),
 }
 
+impl Point {
+    /// The number, unless it is something else.
+    pub(crate) fn float(self) -> Option<f64> {
+        if let Self::Float(value) = self { Some(value) } else { None }
+    }
+}
+
 impl When {
     fn path(self) -> &'static str {
         match self {

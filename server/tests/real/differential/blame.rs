@@ -103,8 +103,7 @@ impl Servers<'_> {
 impl Answers {
     /// Whether they are the same to the last bit.
     pub(crate) fn are_identical(&self) -> bool {
-        let exact = Strictness { tolerance: 0.0, notes: false, order: Order::Nothing };
-        difference(&self.expected, &self.found, exact).is_none()
+        are_identical(&self.expected, &self.found)
     }
 
     /// The largest finite number in them.
@@ -124,6 +123,11 @@ impl Answers {
         }
         largest
     }
+}
+
+/// Whether two answers are the same to the last bit, the order of an instant vector aside.
+pub(crate) fn are_identical(a: &Answer, b: &Answer) -> bool {
+    difference(a, b, Strictness { tolerance: 0.0, notes: false, order: Order::Nothing }).is_none()
 }
 
 /// How to ask for a part of `node`, which was asked for by `when` and differs.

@@ -4,9 +4,9 @@
 //! whether the change it is about explains them. Each is as narrow as that allows.
 
 use super::{
-    answer::{Answer, Data, Point, When},
+    answer::{Answer, Data, Point, Series, When},
     blame::{Answers, Blame},
-    compare::{How, TOLERANCE},
+    compare::{How, TOLERANCE, are_close},
     referee::Version,
     tree::Node,
 };
@@ -26,41 +26,76 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
     Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
+    Rule { name: "ties of series", since: (2, 44), explains: ties_of_series },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
     Rule { name: "atan2 keeps the name", since: (2, 47), explains: atan2_keeps_the_name },
+    Rule { name: "timestamp at a time", since: (2, 47), explains: timestamp_at_a_time },
     Rule { name: "rate near zero", since: (2, 51), explains: rate_near_zero },
     Rule { name: "range at a time", since: (2, 51), explains: range_at_a_time },
+    Rule { name: "count_values forgets labels", since: (2, 52), explains: count_values_forgets_labels },
+    Rule { name: "small errors of buckets", since: (2, 49), explains: small_errors_of_buckets },
     Rule { name: "compensated sums", since: (2, 55), explains: compensated_sums },
     Rule { name: "deviation of infinity", since: (3, 0), explains: deviation_of_infinity },
     Rule { name: "UTF-8 names", since: (3, 3), explains: utf8_names },
+    Rule { name: "overflow of a parameter", since: (3, 5), explains: overflow_of_a_parameter },
     Rule { name: "NaN as a number of series", since: (3, 6), explains: nan_as_a_number_of_series },
+    Rule { name: "one to many in a filter", since: (3, 9), explains: one_to_many_in_a_filter },
     Rule { name: "series that do not overlap", since: (3, 9), explains: series_that_do_not_overlap },
 ];
 
 /// Of rules about what Kymo does otherwise on purpose; `docs/query-languages.md` has them.
 const NEVER: Version = (u32::MAX, 0);
 
+const MULTIPLE_MATCHES: &str = "multiple matches for labels: ";
+/// What rounding makes of numbers, relative to the largest of them: thousands of last bits.
+const ROUNDING: f64 = 1e-12;
+
 /// The rule that explains a difference from a referee of `version`.
 pub(crate) fn explanation(version: Version, blame: &Blame) -> Option<&'static Rule> {
     RULES.iter().find(|rule| version < rule.since && (rule.explains)(blame))
 }
 
-/// Sums and averages compensate for what rounding loses (Kahan), of which little is left when large numbers
-/// cancel out.
+/// Averages over time compensate for what rounding loses (Kahan).
 fn compensated_sums(blame: &Blame) -> bool {
-    is_one_of(&blame.node, &["sum", "avg", "avg_over_time"]) && is_rounding(blame)
+    is_one_of(&blame.node, &["avg_over_time"]) && is_rounding(blame)
 }
 
 /// What follows from operands that are alike and yet not the same, because something in them is calculated in
 /// another order, or by another library of mathematics.
 fn last_bits(blame: &Blame) -> bool {
     const INEXACT: &[&str] = &[
-        "sum", "avg", "stddev", "stdvar", "^", "atan2", "exp", "ln", "log2", "log10", "sin", "cos", "tan",
-        "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
+        "sum",
+        "avg",
+        "stddev",
+        "stdvar",
+        "avg_over_time",
+        "stddev_over_time",
+        "stdvar_over_time",
+        "^",
+        "atan2",
+        "exp",
+        "ln",
+        "log2",
+        "log10",
+        "sin",
+        "cos",
+        "tan",
+        "asin",
+        "acos",
+        "atan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "asinh",
+        "acosh",
+        "atanh",
     ];
     let is_inexact = blame.node.any(&|node| is_one_of(node, INEXACT));
     let operands_differ = blame.operands.iter().any(|(_, answers)| !answers.are_identical());
-    is_inexact && operands_differ && (is_rounding(blame) || is_one_of(&blame.node, DISCONTINUOUS))
+    // Upstream adds up results of functions in the order of a hash table, so that operands need not differ.
+    let is_sum = is_one_of(&blame.node, &["sum", "avg", "stddev", "stdvar"]);
+    (is_rounding(blame) && (is_sum || is_inexact && operands_differ))
+        || (is_inexact && operands_differ && is_one_of(&blame.node, DISCONTINUOUS))
 }
 
 /// Operations that make much of a last bit.
@@ -79,6 +114,7 @@ const DISCONTINUOUS: &[&str] = &[
     "changes",
     "resets",
     "count_values",
+    "histogram_quantile",
     "topk",
     "bottomk",
     "rate",
@@ -109,12 +145,17 @@ fn which_duplicates(blame: &Blame) -> bool {
 /// Of series with equal values, upstream takes those that come first, and results of functions and operators come in
 /// the order of a hash table.
 fn ties(blame: &Blame) -> bool {
+    // Series of storage come in order.
+    let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
+    !is_selector && ties_of_series(blame)
+}
+
+/// `topk` and `bottomk` kept their series in another kind of heap, which let go of others among equal ones.
+fn ties_of_series(blame: &Blame) -> bool {
     let Answers { expected: Answer::Data(expected), found: Answer::Data(found) } = &blame.answers else {
         return false;
     };
-    // Series of storage come in order.
-    let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
-    is_one_of(&blame.node, &["topk", "bottomk"]) && !is_selector && values(expected) == values(found)
+    is_one_of(&blame.node, &["topk", "bottomk"]) && values(expected) == values(found)
 }
 
 /// All values with their times, without the series that they belong to.
@@ -150,7 +191,8 @@ fn parameter_of_a_parse_error(blame: &Blame) -> bool {
 
 /// `atan2` drops the name of the metric as other operators do.
 fn atan2_keeps_the_name(blame: &Blame) -> bool {
-    blame.node.operation == "atan2" && blame.difference.how == How::Labels
+    let finds_duplicates = fails_with(&blame.answers.found, MULTIPLE_MATCHES);
+    blame.node.operation == "atan2" && (blame.difference.how == How::Labels || finds_duplicates)
 }
 
 /// Where a counter may have been zero within the range, half the distance between samples is added at most.
@@ -167,12 +209,55 @@ fn rate_near_zero(blame: &Blame) -> bool {
         && fewest.is_some_and(|points| expected / found <= most(points) * (1.0 + TOLERANCE))
 }
 
+/// `timestamp` looked at a selector's `offset` beside an `@`.
+fn timestamp_at_a_time(blame: &Blame) -> bool {
+    let has_both = |node: &Node| {
+        let text = node.to_string();
+        node.operation == "selector" && text.contains(" offset ") && text.contains(" @ ")
+    };
+    blame.node.operation == "timestamp" && blame.node.any(&has_both)
+}
+
+/// From the second step on, the label that `count_values` writes pushed another one out of those it groups by.
+fn count_values_forgets_labels(blame: &Blame) -> bool {
+    let has_list = blame.node.to_string().contains(" by (");
+    let is_range = matches!(blame.when, When::Range { .. });
+    blame.node.operation == "count_values" && is_range && has_list && blame.difference.how == How::Labels
+}
+
+/// Comparisons look for several matches of one series, as other operators do.
+fn one_to_many_in_a_filter(blame: &Blame) -> bool {
+    is_one_of(&blame.node, &["==", "!=", "<", ">", "<=", ">="])
+        && fails_with(&blame.answers.found, MULTIPLE_MATCHES)
+        && !matches!(blame.answers.expected, Answer::Error { .. })
+}
+
 /// The window of a range with `@` stayed that of the first step where its function is evaluated at each.
 fn range_at_a_time(blame: &Blame) -> bool {
-    let has_at = |node: &Node| node.operation == "range" && node.to_string().contains(" @ ");
+    let has_at = |node: &Node| is_one_of(node, &["range", "subquery"]) && node.to_string().contains(" @ ");
     matches!(blame.when, When::Range { .. })
         && blame.node.operation == "predict_linear"
         && blame.node.any(&has_at)
+}
+
+/// Buckets that count down by no more than rounding makes of them are equal.
+fn small_errors_of_buckets(blame: &Blame) -> bool {
+    let Some((_, Answers { expected: Answer::Data(buckets), .. })) = blame.operands.last() else {
+        return false;
+    };
+    let at = |series: &Series| {
+        series.points.iter().find(|(ts, _)| Some(*ts) == blame.difference.at).map(|(_, point)| point.clone())
+    };
+    let mut counts: Vec<f64> = buckets.series.iter().filter_map(at).filter_map(Point::float).collect();
+    counts.sort_by(f64::total_cmp);
+    blame.node.operation == "histogram_quantile"
+        && counts.windows(2).any(|pair| pair[0] != pair[1] && are_close(pair[0], pair[1], ROUNDING))
+}
+
+/// The number in the text is the largest of all steps, not the first that is too large.
+fn overflow_of_a_parameter(blame: &Blame) -> bool {
+    let fails = |answer: &Answer| fails_with(answer, "Scalar value ") && fails_with(answer, "flows int64");
+    fails(&blame.answers.expected) && fails(&blame.answers.found)
 }
 
 /// NaN is no number of series, and the text says so.
@@ -211,7 +296,7 @@ fn is_one_of(node: &Node, operations: &[&str]) -> bool {
 fn is_rounding(blame: &Blame) -> bool {
     let largest = blame.operands.iter().map(|(_, answers)| answers.magnitude()).fold(0.0, f64::max);
     blame.difference.how == How::Values
-        && blame.difference.values.is_some_and(|(a, b)| (a - b).abs() <= TOLERANCE * largest)
+        && blame.difference.values.is_some_and(|(a, b)| (a - b).abs() <= ROUNDING * largest)
 }
 
 fn fails_with(answer: &Answer, text: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::{kymo::agent, process::say};
 
 use super::{
     answer::{Answer, When},
-    blame::{Answers, Blame, Servers},
+    blame::{Answers, Blame, Servers, are_identical},
     data::BASE_MS,
     generator::{Generator, Language, Vocabulary},
     referee, rules,
@@ -30,6 +30,9 @@ const WORKERS: usize = 4;
 const FAILURES_MAX: usize = 40;
 const SHRUNK_MAX: usize = 5;
 const STEPS: i64 = 19;
+/// A rule about more than one answer: the order of a hash table decides.
+const UNDECIDED: &str = "undecided";
+const UNDECIDED_ASKED: usize = 20;
 
 /// All questions of a test and what came of them.
 pub(crate) struct Run<'a> {
@@ -122,14 +125,36 @@ impl<'a> Run<'a> {
         let answers = servers.ask(&node.to_string(), when);
         self.counts.lock().count(node, &answers);
         let Some(difference) = servers.difference(node, &answers) else { return };
-        let blame = servers.blame(node, when, answers, difference);
+        let blame = servers.blame(node, when, answers.clone(), difference);
         if let Some(rule) = rules::explanation(self.language.version, &blame) {
             *self.counts.lock().rules.entry(rule.name).or_default() += 1;
-            return;
+        } else if self.is_undecided(servers, node, when, &answers) {
+            *self.counts.lock().rules.entry(UNDECIDED).or_default() += 1;
+        } else {
+            let is_full = self.counts.lock().failures.len() < SHRUNK_MAX;
+            let failure = self.failure(servers, number, node, when, &blame, is_full);
+            self.counts.lock().failures.push(failure);
         }
-        let is_full = self.counts.lock().failures.len() < SHRUNK_MAX;
-        let failure = self.failure(servers, number, node, when, &blame, is_full);
-        self.counts.lock().failures.push(failure);
+    }
+
+    /// Whether the referee changes its mind from call to call until it agrees or a rule explains why not, while
+    /// Kymo keeps to its answer.
+    fn is_undecided(&self, servers: &Servers<'_>, node: &Node, when: When, first: &Answers) -> bool {
+        for _ in 0..UNDECIDED_ASKED {
+            let answers = servers.ask(&node.to_string(), when);
+            if !are_identical(&first.found, &answers.found) {
+                return false;
+            }
+            if are_identical(&first.expected, &answers.expected) {
+                continue;
+            }
+            let Some(difference) = servers.difference(node, &answers) else { return true };
+            let blame = servers.blame(node, when, answers, difference);
+            if rules::explanation(self.language.version, &blame).is_some() {
+                return true;
+            }
+        }
+        false
     }
 
     fn failure(

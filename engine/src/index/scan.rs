@@ -1,0 +1,172 @@
+//! A regular expression over the sorted strings of a dictionary.
+
+use std::ops::Range;
+
+use kymo_formats::{DecodeError, index::dictionary::Dictionary};
+
+use crate::model::{Regex, Verdict};
+
+/// Ids of strings as ascending ranges that do not touch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ranges {
+    ranges: Vec<Range<u32>>,
+    len: u32,
+}
+
+impl Ranges {
+    /// Adds ids behind all that there are.
+    fn push(&mut self, ids: Range<u32>) {
+        self.len += ids.end - ids.start;
+        match self.ranges.last_mut() {
+            Some(last) if last.end == ids.start => last.end = ids.end,
+            _ => self.ranges.push(ids),
+        }
+    }
+
+    /// Number of ids.
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Range<u32>> {
+        self.ranges.iter().cloned()
+    }
+
+    /// The ids below `count` that are not in here.
+    pub(super) fn gaps(&self, count: u32) -> impl Iterator<Item = Range<u32>> {
+        let starts = std::iter::once(0).chain(self.ranges.iter().map(|range| range.end));
+        let ends = self.ranges.iter().map(|range| range.start).chain(std::iter::once(count));
+        starts.zip(ends).map(|(start, end)| start..end)
+    }
+}
+
+/// The strings of `values` that match `regex`.
+///
+/// Each is read from the first byte on that it does not share with the one before; where the first bytes decide,
+/// all strings that begin with them are passed over.
+pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
+    let candidates = values.prefixed(regex.prefix())?;
+    let mut found = Ranges::default();
+    let mut cursor = values.cursor();
+    cursor.seek(candidates.start)?;
+    let mut walk = regex.walk();
+    let mut next = candidates.start;
+    while next < candidates.end {
+        cursor.advance()?;
+        let id = next;
+        let matched = match walk.step(cursor.value(), cursor.shared()) {
+            Verdict::One(matched) => {
+                next += 1;
+                matched
+            }
+            Verdict::All { matched, len } => {
+                next = cursor.skip_prefixed(len)?;
+                matched
+            }
+        };
+        if matched {
+            found.push(id..next);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use kymo_formats::index::dictionary::DictionaryBuilder;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::tests::config;
+
+    fn dictionary(values: &[Vec<u8>]) -> Vec<u8> {
+        let mut builder = DictionaryBuilder::default();
+        values.iter().for_each(|value| builder.push(value).unwrap());
+        let mut bytes = Vec::new();
+        builder.finish(&mut bytes);
+        bytes
+    }
+
+    fn check(values: &[Vec<u8>], regex: &Regex) -> Result<(), TestCaseError> {
+        let bytes = dictionary(values);
+        let dictionary = Dictionary::parse(&bytes).unwrap();
+        let found = matching_values(&dictionary, regex).unwrap();
+        let ids: Vec<u32> = found.iter().flatten().collect();
+        let expected = (0..).zip(values).filter(|(_, value)| regex.is_match(value)).map(|(id, _)| id);
+        prop_assert_eq!(&ids, &expected.collect::<Vec<u32>>());
+        prop_assert_eq!(found.len() as usize, ids.len());
+        let all = found.iter().chain(found.gaps(dictionary.len())).flatten();
+        let mut all: Vec<u32> = all.collect();
+        all.sort_unstable();
+        prop_assert!(all.into_iter().eq(0..dictionary.len()));
+        Ok(())
+    }
+
+    /// Strings that share much, some beyond ASCII, some not even UTF-8.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            8 => prop::sample::select(vec!["a", "b", "ab", "-", "pod-"]).prop_map(|s| s.as_bytes().to_vec()),
+            1 => prop::sample::select(vec!["é", "日", "\u{fffd}"]).prop_map(|s| s.as_bytes().to_vec()),
+            1 => Just(vec![0xff]),
+            1 => Just(vec![0xe6, 0x97]),
+        ];
+        prop::collection::vec(part, 1..6).prop_map(|parts| parts.concat())
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let atom = prop::sample::select(vec![
+            "a",
+            "b",
+            "ab",
+            ".*",
+            ".+",
+            ".",
+            "[ab]",
+            "[^a]",
+            "é",
+            "[a-é]",
+            "(?i:A)",
+            "pod-",
+            "-",
+            r"\b",
+            r"\B",
+            "^",
+            "$",
+            "\u{fffd}",
+            "(?:a|b.*)",
+            r"\w{2}",
+        ]);
+        atom.prop_map(str::to_owned).prop_recursive(2, 10, 4, |inner| {
+            prop_oneof![
+                4 => prop::collection::vec(inner.clone(), 1..5).prop_map(|parts| parts.concat()),
+                2 => prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| format!("({})", parts.join("|"))),
+                1 => inner.clone().prop_map(|part| format!("(?:{part})?")),
+                1 => inner.prop_map(|part| format!("(?:{part})*")),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1_000, ..config() })]
+
+        #[test]
+        fn a_walk_finds_what_matches_one_by_one(
+            values in prop::collection::btree_set(value(), 0..60), pattern in pattern(),
+        ) {
+            if let Ok(regex) = Regex::new(pattern.as_bytes()) {
+                check(&values.into_iter().collect::<Vec<_>>(), &regex)?;
+            }
+        }
+    }
+
+    /// An automaton of 2^20 states fits nowhere: the walk gives up on it and goes on string by string.
+    #[test]
+    fn patterns_of_too_many_states_are_matched_one_by_one() {
+        let mut values: Vec<Vec<u8>> = (0..30_000_u64)
+            .map(|i| format!("{:b}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes())
+            .collect();
+        values.sort();
+        values.dedup();
+        check(&values, &Regex::new(b".*1[01]{20}0?1.*0[01]{20}").unwrap()).unwrap();
+    }
+}
