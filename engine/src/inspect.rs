@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use kymo_formats::{
-    codec::{Encoding, column_chunk},
-    index::stats::MetricStats,
+    codec::{Encoding, column_chunk, column_chunk::ColumnChunk, values::ValueEncoding},
+    index::{chunk_directory::ChunkEntry, stats::MetricStats},
 };
 
 use crate::{
@@ -142,7 +142,7 @@ fn log_bytes(fs: &dyn Fs, dir: &Path, version: &Version) -> Result<LogBytes, Err
 #[derive(Debug, Default)]
 struct Sums {
     sections: BTreeMap<&'static str, u64>,
-    encodings: BTreeMap<u8, EncodingStats>,
+    encodings: BTreeMap<Codec, EncodingStats>,
     metrics: BTreeMap<Vec<u8>, MetricStats>,
     labels: BTreeMap<Vec<u8>, LabelStats>,
 }
@@ -179,7 +179,7 @@ impl Sums {
             chunks.clear();
             cursor.get(rank, &mut chunks).map_err(BlockError::corrupt(&reader.info().path))?;
             for chunk in &chunks {
-                let stats = self.encodings.entry(chunk.meta.encoding).or_default();
+                let stats = self.encodings.entry(Codec::of(reader, chunk)).or_default();
                 stats.chunks += 1;
                 stats.samples += u64::from(chunk.meta.count);
                 stats.bytes += u64::from(chunk.len);
@@ -217,23 +217,42 @@ impl Sums {
         inspection.sections =
             self.sections.into_iter().map(|(name, bytes)| SectionBytes { name, bytes }).collect();
         inspection.sections.sort_by_key(|section| std::cmp::Reverse(section.bytes));
-        let named = |(number, stats)| EncodingStats { name: encoding_name(number), ..stats };
+        let named = |(codec, stats): (Codec, _)| EncodingStats { name: codec.name(), ..stats };
         inspection.encodings = self.encodings.into_iter().map(named).collect();
         inspection.metrics = self.metrics.into_values().collect();
         inspection.labels = self.labels.into_values().collect();
     }
 }
 
-/// The encoding of a chunk in words.
-fn encoding_name(number: u8) -> String {
-    if number == column_chunk::ENCODING {
-        return "columns".to_owned();
+/// How a chunk is stored: its encoding, and that of its values where they are a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Codec {
+    encoding: u8,
+    values: Option<ValueEncoding>,
+}
+
+impl Codec {
+    fn of(reader: &BlockReader, chunk: &ChunkEntry) -> Self {
+        let encoding = chunk.meta.encoding;
+        let values = || {
+            let bytes = reader.chunk(chunk).ok()?;
+            ValueEncoding::of(ColumnChunk::parse(bytes).ok()?.values)
+        };
+        Self { encoding, values: if encoding == column_chunk::ENCODING { values() } else { None } }
     }
-    let Some(encoding) = Encoding::from_u8(number) else { return format!("unknown ({number})") };
-    let base = match encoding.base() {
-        Encoding::Histogram => "histogram",
-        Encoding::FloatHistogram => "float histogram",
-        _ => "xor",
-    };
-    if encoding.has_start_ts() { format!("{base}, start timestamps") } else { base.to_owned() }
+
+    fn name(self) -> String {
+        if self.encoding == column_chunk::ENCODING {
+            return format!("columns, {}", self.values.map_or("unreadable", ValueEncoding::name));
+        }
+        let Some(encoding) = Encoding::from_u8(self.encoding) else {
+            return format!("unknown ({})", self.encoding);
+        };
+        let base = match encoding.base() {
+            Encoding::Histogram => "histogram",
+            Encoding::FloatHistogram => "float histogram",
+            _ => "xor",
+        };
+        if encoding.has_start_ts() { format!("{base}, start timestamps") } else { base.to_owned() }
+    }
 }
