@@ -204,7 +204,7 @@ impl Sums {
         let corrupt = || BlockError::corrupt(&reader.info().path);
         let index = reader.index()?;
         for name in index.names(None).map_err(corrupt())? {
-            let values = index.value_count(&name).map_err(corrupt())?;
+            let values = index.value_count(&name, b"").map_err(corrupt())?;
             let series = index.with_label(&name).map_err(corrupt())?.len();
             let most = self.labels.entry(name.clone()).or_insert(LabelStats { name, values: 0, series: 0 });
             most.values = most.values.max(values);

@@ -18,7 +18,9 @@ impl BlockReader {
     /// The first damage found.
     pub fn verify(&self) -> Result<(), BlockError> {
         let mut first = None;
-        self.each_damage(&mut |damage| drop(first.get_or_insert(damage)));
+        self.each_damage(&mut |damage| {
+            first.get_or_insert(damage);
+        });
         first.map_or(Ok(()), Err)
     }
 

@@ -297,7 +297,9 @@ impl Drop for MemLock {
         let mut state = self.state.lock();
         match state.locked.get_mut(&self.path) {
             Some(Holders::Sharing(count)) if *count > 1 => *count -= 1,
-            _ => drop(state.locked.remove(&self.path)),
+            _ => {
+                state.locked.remove(&self.path);
+            }
         }
     }
 }

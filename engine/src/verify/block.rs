@@ -110,7 +110,7 @@ fn each_chunk(reader: &BlockReader, file: &mut CheckedFile) -> Result<(), BlockE
                     file.unreadable.samples += u64::from(count);
                     if !matches!(error, BlockError::Checksum { .. }) {
                         file.damage(
-                            reader.offset_in_file(chunk.offset),
+                            Some(reader.offset_in_file(chunk.offset)),
                             format!("chunk does not decode: {error}"),
                         );
                     }
@@ -144,5 +144,5 @@ fn check_samples(chunk: &ChunkEntry, samples: &ChunkSamples, reader: &BlockReade
     } else {
         return;
     };
-    file.damage(reader.offset_in_file(chunk.offset), format!("chunk: {problem}"));
+    file.damage(Some(reader.offset_in_file(chunk.offset)), format!("chunk: {problem}"));
 }

@@ -15,7 +15,7 @@ use std::{io, ops::Range, path::Path, sync::Arc};
 use crate::{
     block::block_path,
     checkpoint_file,
-    env::{Fs, LockGuard},
+    env::{Fs, LockGuard, OpenMode},
     error::Error,
     manifest::{self, ManifestError, ManifestFile, Version},
     wal::{self, CheckedSegment},
@@ -53,10 +53,8 @@ pub(crate) fn share_lock(fs: &dyn Fs, dir: &Path) -> Result<Option<LockGuard>, E
 /// The version on disk; `None` when the manifest is damaged or gone.
 fn check_manifest(fs: &dyn Fs, dir: &Path, report: &mut VerifyReport) -> Result<Option<Version>, Error> {
     let manifest_dir = dir.join("manifest");
-    let read = match fs.exists(&manifest_dir).map_err(Error::io("look for", &manifest_dir))? {
-        true => manifest::read(fs, &manifest_dir),
-        false => Ok(None),
-    };
+    let exists = fs.exists(&manifest_dir).map_err(Error::io("look for", &manifest_dir))?;
+    let read = if exists { manifest::read(fs, &manifest_dir) } else { Ok(None) };
     match read {
         Ok(Some(ManifestFile { path, version, bytes, torn_bytes })) => {
             if torn_bytes > 0 {
@@ -79,7 +77,7 @@ fn check_manifest(fs: &dyn Fs, dir: &Path, report: &mut VerifyReport) -> Result<
         Err(ManifestError::Corrupt { path, offset, what }) => {
             let bytes = fs.file_len(&path).unwrap_or(0);
             let mut file = CheckedFile::new(FileKind::Manifest, path, bytes);
-            file.damage(offset, format!("invalid {what}"));
+            file.damage(Some(offset), format!("invalid {what}"));
             report.files.push(file);
             Ok(None)
         }
@@ -179,10 +177,10 @@ fn check_checkpoint(fs: &dyn Fs, dir: &Path, number: u64) -> Result<CheckedFile,
     file.entries = frames;
     match read {
         Ok(damaged) => damaged.into_iter().for_each(|Range { start, end }| {
-            file.damage(start as u64, format!("{} bytes hold no valid frame", end - start));
+            file.damage(Some(start as u64), format!("{} bytes hold no valid frame", end - start));
         }),
         Err(Error::Corrupt { source, .. }) => {
-            file.damage(source.offset as u64, format!("invalid {}", source.what))
+            file.damage(Some(source.offset as u64), format!("invalid {}", source.what))
         }
         Err(error) => return Err(error),
     }
@@ -193,10 +191,10 @@ fn wal_file(segment: CheckedSegment) -> CheckedFile {
     let mut file = CheckedFile::new(FileKind::WalSegment, segment.path, segment.bytes);
     file.entries = segment.frames;
     if segment.header_damaged {
-        file.damage(0, "the header is not this segment's");
+        file.damage(Some(0), "the header is not this segment's");
     }
     if let Some(Range { start, end }) = segment.damaged {
-        file.damage(start, format!("{} bytes were written and hold no valid frame", end - start));
+        file.damage(Some(start), format!("{} bytes were written and hold no valid frame", end - start));
     }
     file
 }
@@ -205,25 +203,27 @@ fn wal_file(segment: CheckedSegment) -> CheckedFile {
 /// length; notes as damage where it cannot be read, and that it is missing.
 fn readable(fs: &dyn Fs, file: &mut CheckedFile) -> Result<bool, Error> {
     let mut offset = 0;
-    let mut read = || {
-        let opened = fs.open(&file.path, crate::env::OpenMode::Read)?;
-        file.bytes = opened.len()?;
-        let mut buf = vec![0; READ_BYTES];
-        while offset < file.bytes {
-            let len = usize::try_from(file.bytes - offset).unwrap_or(usize::MAX).min(READ_BYTES);
-            opened.read_at(&mut buf[..len], offset)?;
-            offset += len as u64;
-        }
-        Ok(())
-    };
-    match read() {
+    match read_through(fs, &file.path, &mut file.bytes, &mut offset) {
         Ok(()) => Ok(true),
-        Err(error) if io::Error::kind(&error) == io::ErrorKind::PermissionDenied => {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(Error::io("read", &file.path)(error))
         }
         Err(error) => {
-            file.damage(offset, format!("cannot be read: {error}"));
+            file.damage(Some(offset), format!("cannot be read: {error}"));
             Ok(false)
         }
     }
+}
+
+/// Reads a file to its end. `offset` is where the reading stands, also after an error.
+fn read_through(fs: &dyn Fs, path: &Path, bytes: &mut u64, offset: &mut u64) -> io::Result<()> {
+    let file = fs.open(path, OpenMode::Read)?;
+    *bytes = file.len()?;
+    let mut buf = vec![0; READ_BYTES];
+    while *offset < *bytes {
+        let len = usize::try_from(*bytes - *offset).unwrap_or(usize::MAX).min(READ_BYTES);
+        file.read_at(&mut buf[..len], *offset)?;
+        *offset += len as u64;
+    }
+    Ok(())
 }

@@ -103,9 +103,9 @@ impl CheckedFile {
         }
     }
 
-    pub(super) fn damage(&mut self, offset: impl Into<Option<u64>>, problem: impl Into<String>) {
+    pub(super) fn damage(&mut self, offset: Option<u64>, problem: impl Into<String>) {
         if self.damages.len() < DAMAGES_MAX {
-            self.damages.push(Damage { offset: offset.into(), problem: problem.into() });
+            self.damages.push(Damage { offset, problem: problem.into() });
         } else {
             self.damages_omitted += 1;
         }
@@ -115,7 +115,7 @@ impl CheckedFile {
     pub(super) fn block_damage(&mut self, error: &BlockError) {
         match error {
             BlockError::Checksum { what, offset, expected, found, .. } => {
-                self.damage(*offset, format!("{what}: checksum {found:08x} instead of {expected:08x}"));
+                self.damage(Some(*offset), format!("{what}: checksum {found:08x} instead of {expected:08x}"));
             }
             // The offset is that within the part, so it belongs into the text.
             BlockError::Corrupt { what, offset, .. } => {
