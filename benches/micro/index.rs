@@ -92,19 +92,19 @@ impl Measurement for ThreadCpu {
 }
 
 /// As many pods as asked for, each with one series: `checkout-7c9f8d6b5-x2x7k`, all hashes random.
-fn series(count: u64) -> Vec<Labels> {
+fn series(count: usize) -> Vec<Labels> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut random = |below: u64| {
+    let mut random = |below: usize| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
+        usize::try_from(state >> 33).unwrap_or(0) % below
     };
     let mut text = |letters: &[u8], length: usize| {
-        let picked = (0..length).map(|_| letters[random(letters.len() as u64) as usize]);
+        let picked = (0..length).map(|_| letters[random(letters.len())]);
         picked.map(char::from).collect::<String>()
     };
     let mut series: Vec<Labels> = (0..count)
         .map(|i| {
-            let service = SERVICES[i as usize % SERVICES.len()];
+            let service = SERVICES[i % SERVICES.len()];
             let pod = format!(
                 "{service}-{}-{}",
                 text(b"0123456789abcdef", 9),

@@ -111,16 +111,16 @@ mod tests {
             encode(&columns, &mut bytes);
             let parsed = TimestampColumns::parse(&bytes).unwrap();
             prop_assert_eq!(parsed.len(), columns.len());
-            for (idx, column) in columns.iter().enumerate() {
-                prop_assert_eq!(&parsed.get(idx as u32).unwrap(), column);
+            for (idx, column) in (0..).zip(&columns) {
+                prop_assert_eq!(&parsed.get(idx).unwrap(), column);
             }
-            prop_assert!(parsed.get(columns.len() as u32).is_err());
+            prop_assert!(parsed.get(u32::try_from(columns.len()).unwrap()).is_err());
             // Damage is an error or other timestamps, never a panic or memory without end.
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if let Ok(parsed) = TimestampColumns::parse(&bytes) {
-                for idx in 0..parsed.len().min(30) {
-                    if let Ok(column) = parsed.get(idx as u32) {
+                for (idx, _) in (0..30).zip(0..parsed.len()) {
+                    if let Ok(column) = parsed.get(idx) {
                         prop_assert!(column.len() <= COLUMN_LEN_MAX);
                     }
                 }

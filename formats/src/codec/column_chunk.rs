@@ -179,13 +179,13 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             column in vec(any::<i64>(), 3..200),
-            first in 0_usize..2,
+            first in 0_u32..2,
             miss in vec(any::<bool>(), 200),
             with_starts: bool,
         ) {
-            let run = &column[first..];
+            let run = &column[first as usize..];
             let is_missed = |at: usize| at != 0 && at + 1 != run.len() && miss[at];
-            let missed: Vec<u32> = (0..run.len()).filter(|at| is_missed(*at)).map(|at| at as u32).collect();
+            let missed: Vec<u32> = (0..).zip(run).map(|(at, _)| at).filter(|at| is_missed(*at as usize)).collect();
             let ts: Vec<i64> = (0..run.len()).filter(|at| !is_missed(*at)).map(|at| run[at]).collect();
             let floats: Vec<f64> = ts.iter().map(|ts| *ts as f64).collect();
             let start_ts: Vec<i64> = ts.iter().map(|ts| ts / 2).collect();
@@ -193,7 +193,7 @@ mod tests {
             start_ts::encode(&start_ts, &ts, &mut starts);
             values::encode(&floats, Density::Fast, &mut values);
             let chunk = ColumnChunk {
-                times: TimestampRun { column: 3, first: first as u32, missed },
+                times: TimestampRun { column: 3, first, missed },
                 starts: with_starts.then_some(&starts[..]),
                 values: &values,
             };

@@ -58,12 +58,19 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) grid: Grid,
     /// What was read.
     pub(crate) counters: Counters,
+    /// Whether the order of elements is kept: see [`Self::is_instant`].
+    is_instant: bool,
 }
 
 impl<'a> Evaluator<'a> {
     /// An evaluator for the times of `grid`.
     pub(crate) fn new(shared: &'a Shared<'a>, grid: Grid) -> Self {
-        Self { shared, grid, counters: Counters::default() }
+        Self { shared, grid, counters: Counters::default(), is_instant: grid.steps == 1 }
+    }
+
+    /// This evaluator, of a query or subquery that asks for times up to `end`, whether there is a step or not.
+    pub(crate) fn until(self, end: i64) -> Self {
+        Self { is_instant: self.grid.start == end, ..self }
     }
 
     /// This evaluator, counting the samples of each step if `of_steps`.
@@ -76,9 +83,10 @@ impl<'a> Evaluator<'a> {
         self.shared.options
     }
 
-    /// Whether there is a single step, so that the order of elements is kept.
+    /// Whether a single time was asked for, so that the order of elements is kept. A range in which there happens
+    /// to be one step is none.
     pub(crate) const fn is_instant(&self) -> bool {
-        self.grid.steps == 1
+        self.is_instant
     }
 }
 

@@ -95,7 +95,8 @@ impl QueryEngine {
     ) -> Result<QueryResult, Error> {
         let expr = parse(query, &self.options.parser)?;
         let expr = lower(expr, &QueryRange { start: ts, end: ts, step: 0 })?;
-        self.run(source, query, &expr, Grid::instant(ts), options, |value| finish_instant(value, &expr, ts))
+        let grid = (Grid::instant(ts), ts);
+        self.run(source, query, &expr, grid, options, |value| finish_instant(value, &expr, ts))
     }
 
     /// Evaluates `query` every `step` milliseconds from `start` to `end`.
@@ -130,7 +131,7 @@ impl QueryEngine {
         }
         let expr = lower(expr, &QueryRange { start, end, step })?;
         let grid = Grid::new(start, end, step);
-        self.run(source, query, &expr, grid, options, |value| finish_range(value, grid))
+        self.run(source, query, &expr, (grid, end), options, |value| finish_range(value, grid))
     }
 
     fn run(
@@ -138,7 +139,7 @@ impl QueryEngine {
         source: &dyn Source,
         query: &str,
         expr: &Expr,
-        grid: Grid,
+        (grid, end): (Grid, i64),
         options: &QueryOptions<'_>,
         finish: impl FnOnce(Evaluated) -> Result<Value, Error>,
     ) -> Result<QueryResult, Error> {
@@ -151,7 +152,7 @@ impl QueryEngine {
             budget: Budget::new(self.options.samples_max, self.options.memory_bytes_max),
         };
         let per_step = options.per_step_stats && self.options.eval.per_step_stats;
-        let evaluator = Evaluator::new(&shared, grid).counting_steps(per_step);
+        let evaluator = Evaluator::new(&shared, grid).until(end).counting_steps(per_step);
         let mut notes = Notes::default();
         let mut value = evaluator.eval(expr, &mut notes)?;
         if let (Evaluated::Vector(series), true) = (&mut value, self.options.eval.delayed_name_removal) {
@@ -195,10 +196,10 @@ fn finish_instant(value: Evaluated, expr: &Expr, ts: i64) -> Result<Value, Error
 }
 
 fn sample(series: Series, ts: i64) -> Option<VectorSample> {
-    use super::SampleRef;
-    let (value, histogram) = match series.column.get(0)? {
-        SampleRef::Float(value) => (value, None),
-        SampleRef::Histogram(histogram) => (0.0, Some(std::sync::Arc::clone(histogram))),
+    // Merged series may have both at the one step; then upstream shows the histogram.
+    let (value, histogram) = match series.column.histogram(0) {
+        Some(histogram) => (0.0, Some(std::sync::Arc::clone(histogram))),
+        None => (series.column.float(0)?, None),
     };
     Some(VectorSample { labels: series.labels, ts, value, histogram })
 }

@@ -87,11 +87,19 @@ fn merge(series: Vec<Series>, overlap: Overlap) -> Result<Vec<Series>, Error> {
             }
             Some(&place) => {
                 let base: &mut Series = &mut merged[place];
+                // As upstream, which goes step by step: the first one says whether the name stays.
+                if first_step(&next.column) < first_step(&base.column) {
+                    base.drop_name = next.drop_name;
+                }
                 base.column = union(&base.column, &next.column, overlap)?;
             }
         }
     }
     Ok(merged)
+}
+
+fn first_step(column: &Column) -> Option<usize> {
+    column.iter().next().map(|(step, _)| step)
 }
 
 fn union(left: &Column, right: &Column, overlap: Overlap) -> Result<Column, Error> {

@@ -107,7 +107,7 @@ impl Evaluator<'_> {
         let end = timing.reference(self.grid.end());
         // What lies between two windows is evaluated, but does not count as read.
         let has_gaps = self.grid.steps > 1 && self.grid.interval > subquery.range.millis();
-        let child = Self::new(self.shared, Grid::new(start, end, interval));
+        let child = Self::new(self.shared, Grid::new(start, end, interval)).until(end);
         child.counting_steps(has_gaps || self.counters.counts_steps())
     }
 

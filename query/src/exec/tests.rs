@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kymo_engine::Labels;
+use kymo_formats::histogram::FloatHistogram;
 
 use crate::{
     EngineOptions, ErrorKind, EvalOptions, Interrupt, QueryEngine, QueryOptions, QueryResult, QueryStats,
@@ -320,6 +321,45 @@ fn label_replace_wants_a_pattern_in_utf8() {
         let error = engine(|_| {}).instant(&storage(0), &query, 0, &QueryOptions::default()).unwrap_err();
         let text = format!("invalid regular expression in label_replace(): {shown}");
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::Execution, text));
+    }
+}
+
+#[test]
+fn a_histogram_hides_the_float_of_a_merged_series() {
+    let series = |name: &str, value| TestSeries {
+        labels: Labels::from_pairs([("__name__", name)]),
+        samples: vec![TestSample { ts: 0, start_ts: 0, value }],
+    };
+    let histogram = FloatHistogram { count: 1.0, zero_count: 1.0, ..FloatHistogram::default() };
+    for (float, other) in [("a", "b"), ("b", "a")] {
+        let mut storage = MemoryStorage::default();
+        storage
+            .append(vec![
+                series(float, TestValue::Float(1.0)),
+                series(other, TestValue::Histogram(histogram.clone())),
+            ])
+            .expect("both are new");
+        let engine = engine(|options| options.eval.delayed_name_removal = true);
+        let answer = engine
+            .instant(&storage, r#"{__name__=~"a|b"} * 2"#, 0, &QueryOptions::default())
+            .expect("the query is answered");
+        let Value::Vector(vector) = answer.value else { panic!("{:?}", answer.value) };
+        assert_eq!(vector.len(), 1);
+        assert_eq!(vector[0].histogram.as_ref().map(|histogram| histogram.count), Some(2.0));
+    }
+}
+
+#[test]
+fn the_first_step_says_whether_the_name_of_equal_labels_stays() {
+    let engine = engine(|options| options.eval.delayed_name_removal = true);
+    // A sample every ten seconds: every other window of five is empty, and the right side steps in.
+    for (start, name) in [(0, ""), (5_000, "y")] {
+        let query = "count_over_time(y[5s]) or y";
+        let options = QueryOptions::default();
+        let answer = engine.range(&storage(0), query, start, 20_000, 5_000, &options).unwrap();
+        let Value::Matrix(matrix) = answer.value else { panic!("{:?}", answer.value) };
+        assert_eq!(matrix.len(), 1, "{matrix:?}");
+        assert_eq!(matrix[0].labels.get(b"__name__"), name.as_bytes());
     }
 }
 

@@ -116,8 +116,12 @@ pub(crate) fn say(text: &str) {
 
 /// The seed of a test, from the clock or from `KYMO_SEED`, and randomness that follows from it.
 pub(crate) fn seeded(test: &str) -> (String, Rng) {
-    let seed = std::env::var("KYMO_SEED")
-        .map_or_else(|_| SystemClock::new().now().0.cast_unsigned(), |seed| seed.parse().unwrap());
+    seeded_unless_told(test, now().cast_unsigned())
+}
+
+/// `seed`, or the one in `KYMO_SEED`, and randomness that follows from it.
+pub(crate) fn seeded_unless_told(test: &str, seed: u64) -> (String, Rng) {
+    let seed = std::env::var("KYMO_SEED").map_or(seed, |seed| seed.parse().unwrap());
     let replay = format!("{test}: KYMO_SEED={seed}");
     say(&replay);
     (replay, Rng::new(seed))

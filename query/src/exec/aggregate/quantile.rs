@@ -18,9 +18,11 @@ impl Evaluator<'_> {
         grouping: &Grouping,
         notes: &mut Notes,
     ) -> Result<Vec<Series>, Error> {
-        let param = self.eval_param(aggregate, notes)?;
-        param.check_quantile(notes);
-        self.fold(aggregate, grouping, &Quantile { param }, notes)
+        let quantile = Quantile { param: self.eval_param(aggregate, notes)? };
+        let series = self.fold(aggregate, grouping, &quantile, notes)?;
+        // After the operand's: of equal texts the latest position stays.
+        quantile.param.check_quantile(notes);
+        Ok(series)
     }
 }
 

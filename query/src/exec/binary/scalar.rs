@@ -1,7 +1,9 @@
 //! Binary operators with a scalar on one side at least.
 
+use std::collections::BTreeMap;
+
 use super::{
-    super::{Column, Evaluator, Notes, Sample, SampleRef, Series, context::execution},
+    super::{Column, Evaluator, Note, Notes, Sample, SampleRef, Series, context::execution},
     element::{arithmetic, changes_meaning, combine, comparison},
 };
 use crate::{
@@ -40,14 +42,17 @@ impl Evaluator<'_> {
         side: Side,
         notes: &mut Notes,
     ) -> Result<Vec<Series>, Error> {
-        let position = binary.span().start as usize;
+        // What the last element without a result says at each step. Upstream keeps one per step.
+        let mut refusals = BTreeMap::new();
         for series in &mut vector {
             series.column = match (series.column.has_histograms(), arithmetic(binary.op)) {
                 (false, Some(arithmetic)) => floats(&series.column, scalar, side, arithmetic),
-                _ => elements(binary, &series.column, scalar, side, &mut |note| notes.add(position, note)),
+                _ => elements(binary, &series.column, scalar, side, &mut refusals),
             };
             series.drop_name |= changes_meaning(binary.op) || binary.return_bool;
         }
+        let position = binary.span().start as usize;
+        refusals.into_values().for_each(|note| notes.add(position, note));
         self.finish(vector)
     }
 }
@@ -70,7 +75,7 @@ fn elements(
     column: &Column,
     scalar: &[f64],
     side: Side,
-    note: &mut dyn FnMut(super::super::Note),
+    refusals: &mut BTreeMap<usize, Note>,
 ) -> Column {
     let mut out = Column::default();
     for (step, sample) in column.iter() {
@@ -79,7 +84,7 @@ fn elements(
         let element = match combine(binary.op, lhs, rhs) {
             Ok(element) => element,
             Err(reason) => {
-                note(reason);
+                refusals.insert(step, reason);
                 continue;
             }
         };

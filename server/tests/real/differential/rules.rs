@@ -23,8 +23,11 @@ pub(crate) struct Rule {
 /// All rules; `docs/testing.md` has a table of them with their reasons.
 pub(crate) const RULES: &[Rule] = &[
     Rule { name: "last bits", since: NEVER, explains: last_bits },
+    Rule { name: "largest exponentials", since: NEVER, explains: largest_exponentials },
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
     Rule { name: "ties", since: NEVER, explains: ties },
+    Rule { name: "order of series without the label", since: NEVER, explains: order_without_the_label },
+    Rule { name: "float beside a histogram", since: NEVER, explains: float_beside_a_histogram },
     Rule { name: "samples out of order", since: NEVER, explains: samples_out_of_order },
     Rule { name: "ties of series", since: (2, 44), explains: ties_of_series },
     Rule { name: "parameter of a parse error", since: (2, 44), explains: parameter_of_a_parse_error },
@@ -37,6 +40,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "compensated sums", since: (2, 55), explains: compensated_sums },
     Rule { name: "deviation of infinity", since: (3, 0), explains: deviation_of_infinity },
     Rule { name: "UTF-8 names", since: (3, 3), explains: utf8_names },
+    Rule { name: "deviation of infinity over time", since: (3, 5), explains: deviation_over_time },
     Rule { name: "overflow of a parameter", since: (3, 5), explains: overflow_of_a_parameter },
     Rule { name: "NaN as a number of series", since: (3, 6), explains: nan_as_a_number_of_series },
     Rule { name: "one to many in a filter", since: (3, 9), explains: one_to_many_in_a_filter },
@@ -127,6 +131,13 @@ const DISCONTINUOUS: &[&str] = &[
     "^",
 ];
 
+/// The last half of a power of two below infinity: Go on x86-64 calls it infinite.
+fn largest_exponentials(blame: &Blame) -> bool {
+    let is_large = |value: f64| value.is_finite() && value.abs() > f64::MAX / 4.0;
+    is_one_of(&blame.node, &["exp", "sinh", "cosh"])
+        && blame.difference.values.is_some_and(|(expected, found)| expected.is_infinite() && is_large(found))
+}
+
 /// When series are duplicates in several groups, one of them is named: upstream's choice depends on the order of a
 /// hash table (and, before 2.55, so does the order of the two).
 fn which_duplicates(blame: &Blame) -> bool {
@@ -147,7 +158,28 @@ fn which_duplicates(blame: &Blame) -> bool {
 fn ties(blame: &Blame) -> bool {
     // Series of storage come in order.
     let is_selector = blame.operands.iter().any(|(operation, _)| operation == "selector");
-    !is_selector && ties_of_series(blame)
+    !is_selector && (ties_of_series(blame) || is_another_choice(blame))
+}
+
+/// Whether `limitk` took as many series, though others.
+fn is_another_choice(blame: &Blame) -> bool {
+    let Answers { expected: Answer::Data(expected), found: Answer::Data(found) } = &blame.answers else {
+        return false;
+    };
+    let times = |data: &Data| values(data).into_iter().map(|(ts, _)| ts).collect::<Vec<_>>();
+    blame.node.operation == "limitk" && times(expected) == times(found)
+}
+
+/// Upstream's natural order puts a series without the label behind any other, and any other behind it.
+fn order_without_the_label(blame: &Blame) -> bool {
+    let Answer::Data(data) = &blame.answers.expected else { return false };
+    let lacks = |label: &Node| {
+        let key = format!("{label}:");
+        data.series.iter().any(|series| !series.labels.contains(&key))
+    };
+    is_one_of(&blame.node, &["sort_by_label", "sort_by_label_desc"])
+        && blame.difference.how == How::Order
+        && blame.node.children().skip(1).any(lacks)
 }
 
 /// `topk` and `bottomk` kept their series in another kind of heap, which let go of others among equal ones.
@@ -164,6 +196,17 @@ fn values(data: &Data) -> Vec<(i64, String)> {
     let mut values: Vec<_> = points.map(|(ts, point)| (*ts, format!("{point:?}"))).collect();
     values.sort();
     values
+}
+
+/// Rewriting labels can bring a float and a histogram of one time together; an aggregation of Kymo sees both,
+/// upstream's the float.
+fn float_beside_a_histogram(blame: &Blame) -> bool {
+    let Answer::Data(found) = &blame.answers.found else { return false };
+    let sees_both =
+        |note: &String| note.contains("encountered a mix of histograms and floats for aggregation");
+    let rewrites =
+        |(operation, _): &(String, Answers)| ["label_replace", "label_join"].contains(&operation.as_str());
+    found.notes.iter().any(sees_both) && blame.operands.iter().any(rewrites)
 }
 
 /// Over how many samples a histogram counts down: upstream counts those of earlier steps again at each step.
@@ -272,6 +315,12 @@ fn deviation_of_infinity(blame: &Blame) -> bool {
     is_one_of(&blame.node, &["stddev", "stdvar"])
         && blame.difference.values.is_some_and(|(_, found)| found.is_nan())
         && blame.operands.iter().any(|(_, answers)| has(&answers.expected, |value| !value.is_finite()))
+}
+
+/// The compensation of a sum that is infinite is no number, and does not count.
+fn deviation_over_time(blame: &Blame) -> bool {
+    is_one_of(&blame.node, &["stddev_over_time", "stdvar_over_time"])
+        && blame.difference.values.is_some_and(|(expected, found)| expected.is_nan() && found.is_infinite())
 }
 
 /// Names of labels may be any UTF-8.
