@@ -52,9 +52,10 @@ fn files(fs: &MemFs, folder: &Path) -> Image {
     let mut found = Vec::new();
     for entry in fs.list(folder).unwrap() {
         let path = folder.join(&entry.name);
-        match entry.is_dir {
-            true => found.extend(files(fs, &path)),
-            false => found.push((path.clone(), fs.read(&path).unwrap())),
+        if entry.is_dir {
+            found.extend(files(fs, &path));
+        } else {
+            found.push((path.clone(), fs.read(&path).unwrap()));
         }
     }
     found
