@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -101,8 +102,8 @@ impl FrameWriter {
     }
 }
 
-/// Calls `restore` with each frame of the checkpoint. Damaged parts are left out; returns how many bytes they
-/// are, the missing end included.
+/// Calls `restore` with each frame of the checkpoint. Damaged parts are left out; returns where they lie, the
+/// missing end (at least a byte) included.
 ///
 /// # Errors
 /// When the file cannot be read or is no checkpoint at all, and the first error of `restore`.
@@ -111,12 +112,12 @@ pub(crate) fn read(
     dir: &Path,
     number: u64,
     mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
-) -> Result<u64, Error> {
+) -> Result<Vec<Range<usize>>, Error> {
     let path = path(dir, number);
     let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
     SegmentHeader::decode(&bytes).map_err(Error::corrupt(&path))?;
     let mut offset = SEGMENT_HEADER_BYTES;
-    let mut damaged = 0;
+    let mut damaged: Vec<Range<usize>> = Vec::new();
     loop {
         match Frame::decode(&bytes, number, offset) {
             Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
@@ -127,10 +128,11 @@ pub(crate) fn read(
             }
             Err(_) => {
                 let next = find_frame(&bytes, number, offset + 1).unwrap_or(bytes.len());
-                damaged += (next - offset) as u64;
                 if next == bytes.len() {
-                    return Ok(damaged.max(1));
+                    damaged.push(offset..next.max(offset + 1));
+                    return Ok(damaged);
                 }
+                damaged.push(offset..next);
                 offset = next;
             }
         }

@@ -21,9 +21,9 @@ use crate::{
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Cardinality, Exemplar, Head, HeadStats, Metadata, RawHasher},
     maintenance::{LastFlush, Maintenance, window_of},
-    manifest::{BlockMeta, ManifestStore},
+    manifest::{BlockMeta, ManifestStore, Version},
     model::{Labels, Matcher, MemoryBudget},
-    read::Selection,
+    read::{DamageLog, Found, LookUp, Selection},
     recovery::{self, RecoveryReport},
     wal::{Wal, WalStats},
 };
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) last_flush: Mutex<LastFlush>,
     /// Live blocks that a compaction could not read.
     pub(crate) damaged_blocks: Mutex<BTreeSet<u64>>,
+    /// What reads left out of their answers.
+    pub(crate) damage: Arc<DamageLog>,
     pub(crate) counters: Counters,
     recovery: RecoveryReport,
     _lock: LockGuard,
@@ -95,8 +97,10 @@ pub struct EngineStats {
     pub compaction_failures_total: u64,
     /// Blocks dropped by retention since the start.
     pub blocks_expired_total: u64,
-    /// Live blocks that a compaction could not read, and that are left alone.
+    /// Live blocks in which a read or a compaction found damage.
     pub blocks_damaged: usize,
+    /// Damaged blocks and chunks that were left out of answers since the start, each time they were.
+    pub damaged_left_out_total: u64,
 }
 
 impl Engine {
@@ -164,6 +168,7 @@ impl Engine {
                 window: window_of(newest_ts),
             }),
             damaged_blocks: Mutex::default(),
+            damage: Arc::default(),
             counters: Counters::default(),
             recovery,
             _lock: lock,
@@ -188,7 +193,7 @@ impl Engine {
     /// inclusive.
     ///
     /// # Errors
-    /// When a block cannot be read.
+    /// When a block cannot be read. Damaged ones are left out, and the answer names them.
     pub fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Selection, Error> {
         self.select_within(matchers, start, end, &MemoryBudget::unlimited())
     }
@@ -197,7 +202,7 @@ impl Engine {
     /// `memory`.
     ///
     /// # Errors
-    /// When a block cannot be read, or the budget is used up.
+    /// When a block cannot be read, or the budget is used up. Damaged blocks are left out, and the answer names them.
     pub fn select_within(
         &self,
         matchers: &[Matcher],
@@ -211,32 +216,32 @@ impl Engine {
     /// Names of the labels of the series that satisfy all `matchers` and may have samples in the range, sorted.
     ///
     /// # Errors
-    /// When a block cannot be read.
-    pub fn label_names(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Vec<u8>>, Error> {
-        self.inner.label_names(matchers, start, end)
+    /// When a block cannot be read. Damaged ones are left out, and the answer names them.
+    pub fn label_names(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Found<Vec<u8>>, Error> {
+        self.inner.label_names(LookUp { matchers, start, end })
     }
 
     /// Values of the label `name` in the series that satisfy all `matchers` and may have samples in the range,
     /// sorted.
     ///
     /// # Errors
-    /// When a block cannot be read.
+    /// When a block cannot be read. Damaged ones are left out, and the answer names them.
     pub fn label_values(
         &self,
         name: &[u8],
         matchers: &[Matcher],
         start: i64,
         end: i64,
-    ) -> Result<Vec<Vec<u8>>, Error> {
-        self.inner.label_values(name, matchers, start, end)
+    ) -> Result<Found<Vec<u8>>, Error> {
+        self.inner.label_values(name, LookUp { matchers, start, end })
     }
 
     /// Labels of the series that satisfy all `matchers` and may have samples in the range, sorted.
     ///
     /// # Errors
-    /// When a block cannot be read.
-    pub fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Labels>, Error> {
-        self.inner.series(matchers, start, end)
+    /// When a block cannot be read. Damaged ones are left out, and the answer names them.
+    pub fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Found<Labels>, Error> {
+        self.inner.series(LookUp { matchers, start, end })
     }
 
     /// Exemplars between `start` and `end`, both inclusive, of the series that satisfy all matchers of one of the
@@ -305,17 +310,19 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let inner = &self.inner;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let version = inner.manifest.current();
         EngineStats {
             head: inner.head.stats(),
             wal: inner.wal.stats(),
-            blocks: inner.manifest.current().blocks().to_vec(),
+            blocks: version.blocks().to_vec(),
             recovery: inner.recovery.clone(),
             flushes_total: count(&inner.counters.flushes),
             flush_failures_total: count(&inner.counters.flush_failures),
             compactions_total: count(&inner.counters.compactions),
             compaction_failures_total: count(&inner.counters.compaction_failures),
             blocks_expired_total: count(&inner.counters.blocks_expired),
-            blocks_damaged: inner.damaged_blocks.lock().len(),
+            blocks_damaged: inner.blocks_damaged(&version),
+            damaged_left_out_total: inner.damage.left_out(),
         }
     }
 
@@ -357,6 +364,13 @@ impl Inner {
             0 => i64::MIN,
             age => now_ms.saturating_sub(age),
         }
+    }
+
+    /// Live blocks in which damage was found.
+    fn blocks_damaged(&self, version: &Version) -> usize {
+        let mut damaged = self.damage.blocks();
+        damaged.extend(self.damaged_blocks.lock().iter());
+        version.blocks().iter().filter(|block| damaged.contains(&block.id)).count()
     }
 
     /// Series whose newest sample is older are idle.

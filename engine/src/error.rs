@@ -64,6 +64,12 @@ pub enum Error {
         /// One of the blocks.
         block: PathBuf,
     },
+    /// The directory is none of a store.
+    #[error("{path} is no data directory: there is no manifest and no block")]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Somebody else has the directory open.
     #[error("{path} is locked: another process has this data directory open")]
     Locked {
@@ -100,6 +106,7 @@ impl Error {
             Self::Compaction(error) => error.kind(),
             Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } => ErrorKind::Unavailable,
             Self::Corrupt { .. } | Self::Chunk { .. } | Self::NoManifest { .. } => ErrorKind::Corrupt,
+            Self::NoStore { .. } => ErrorKind::NotFound,
             Self::HeadChunk(_) => ErrorKind::Internal,
             Self::Memory(_) => ErrorKind::Limit,
             Self::Config { .. } => ErrorKind::Invalid,

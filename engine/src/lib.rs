@@ -14,7 +14,8 @@
 //! let matcher = Matcher::new(MatchOp::Equal, b"job", b"demo")?;
 //! let mut columns = SampleColumns::default();
 //! for series in engine.select(&[matcher], 0, 2_000)?.series {
-//!     series.read(&mut columns)?;
+//!     let warnings = series.read(&mut columns)?;
+//!     assert!(warnings.is_empty(), "damaged data was left out");
 //!     assert_eq!((&columns.ts[..], &columns.values[..]), (&[1_000][..], &[1.0][..]));
 //! }
 //! # engine.close()?;
@@ -36,6 +37,7 @@ mod error;
 mod flush;
 mod head;
 mod index;
+mod inspect;
 mod limits;
 mod maintenance;
 mod manifest;
@@ -44,6 +46,7 @@ mod read;
 mod recovery;
 mod retention;
 mod signals;
+mod verify;
 mod wal;
 
 #[cfg(any(test, feature = "test-util"))]
@@ -72,6 +75,7 @@ pub use {
         Metadata, RawHash, RawHasher, Refusal, RefusedRow, RefusedSeries, SeriesRef, ShardBytes,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
+    inspect::{EncodingStats, InspectedBlock, Inspection, LabelStats, LogBytes, SectionBytes, inspect},
     manifest::{
         BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
     },
@@ -80,9 +84,10 @@ pub use {
         Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
-    read::{SelectedSeries, Selection},
+    read::{Found, SelectedSeries, Selection, Warnings},
     recovery::RecoveryReport,
     signals::metrics::FloatForm,
+    verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
         WalConfig, WalError, WalPin, WalStats, WalSync,

@@ -46,8 +46,8 @@ pub(crate) fn replay(
     let mut replayer = Replayer::new(head);
     let start = version.wal_start();
     if let Some(checkpoint) = start.checkpoint {
-        report.checkpoint_damaged_bytes =
-            checkpoint_file::read(&**fs, wal_dir, checkpoint, |frame| replayer.restore(frame))?;
+        let damaged = checkpoint_file::read(&**fs, wal_dir, checkpoint, |frame| replayer.restore(frame))?;
+        report.checkpoint_damaged_bytes = damaged.iter().map(|range| range.len() as u64).sum();
         if report.checkpoint_damaged_bytes > 0 {
             let path = checkpoint_file::path(wal_dir, checkpoint);
             warn!(path = %path.display(), bytes = report.checkpoint_damaged_bytes, "checkpoint damaged");

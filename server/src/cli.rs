@@ -21,6 +21,11 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Ask a running server and print the answer as a table.
     Query(QueryArgs),
+    /// Check every byte of a data directory that no server has open: exit code 0 when it is whole, 1 when something
+    /// is damaged, 2 when it cannot be checked
+    Verify(VerifyArgs),
+    /// Show what a data directory that no server has open consists of: blocks, sections, encodings, labels
+    Inspect(InspectArgs),
 }
 
 /// Where to serve, and from what.
@@ -57,6 +62,34 @@ pub(crate) struct QueryArgs {
     /// Distance of the points of a range, e.g. 15s [default: a tenth of the range]
     #[arg(long, value_name = "DURATION", requires = "range")]
     pub(crate) step: Option<String>,
+}
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Directory of all data; nothing in it is changed
+    #[arg(long, value_name = "DIR", default_value = "./kymo-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to show.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Directory of all data; nothing in it is changed
+    #[arg(long, value_name = "DIR", default_value = "./kymo-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Only the block of this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) block: Option<u64>,
+    /// Rows of the tables of metrics and labels
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) limit: usize,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[cfg(test)]

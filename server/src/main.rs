@@ -1,6 +1,7 @@
 //! The `kymo` binary.
 //!
-//! * `cli`, `config`, `query_command` - what the operator says; `app`, `shutdown` - the parts put together
+//! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command` - commands beside
+//!   `serve`, with `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
 
@@ -9,11 +10,14 @@ mod cli;
 mod config;
 mod http;
 mod ingest;
+mod inspect_command;
 mod promql;
 mod query_command;
 mod serve;
 mod shutdown;
+mod table;
 mod telemetry;
+mod verify_command;
 
 use std::process::ExitCode;
 
@@ -31,5 +35,7 @@ fn main() -> ExitCode {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Query(args)) => query_command::run(&args),
+        Some(Command::Verify(args)) => verify_command::run(&args),
+        Some(Command::Inspect(args)) => inspect_command::run(&args),
     }
 }

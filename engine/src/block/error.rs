@@ -55,6 +55,12 @@ pub enum BlockError {
         /// The id in the file.
         found: u64,
     },
+    /// No live block has the id asked for.
+    #[error("there is no live block {path}")]
+    Unknown {
+        /// Where it would lie.
+        path: PathBuf,
+    },
     /// What is being written exceeds the format.
     #[error("cannot write block {path}")]
     TooLarge {
@@ -79,11 +85,18 @@ impl BlockError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => ErrorKind::NotFound,
+            Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Io { .. } => ErrorKind::Unavailable,
             Self::Checksum { .. } | Self::Corrupt { .. } | Self::WrongBlock { .. } => ErrorKind::Corrupt,
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Unordered { .. } => ErrorKind::Internal,
         }
+    }
+
+    /// Whether what should be there is not, or not as it was written. Reading it again will not help.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
     }
 
     /// For [`Result::map_err`]: a failed `action` on `path`.

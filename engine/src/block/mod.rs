@@ -3,6 +3,7 @@
 //! * `writer` - series in order to a block file; `chunk_body` - what it takes as a chunk; `timestamps` - the
 //!   timestamps that its chunks share
 //! * `reader` - a block file, mapped, as an index and chunks
+//! * `verify` - every byte of a block file against its checksums
 //! * `column_cache` - decoded timestamps of an open block
 //! * `pages` - which pages of a block's chunk data have been verified
 //! * `cache` - open readers by block id
@@ -15,6 +16,7 @@ mod error;
 mod pages;
 mod reader;
 mod timestamps;
+mod verify;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,7 @@ use kymo_formats::{
     DecodeError,
     block::{
         PAGE_BYTES, footer,
-        header::{HEADER_BYTES, Header},
+        header::Header,
         meta::BlockSummary,
         section::{SectionEntry, SectionKind},
         timestamps::TimestampColumns,
@@ -47,18 +47,18 @@ const SECTION_VERSION: u16 = 1;
 #[derive(Debug)]
 pub struct BlockReader {
     info: BlockInfo,
-    map: Mapping,
-    sections: Vec<Section>,
-    chunk_data: Range<usize>,
+    pub(super) map: Mapping,
+    pub(super) sections: Vec<Section>,
+    pub(super) chunk_data: Range<usize>,
     pages: VerifiedPages,
     timestamps: ColumnCache,
     matchers: MatcherCache,
 }
 
 #[derive(Debug)]
-struct Section {
-    entry: SectionEntry,
-    range: Range<usize>,
+pub(super) struct Section {
+    pub(super) entry: SectionEntry,
+    pub(super) range: Range<usize>,
     verified: AtomicBool,
 }
 
@@ -137,8 +137,7 @@ impl BlockReader {
     /// # Errors
     /// When the index or the chunk directory is damaged.
     pub fn series(&self) -> Result<BlockSeries<'_>, BlockError> {
-        let directory = self.section(SectionKind::CHUNK_DIRECTORY)?;
-        let directory = ChunkDirectory::parse(directory).map_err(self.corrupt())?;
+        let directory = self.chunk_directory()?;
         let index = self.index()?;
         if directory.len() != index.series_count() {
             return Err(self.corrupt()(DecodeError::new("chunk directory", 8)));
@@ -149,6 +148,11 @@ impl BlockReader {
             chunks: directory.cursor(),
             len: directory.len(),
         })
+    }
+
+    /// Which chunks each series has.
+    pub(crate) fn chunk_directory(&self) -> Result<ChunkDirectory<'_>, BlockError> {
+        ChunkDirectory::parse(self.section(SectionKind::CHUNK_DIRECTORY)?).map_err(self.corrupt())
     }
 
     /// The labels of the series `rank`. For more than one use [`Self::series`].
@@ -251,21 +255,12 @@ impl BlockReader {
         stats::decode(self.section(SectionKind::STATS)?).map_err(self.corrupt())
     }
 
-    /// Verifies every byte of the file, also what was found whole before: storage can go bad later.
-    ///
-    /// # Errors
-    /// The first damage found.
-    pub fn verify(&self) -> Result<(), BlockError> {
-        for section in self.sections.iter().filter(|section| section.entry.kind != SectionKind::CHUNKS) {
-            self.verify_section(section)?;
-        }
-        self.verify_padding()?;
-        let fresh = VerifiedPages::new(self.chunk_data.len());
-        self.chunk_bytes(0..self.chunk_data.len(), &fresh).map(|_| ())
-    }
-
     /// `range` of the chunk data, its pages verified unless `pages` says that they have been.
-    fn chunk_bytes(&self, range: Range<usize>, pages: &VerifiedPages) -> Result<&[u8], BlockError> {
+    pub(super) fn chunk_bytes(
+        &self,
+        range: Range<usize>,
+        pages: &VerifiedPages,
+    ) -> Result<&[u8], BlockError> {
         let data = &self.map[self.chunk_data.clone()];
         let checksums = self.section(SectionKind::CHUNK_PAGES)?;
         if checksums.len() != data.len().div_ceil(PAGE_BYTES) * size_of::<u32>() {
@@ -281,23 +276,8 @@ impl BlockReader {
         Ok(&data[range])
     }
 
-    /// Nothing is kept between the sections, so nothing may have changed there.
-    fn verify_padding(&self) -> Result<(), BlockError> {
-        let mut used: Vec<_> = self.sections.iter().map(|section| section.range.clone()).collect();
-        let footer_bytes = self.sections.len() * SectionEntry::BYTES + footer::TAIL_BYTES;
-        used.push(self.map.len() - footer_bytes..self.map.len());
-        used.sort_by_key(|range| range.start);
-        let mut position = HEADER_BYTES;
-        for range in used {
-            if range.start < position || self.map[position..range.start].iter().any(|byte| *byte != 0) {
-                return Err(self.corrupt()(DecodeError::new("padding", position)));
-            }
-            position = range.end;
-        }
-        Ok(())
-    }
-
-    fn index(&self) -> Result<IndexReader<'_>, BlockError> {
+    /// The label index.
+    pub(crate) fn index(&self) -> Result<IndexReader<'_>, BlockError> {
         let bytes = IndexBytes {
             names: self.section(SectionKind::LABEL_NAMES)?,
             directory: self.section(SectionKind::LABEL_DIRECTORY)?,
@@ -326,7 +306,7 @@ impl BlockReader {
             .ok_or_else(|| self.corrupt()(DecodeError::new(kind.name(), 0)))
     }
 
-    fn verify_section(&self, section: &Section) -> Result<(), BlockError> {
+    pub(super) fn verify_section(&self, section: &Section) -> Result<(), BlockError> {
         let (expected, found) = (section.entry.crc, crc32(&self.map[section.range.clone()]));
         if expected == found {
             return Ok(());
@@ -340,7 +320,7 @@ impl BlockReader {
         })
     }
 
-    fn corrupt(&self) -> impl FnOnce(DecodeError) -> BlockError {
+    pub(super) fn corrupt(&self) -> impl FnOnce(DecodeError) -> BlockError {
         BlockError::corrupt(&self.info.path)
     }
 }

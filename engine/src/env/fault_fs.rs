@@ -210,6 +210,11 @@ impl Fs for FaultFs {
         self.plain()?;
         self.mem.lock(path)
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<LockGuard> {
+        self.plain()?;
+        self.mem.lock_shared(path)
+    }
 }
 
 #[derive(Debug)]

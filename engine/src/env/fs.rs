@@ -129,6 +129,13 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// # Errors
     /// `WouldBlock` when somebody else holds it, and I/O errors.
     fn lock(&self, path: &Path) -> io::Result<LockGuard>;
+
+    /// Takes a share of the lock named `path`, which must exist and need not be writable: others may take
+    /// shares as well, and nobody gets the lock alone until all are dropped.
+    ///
+    /// # Errors
+    /// `WouldBlock` when somebody holds it alone, `NotFound` when it does not exist, and I/O errors.
+    fn lock_shared(&self, path: &Path) -> io::Result<LockGuard>;
 }
 
 /// An open file. All methods may be called from several threads at once; writes to ranges that do not
@@ -228,7 +235,7 @@ impl fmt::Debug for Mapping {
     }
 }
 
-/// An exclusive lock on a path, released when dropped.
+/// A lock on a path, released when dropped.
 pub struct LockGuard {
     path: PathBuf,
     _held: Box<dyn Any + Send + Sync>,

@@ -37,7 +37,7 @@ struct State {
     /// Never shrinks: a handle stays valid when its name is gone.
     inodes: Vec<Inode>,
     capacity: Option<u64>,
-    locked: BTreeSet<PathBuf>,
+    locked: BTreeMap<PathBuf, Holders>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -252,9 +252,10 @@ impl Fs for MemFs {
     fn lock(&self, path: &Path) -> io::Result<LockGuard> {
         let mut state = self.state.lock();
         state.check_parent(path)?;
-        if !state.locked.insert(path.to_owned()) {
+        if state.locked.contains_key(path) {
             return Err(held_elsewhere(path));
         }
+        state.locked.insert(path.to_owned(), Holders::One);
         if !state.live.contains_key(path) {
             let node = state.new_file(Vec::new());
             state.change_name(NameChange::Add(path.to_owned(), node));
@@ -262,6 +263,28 @@ impl Fs for MemFs {
         let held = MemLock { state: Arc::clone(&self.state), path: path.to_owned() };
         Ok(LockGuard::new(path, Box::new(held)))
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<LockGuard> {
+        let mut state = self.state.lock();
+        if !state.live.contains_key(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        match state.locked.entry(path.to_owned()).or_insert(Holders::Sharing(0)) {
+            Holders::One => return Err(held_elsewhere(path)),
+            Holders::Sharing(count) => *count += 1,
+        }
+        let held = MemLock { state: Arc::clone(&self.state), path: path.to_owned() };
+        Ok(LockGuard::new(path, Box::new(held)))
+    }
+}
+
+/// Who holds a lock.
+#[derive(Debug)]
+enum Holders {
+    /// Somebody alone.
+    One,
+    /// So many together.
+    Sharing(usize),
 }
 
 struct MemLock {
@@ -271,7 +294,13 @@ struct MemLock {
 
 impl Drop for MemLock {
     fn drop(&mut self) {
-        self.state.lock().locked.remove(&self.path);
+        let mut state = self.state.lock();
+        match state.locked.get_mut(&self.path) {
+            Some(Holders::Sharing(count)) if *count > 1 => *count -= 1,
+            _ => {
+                state.locked.remove(&self.path);
+            }
+        }
     }
 }
 

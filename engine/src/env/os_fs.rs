@@ -93,6 +93,15 @@ impl Fs for OsFs {
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<LockGuard> {
+        let file = fs::File::open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(LockGuard::new(path, Box::new(file))),
+            Err(fs::TryLockError::WouldBlock) => Err(held_elsewhere(path)),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 /// The error of a lock that somebody else holds.

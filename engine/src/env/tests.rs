@@ -105,8 +105,16 @@ fn locks(fs: &dyn Fs, dir: &Path) {
     let refused = fs.lock(&path).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::WouldBlock);
     assert!(refused.to_string().contains("LOCK is locked"), "{refused}");
+    assert_eq!(fs.lock_shared(&path).unwrap_err().kind(), ErrorKind::WouldBlock);
     drop(guard);
     fs.lock(&path).unwrap();
+    let shares = [fs.lock_shared(&path).unwrap(), fs.lock_shared(&path).unwrap()];
+    for share in shares {
+        assert_eq!(fs.lock(&path).unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(share);
+    }
+    fs.lock(&path).unwrap();
+    assert_eq!(fs.lock_shared(&dir.join("none")).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]

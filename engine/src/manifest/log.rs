@@ -121,14 +121,9 @@ impl Log {
         dir: &Path,
         number: u64,
     ) -> Result<(Self, Version, usize), ManifestError> {
-        let path = path(dir, number);
-        let bytes = fs.read(&path).map_err(ManifestError::io("read", &path))?;
-        let mut reading =
-            Reading { path: &path, number, bytes: &bytes, version: Version::default(), edits: 0 };
-        let end = reading.read()?;
-        let Reading { version, edits, .. } = reading;
+        let Content { path, version, edits, end, len } = read(&**fs, dir, number)?;
         let file = fs.open(&path, OpenMode::ReadWrite).map_err(ManifestError::io("open", &path))?;
-        if end < bytes.len() {
+        if end < len {
             tracing::info!(path = %path.display(), offset = end, "torn batch of the manifest cut off");
             file.set_len(end as u64).map_err(ManifestError::io("truncate", &path))?;
         }
@@ -161,6 +156,29 @@ pub(super) enum AppendError {
     NoSpace(io::Error),
     /// It may or may not be found after a restart.
     Unknown(&'static str, io::Error),
+}
+
+/// What a file holds.
+pub(super) struct Content {
+    pub(super) path: PathBuf,
+    /// What its batches lead to.
+    pub(super) version: Version,
+    /// Edits behind the snapshot.
+    pub(super) edits: usize,
+    /// Where the last whole batch ends.
+    pub(super) end: usize,
+    /// Length of the file; behind `end` is a torn batch.
+    pub(super) len: usize,
+}
+
+/// Reads file `number` back, and changes nothing.
+pub(super) fn read(fs: &dyn Fs, dir: &Path, number: u64) -> Result<Content, ManifestError> {
+    let path = path(dir, number);
+    let bytes = fs.read(&path).map_err(ManifestError::io("read", &path))?;
+    let mut reading = Reading { path: &path, number, bytes: &bytes, version: Version::default(), edits: 0 };
+    let end = reading.read()?;
+    let Reading { version, edits, .. } = reading;
+    Ok(Content { version, edits, end, len: bytes.len(), path })
 }
 
 /// A file as it is read back.

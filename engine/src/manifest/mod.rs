@@ -20,6 +20,7 @@ mod store;
 mod tests;
 mod version;
 
+pub(crate) use store::{ManifestFile, read};
 pub use {
     edit::{BlockMeta, Edit, Tombstone, WalStart},
     error::ManifestError,

@@ -40,6 +40,27 @@ struct Writer {
     stats: ManifestStats,
 }
 
+/// The manifest as it lies on disk, read without opening it for changes.
+#[derive(Debug)]
+pub(crate) struct ManifestFile {
+    pub(crate) path: PathBuf,
+    pub(crate) version: Version,
+    /// Length of the file.
+    pub(crate) bytes: u64,
+    /// Bytes of a batch at its end that was cut short, and that the next start cuts off.
+    pub(crate) torn_bytes: u64,
+}
+
+/// Reads the manifest in `dir`; `None` when there is none.
+///
+/// # Errors
+/// As [`ManifestStore::open`].
+pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<ManifestFile>, ManifestError> {
+    let Some(number) = log::list(fs, dir)?.pop() else { return Ok(None) };
+    let log::Content { path, version, end, len, .. } = log::read(fs, dir, number)?;
+    Ok(Some(ManifestFile { path, version, bytes: len as u64, torn_bytes: (len - end) as u64 }))
+}
+
 /// What the manifest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ManifestStats {

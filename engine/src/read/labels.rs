@@ -3,84 +3,100 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    block::BlockReader,
+    block::{BlockError, BlockReader},
     engine::Inner,
     error::Error,
     manifest::BlockMeta,
     model::{Labels, Matcher},
 };
 
-use super::select::{Blocks, deleted_ranges, is_covered};
+use super::{
+    damage::Warnings,
+    select::{Blocks, deleted_ranges, is_covered},
+};
+
+/// What a look-up of labels found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T> {
+    /// Sorted, each once.
+    pub items: Vec<T>,
+    /// Damaged blocks that were left out.
+    pub warnings: Warnings,
+}
+
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), warnings: Warnings::default() }
+    }
+}
+
+/// Conditions and a range of time, both ends inclusive.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LookUp<'a> {
+    pub(crate) matchers: &'a [Matcher],
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
 
 impl Inner {
     /// See [`crate::Engine::label_names`].
-    pub(crate) fn label_names(
-        &self,
-        matchers: &[Matcher],
-        start: i64,
-        end: i64,
-    ) -> Result<Vec<Vec<u8>>, Error> {
-        if start > end {
-            return Ok(Vec::new());
-        }
-        let mut names: BTreeSet<Vec<u8>> = self.head.label_names(matchers, start, end).into_iter().collect();
-        let blocks = self.blocks_in(start, end)?;
-        for (meta, reader) in &blocks.readers {
-            if is_exact(&blocks, meta, start, end) {
-                names.extend(reader.label_names(matchers)?);
-            } else {
-                for labels in alive(&blocks, meta, reader, matchers, start, end)? {
-                    names.extend(labels.iter().map(|label| label.name.to_vec()));
-                }
+    pub(crate) fn label_names(&self, of: LookUp<'_>) -> Result<Found<Vec<u8>>, Error> {
+        let LookUp { matchers, start, end } = of;
+        let head = || self.head.label_names(matchers, start, end);
+        self.look_up(of, head, |blocks, meta, reader| {
+            if is_exact(blocks, meta, of) {
+                return reader.label_names(matchers);
             }
-        }
-        Ok(names.into_iter().collect())
+            let names = |labels: &Labels| labels.iter().map(|label| label.name.to_vec()).collect::<Vec<_>>();
+            Ok(alive(blocks, meta, reader, of)?.iter().flat_map(names).collect())
+        })
     }
 
     /// See [`crate::Engine::label_values`].
-    pub(crate) fn label_values(
-        &self,
-        name: &[u8],
-        matchers: &[Matcher],
-        start: i64,
-        end: i64,
-    ) -> Result<Vec<Vec<u8>>, Error> {
-        if start > end {
-            return Ok(Vec::new());
-        }
-        let mut values: BTreeSet<Vec<u8>> =
-            self.head.label_values(name, matchers, start, end).into_iter().collect();
-        let blocks = self.blocks_in(start, end)?;
-        for (meta, reader) in &blocks.readers {
-            if is_exact(&blocks, meta, start, end) {
-                values.extend(reader.label_values(name, matchers)?);
-            } else {
-                for labels in alive(&blocks, meta, reader, matchers, start, end)? {
-                    values.insert(labels.get(name).to_vec());
-                }
+    pub(crate) fn label_values(&self, name: &[u8], of: LookUp<'_>) -> Result<Found<Vec<u8>>, Error> {
+        let LookUp { matchers, start, end } = of;
+        let head = || self.head.label_values(name, matchers, start, end);
+        let mut found = self.look_up(of, head, |blocks, meta, reader| {
+            if is_exact(blocks, meta, of) {
+                return reader.label_values(name, matchers);
             }
-        }
-        values.remove(&[][..]);
-        Ok(values.into_iter().collect())
+            Ok(alive(blocks, meta, reader, of)?.iter().map(|labels| labels.get(name).to_vec()).collect())
+        })?;
+        found.items.retain(|value| !value.is_empty());
+        Ok(found)
     }
 
     /// See [`crate::Engine::series`].
-    pub(crate) fn series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<Labels>, Error> {
-        if start > end {
-            return Ok(Vec::new());
+    pub(crate) fn series(&self, of: LookUp<'_>) -> Result<Found<Labels>, Error> {
+        let head = || self.head.series(of.matchers, of.start, of.end);
+        self.look_up(of, head, |blocks, meta, reader| alive(blocks, meta, reader, of))
+    }
+
+    /// What the head and each block in range have, without what damaged blocks have.
+    fn look_up<T: Ord>(
+        &self,
+        of: LookUp<'_>,
+        head: impl FnOnce() -> Vec<T>,
+        in_block: impl Fn(&Blocks, &BlockMeta, &BlockReader) -> Result<Vec<T>, BlockError>,
+    ) -> Result<Found<T>, Error> {
+        if of.start > of.end {
+            return Ok(Found::default());
         }
-        let mut found: BTreeSet<Labels> = self.head.series(matchers, start, end).into_iter().collect();
-        let blocks = self.blocks_in(start, end)?;
+        // The head first, as for samples.
+        let mut found: BTreeSet<T> = head().into_iter().collect();
+        let blocks = self.blocks_in(of.start, of.end)?;
+        let mut warnings = blocks.warnings.clone();
         for (meta, reader) in &blocks.readers {
-            found.extend(alive(&blocks, meta, reader, matchers, start, end)?);
+            let items = self.damage.isolate(meta.id, in_block(&blocks, meta, reader), &mut warnings)?;
+            found.extend(items.into_iter().flatten());
         }
-        Ok(found.into_iter().collect())
+        Ok(Found { items: found.into_iter().collect(), warnings })
     }
 }
 
 /// Whether the block's index alone tells which series have samples in the range: the whole block is in it, and
 /// nothing in the block is deleted.
-fn is_exact(blocks: &Blocks, meta: &BlockMeta, start: i64, end: i64) -> bool {
+fn is_exact(blocks: &Blocks, meta: &BlockMeta, LookUp { start, end, .. }: LookUp<'_>) -> bool {
     start <= meta.range.start
         && meta.range.end <= end.saturating_add(1)
         && !blocks.version.tombstones().iter().any(|tombstone| tombstone.id > meta.id)
@@ -91,10 +107,8 @@ fn alive(
     blocks: &Blocks,
     meta: &BlockMeta,
     reader: &BlockReader,
-    matchers: &[Matcher],
-    start: i64,
-    end: i64,
-) -> Result<Vec<Labels>, Error> {
+    LookUp { matchers, start, end }: LookUp<'_>,
+) -> Result<Vec<Labels>, BlockError> {
     let mut series = reader.series()?;
     let mut found = Vec::new();
     let mut chunks = Vec::new();

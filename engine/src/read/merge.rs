@@ -6,10 +6,12 @@ use kymo_formats::{
     index::chunk_directory::{ChunkEntry, ChunkMeta},
 };
 
+use super::damage::{DamageLog, Warnings};
 use crate::{
     block::{BlockError, BlockReader},
+    error::Error,
     head::LateSamples,
-    model::{HistogramForm, HistogramSample, SampleColumns},
+    model::{HistogramForm, HistogramSample, Labels, SampleColumns},
 };
 
 /// A chunk that does not decode.
@@ -19,6 +21,16 @@ pub(super) enum ReadError {
     Block(#[from] BlockError),
     #[error(transparent)]
     Head(#[from] DecodeError),
+}
+
+impl ReadError {
+    /// The engine's error about the series `labels`.
+    pub(super) fn of_series(self, labels: &Labels) -> Error {
+        match self {
+            Self::Block(error) => error.into(),
+            Self::Head(source) => Error::Chunk { labels: labels.to_string(), source },
+        }
+    }
 }
 
 /// What one read brings together. Of samples with one timestamp the one that was added first counts.
@@ -62,16 +74,30 @@ impl<'a> Merge<'a> {
         self.late.push(late);
     }
 
-    /// Appends everything to `columns`, which are empty.
-    pub(super) fn read<H: HistogramForm>(mut self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
+    /// Appends everything to `columns`, which are empty, but for damaged chunks of blocks.
+    pub(super) fn read<H: HistogramForm>(
+        mut self,
+        columns: &mut SampleColumns<H>,
+        damage: &DamageLog,
+    ) -> Result<Warnings, ReadError> {
+        let mut warnings = Warnings::default();
         if self.late.is_empty() && self.is_sequence() {
             self.chunks.sort_by_key(|chunk| chunk.meta.min_ts);
-            self.chunks.iter().try_for_each(|chunk| append(chunk, columns))?;
+            let mut whole = true;
+            for chunk in &self.chunks {
+                let before = columns.histograms.len();
+                let found = append_sound(chunk, columns, damage, &mut warnings)?;
+                if let Some(first) = columns.histograms.get_mut(before).filter(|_| !whole) {
+                    // Its hint tells about the sample before it, which is left out.
+                    first.value.forget_reset();
+                }
+                whole = found;
+            }
         } else {
-            self.read_overlapping(columns)?;
+            self.read_overlapping(columns, damage, &mut warnings)?;
         }
         trim(columns, self.start, self.end);
-        Ok(())
+        Ok(warnings)
     }
 
     /// Whether the chunks follow one another in time, in whatever order they were added.
@@ -83,11 +109,16 @@ impl<'a> Merge<'a> {
     }
 
     /// Everything is decoded apart, sorted and freed from repetitions.
-    fn read_overlapping<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
+    fn read_overlapping<H: HistogramForm>(
+        &self,
+        columns: &mut SampleColumns<H>,
+        damage: &DamageLog,
+        warnings: &mut Warnings,
+    ) -> Result<(), ReadError> {
         let mut all: Collected<H> = Collected::new();
         for chunk in &self.chunks {
             let before = all.columns.histograms.len();
-            append(chunk, &mut all.columns)?;
+            append_sound(chunk, &mut all.columns, damage, warnings)?;
             // A hint tells about the sample before it in its chunk, which need not be the one before it here.
             all.columns.histograms[before..].iter_mut().for_each(|sample| sample.value.forget_reset());
             all.end_place();
@@ -179,9 +210,27 @@ fn push_float<H>(columns: &mut SampleColumns<H>, ts: i64, start_ts: i64, value: 
     columns.values.push(value);
 }
 
-/// Decodes a chunk behind what `columns` hold, without what is deleted.
+/// Decodes a chunk behind what `columns` hold, or leaves it out if it is damaged: whether it is there.
+fn append_sound<H: HistogramForm>(
+    chunk: &Chunk<'_>,
+    columns: &mut SampleColumns<H>,
+    damage: &DamageLog,
+    warnings: &mut Warnings,
+) -> Result<bool, ReadError> {
+    match (append(chunk, columns), chunk.data) {
+        (Ok(()), _) => Ok(true),
+        (Err(ReadError::Block(error)), ChunkData::Block(reader, _)) if error.is_damage() => {
+            damage.note(reader.info().id, "damaged chunks are left out", &error, warnings);
+            Ok(false)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Decodes a chunk behind what `columns` hold, without what is deleted. After an error they are as before.
 fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -> Result<(), ReadError> {
     let (floats, histograms) = (columns.ts.len(), columns.histograms.len());
+    let starts = columns.start_ts.len();
     let mut samples = ChunkSamples {
         ts: std::mem::take(&mut columns.ts),
         values: std::mem::take(&mut columns.values),
@@ -192,12 +241,17 @@ fn append<H: HistogramForm>(chunk: &Chunk<'_>, columns: &mut SampleColumns<H>) -
     columns.ts = samples.ts;
     columns.values = samples.values;
     columns.start_ts = samples.start_ts;
+    if let Err(error) = decoded {
+        columns.ts.truncate(floats);
+        columns.values.truncate(floats);
+        columns.start_ts.truncate(starts);
+        return Err(error);
+    }
     columns.histograms.extend(samples.histograms.into_iter().map(|sample| HistogramSample {
         ts: sample.ts,
         start_ts: sample.start_ts,
         value: H::from_stored(sample.value),
     }));
-    decoded?;
     if !chunk.deleted.is_empty() {
         remove_deleted(columns, floats, histograms, chunk.deleted);
     }

@@ -4,10 +4,13 @@
 //! * `series` - the samples of one such series
 //! * `merge` - chunks and late samples of several places to columns
 //! * `labels` - label names, label values and label sets
+//! * `damage` - what is left out of an answer because it is damaged, and that the answer says so
 
+mod damage;
 mod labels;
 mod merge;
 mod select;
 mod series;
 
-pub use {select::Selection, series::SelectedSeries};
+pub(crate) use {damage::DamageLog, labels::LookUp};
+pub use {damage::Warnings, labels::Found, select::Selection, series::SelectedSeries};

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::series::{Part, SelectedSeries};
+use super::{
+    damage::Warnings,
+    series::{Part, SelectedSeries},
+};
 use crate::{
     block::BlockReader,
     engine::Inner,
@@ -17,14 +20,16 @@ use crate::{
 pub struct Selection {
     /// Sorted by labels, each label set once.
     pub series: Vec<SelectedSeries>,
-    /// Facts that the user must know, such as a damaged block that was left out.
-    pub warnings: Vec<String>,
+    /// Damaged blocks that were left out.
+    pub warnings: Warnings,
 }
 
 /// The blocks of a version that may hold samples of a range, in the order in which they count: of two samples
 /// with one timestamp the earlier block's counts.
 pub(super) struct Blocks {
     pub(super) readers: Vec<(Arc<BlockMeta>, Arc<BlockReader>)>,
+    /// Blocks that cannot be opened, and are left out.
+    pub(super) warnings: Warnings,
     pub(super) version: Arc<Version>,
 }
 
@@ -45,12 +50,16 @@ impl Inner {
         }
         // The head first: what a flush moves to a block in between is then in both, and merged, not in neither.
         let head = self.head.select(matchers, start, end, memory)?;
-        let blocks = self.blocks_in(start, end)?;
+        let mut blocks = self.blocks_in(start, end)?;
         let mut found: Vec<(Labels, Part)> = Vec::new();
         for (meta, reader) in &blocks.readers {
             let request =
                 BlockRequest { meta, reader, tombstones: blocks.version.tombstones(), matchers, start, end };
-            collect_block(&request, memory, &mut found)?;
+            let before = found.len();
+            let collected = collect_block(&request, memory, &mut found);
+            if self.damage.isolate(meta.id, collected, &mut blocks.warnings)?.is_none() {
+                found.truncate(before);
+            }
         }
         for HeadSeries { labels, chunks, late } in head {
             found.push((labels, Part::Head { chunks, late }));
@@ -61,26 +70,34 @@ impl Inner {
         for (labels, part) in found {
             match series.last_mut() {
                 Some(last) if *last.labels() == labels => last.push(part),
-                _ => series.push(SelectedSeries::new(labels, start, end, part)),
+                _ => series.push(SelectedSeries::new(labels, start, end, part, &self.damage)),
             }
         }
-        Ok(Selection { series, warnings: Vec::new() })
+        Ok(Selection { series, warnings: blocks.warnings })
     }
 
+    /// The blocks in range, without those that cannot be opened because they are damaged.
+    ///
+    /// # Errors
+    /// When a block cannot be opened for another reason.
     pub(super) fn blocks_in(&self, start: i64, end: i64) -> Result<Blocks, Error> {
         loop {
             let version = self.manifest.current();
             let metas = version.blocks_in(start..end.saturating_add(1)).cloned();
-            let opened: Result<Vec<_>, Error> =
-                metas.map(|meta| Ok((Arc::clone(&meta), self.blocks.get(meta.id)?))).collect();
-            let mut readers = match opened {
-                Ok(readers) => readers,
-                Err(error) if Arc::ptr_eq(&version, &self.manifest.current()) => return Err(error),
+            let opened: Vec<_> = metas.map(|meta| (self.blocks.get(meta.id), meta)).collect();
+            if opened.iter().any(|(reader, _)| reader.is_err())
+                && !Arc::ptr_eq(&version, &self.manifest.current())
+            {
                 // A compaction replaced it between the two looks.
-                Err(_) => continue,
-            };
+                continue;
+            }
+            let (mut readers, mut warnings) = (Vec::with_capacity(opened.len()), Warnings::default());
+            for (reader, meta) in opened {
+                let reader = self.damage.isolate(meta.id, reader, &mut warnings)?;
+                readers.extend(reader.map(|reader| (meta, reader)));
+            }
             readers.sort_by_key(|(meta, _)| (meta.sequence, meta.id));
-            return Ok(Blocks { readers, version });
+            return Ok(Blocks { readers, warnings, version });
         }
     }
 }

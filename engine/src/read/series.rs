@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use kymo_formats::index::chunk_directory::ChunkEntry;
 
-use super::merge::{ChunkData, Merge, ReadError};
+use super::{
+    damage::{DamageLog, Warnings},
+    merge::{ChunkData, Merge},
+};
 use crate::{
     block::BlockReader,
     error::Error,
@@ -20,6 +23,7 @@ pub struct SelectedSeries {
     end: i64,
     /// In the order in which they count.
     parts: Vec<Part>,
+    damage: Arc<DamageLog>,
 }
 
 /// A place that holds samples of a series.
@@ -38,8 +42,8 @@ pub(super) enum Part {
 }
 
 impl SelectedSeries {
-    pub(super) fn new(labels: Labels, start: i64, end: i64, part: Part) -> Self {
-        Self { labels, start, end, parts: vec![part] }
+    pub(super) fn new(labels: Labels, start: i64, end: i64, part: Part, damage: &Arc<DamageLog>) -> Self {
+        Self { labels, start, end, parts: vec![part], damage: Arc::clone(damage) }
     }
 
     pub(super) fn push(&mut self, part: Part) {
@@ -53,23 +57,25 @@ impl SelectedSeries {
     }
 
     /// Replaces the content of `columns` by the samples of the selected range, ascending in time, each
-    /// timestamp once, stale markers included.
+    /// timestamp once, stale markers included. Damaged chunks of blocks are left out; the warnings name them.
+    ///
+    /// Where two samples of one time were written and the chunk of the first is damaged, the second one shows.
     ///
     /// # Errors
-    /// When a chunk is damaged.
-    pub fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+    /// When a chunk in memory does not decode, which is a bug.
+    pub fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
         self.read_form(columns)
     }
 
     /// As [`SelectedSeries::read`], with histograms in the form in which they were sent.
     ///
     /// # Errors
-    /// When a chunk is damaged.
-    pub fn read_as_sent(&self, columns: &mut SampleColumns<HistogramValue>) -> Result<(), Error> {
+    /// As for [`SelectedSeries::read`].
+    pub fn read_as_sent(&self, columns: &mut SampleColumns<HistogramValue>) -> Result<Warnings, Error> {
         self.read_form(columns)
     }
 
-    fn read_form<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<(), Error> {
+    fn read_form<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<Warnings, Error> {
         columns.clear();
         let mut merge = Merge::new(self.start, self.end);
         for part in &self.parts {
@@ -87,9 +93,6 @@ impl SelectedSeries {
                 }
             }
         }
-        merge.read(columns).map_err(|error| match error {
-            ReadError::Block(error) => error.into(),
-            ReadError::Head(source) => Error::Chunk { labels: self.labels.to_string(), source },
-        })
+        merge.read(columns, &self.damage).map_err(|error| error.of_series(&self.labels))
     }
 }

@@ -8,8 +8,10 @@
 //! * `shared` - what its users share: the buffer, group commit, how bytes move
 //! * `segment` - names of segment files, their creation and recycling
 //! * `replay` - [`Replay`]: frames back in order; torn tails and damage
+//! * `check` - the segments as they lie on disk, read without mending them
 //! * `config`, `stats`, `error`
 
+mod check;
 mod config;
 mod error;
 mod replay;
@@ -23,6 +25,10 @@ mod writer;
 use std::fmt;
 
 use kymo_formats::wal::lsn_at;
+pub(crate) use {
+    check::{CheckedSegment, check},
+    segment::path as segment_path,
+};
 pub use {
     config::{WalConfig, WalSync},
     error::WalError,

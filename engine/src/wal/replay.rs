@@ -206,31 +206,19 @@ impl Replay {
     /// Decides what lies behind the last frame of a segment that has no seal there.
     fn end_without_seal(&mut self, segment: &Segment) -> Result<(), WalError> {
         let rest = segment.bytes.get(segment.offset..).unwrap_or_default();
-        if rest.iter().all(|byte| *byte == 0) {
-            return self.sync(segment);
-        }
-        if find_frame(&segment.bytes, segment.number, segment.offset + 1).is_some() || self.goes_on()? {
-            self.quarantine(segment, rest)
-        } else {
-            self.truncate(segment)?;
-            let end = lsn(segment.number, segment.offset);
-            tracing::info!(%end, bytes = rest.len(), "tail of the write-ahead log cut off");
-            self.report.truncated.push(TruncatedTail { end, bytes: rest.len() as u64 });
-            Ok(())
-        }
-    }
-
-    /// Whether a later segment holds a frame. A segment is synced to its seal before the next one gets its
-    /// first frame, so that nothing before that one can be torn.
-    fn goes_on(&self) -> Result<bool, WalError> {
-        for number in &self.queue {
-            let path = segment::path(&self.dir, *number);
-            let bytes = self.fs.read(&path).map_err(WalError::io("read", path))?;
-            if find_frame(&bytes, *number, SEGMENT_HEADER_BYTES).is_some() {
-                return Ok(true);
+        match tail_of(&segment.bytes, segment.number, segment.offset, || {
+            goes_on(&*self.fs, &self.dir, &self.queue)
+        })? {
+            Tail::Unused => self.sync(segment),
+            Tail::Damaged => self.quarantine(segment, rest),
+            Tail::Torn => {
+                self.truncate(segment)?;
+                let end = lsn(segment.number, segment.offset);
+                tracing::info!(%end, bytes = rest.len(), "tail of the write-ahead log cut off");
+                self.report.truncated.push(TruncatedTail { end, bytes: rest.len() as u64 });
+                Ok(())
             }
         }
-        Ok(false)
     }
 
     fn quarantine(&mut self, segment: &Segment, damaged: &[u8]) -> Result<(), WalError> {
@@ -309,6 +297,48 @@ impl Iterator for Replay {
     }
 }
 
+/// What lies behind the last frame of a segment that has no seal there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Zeros: it was never written.
+    Unused,
+    /// A write that a crash cut short, or leftovers of the segment that the file was before.
+    Torn,
+    /// What was written, and perhaps acknowledged.
+    Damaged,
+}
+
+/// Judges what lies at `offset` of a segment, where no frame is. `goes_on` tells whether a later segment has one.
+pub(super) fn tail_of<E>(
+    bytes: &[u8],
+    number: u64,
+    offset: usize,
+    goes_on: impl FnOnce() -> Result<bool, E>,
+) -> Result<Tail, E> {
+    if bytes.get(offset..).unwrap_or_default().iter().all(|byte| *byte == 0) {
+        return Ok(Tail::Unused);
+    }
+    let damaged = find_frame(bytes, number, offset + 1).is_some() || goes_on()?;
+    Ok(if damaged { Tail::Damaged } else { Tail::Torn })
+}
+
+/// Whether one of the segments `later` holds a frame. A segment is synced to its seal before the next one gets its
+/// first frame, so that nothing before that one can be torn.
+pub(super) fn goes_on<'a>(
+    fs: &dyn Fs,
+    dir: &Path,
+    later: impl IntoIterator<Item = &'a u64>,
+) -> Result<bool, WalError> {
+    for number in later {
+        let path = segment::path(dir, *number);
+        let bytes = fs.read(&path).map_err(WalError::io("read", path))?;
+        if find_frame(&bytes, *number, SEGMENT_HEADER_BYTES).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The place at `offset` of `segment`, where a frame is or could be.
 fn lsn(segment: u64, offset: usize) -> Lsn {
     // Segments are far below 4 GiB; a foreign file that is not has no frame beyond that.
@@ -316,7 +346,7 @@ fn lsn(segment: u64, offset: usize) -> Lsn {
 }
 
 /// The numbers from `from` to the last segment that no segment has.
-fn gaps(listing: &Listing, from: u64) -> Vec<RangeInclusive<u64>> {
+pub(super) fn gaps(listing: &Listing, from: u64) -> Vec<RangeInclusive<u64>> {
     let mut gaps = Vec::new();
     let mut expected = from.max(1);
     for number in listing.segments.iter().copied().filter(|number| *number >= from) {

@@ -133,7 +133,7 @@ impl SegmentFiles {
 }
 
 /// The path of segment `number` in `dir`.
-pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016}.wal"))
 }
 

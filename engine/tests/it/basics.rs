@@ -25,11 +25,14 @@ fn what_was_appended_is_selected() {
     let part = select(&engine, &equal("__name__", "odd"), 15_000, 45_000);
     assert_eq!(part.len(), 5);
     assert!(part.values().all(|samples| samples.keys().copied().eq([15_000, 30_000, 45_000])));
-    assert_eq!(engine.label_names(&[], i64::MIN, i64::MAX).unwrap(), [&b"__name__"[..], b"instance", b"job"]);
-    let values = engine.label_values(b"instance", &[equal("__name__", "odd")], 0, HOUR).unwrap();
+    assert_eq!(
+        engine.label_names(&[], i64::MIN, i64::MAX).unwrap().items,
+        [&b"__name__"[..], b"instance", b"job"]
+    );
+    let values = engine.label_values(b"instance", &[equal("__name__", "odd")], 0, HOUR).unwrap().items;
     assert_eq!(values, [&b"host-0"[..], b"host-1", b"host-2", b"host-3", b"host-4"]);
-    assert_eq!(engine.series(&[equal("instance", "host-2")], 0, HOUR).unwrap(), [labels(4), labels(5)]);
-    assert_eq!(engine.series(&[everything()], 2 * HOUR, 3 * HOUR).unwrap(), []);
+    assert_eq!(engine.series(&[equal("instance", "host-2")], 0, HOUR).unwrap().items, [labels(4), labels(5)]);
+    assert_eq!(engine.series(&[everything()], 2 * HOUR, 3 * HOUR).unwrap().items, []);
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn deleted_samples_are_gone_and_newer_ones_stay() {
         assert_eq!(all.get(&labels(0)), None);
         assert_eq!(all[&labels(2)].len(), 10);
         assert_eq!(all[&labels(3)].len(), 7 + late);
-        let hosts = engine.label_values(b"instance", &[], i64::MIN, i64::MAX).unwrap();
+        let hosts = engine.label_values(b"instance", &[], i64::MIN, i64::MAX).unwrap().items;
         assert_eq!(hosts, [b"host-1"]);
     };
     check(&engine, 0);
@@ -224,7 +227,7 @@ fn histograms_exemplars_metadata_and_start_timestamps_survive() {
         let mut columns = SampleColumns::default();
         let found = engine.select(&[everything()], i64::MIN, i64::MAX).unwrap().series;
         assert_eq!(found.len(), 2);
-        found[0].read(&mut columns).unwrap();
+        assert!(found[0].read(&mut columns).unwrap().is_empty());
         assert_eq!(columns.histograms.len(), 200);
         for (n, sample) in (1..).zip(&columns.histograms) {
             assert_eq!((sample.ts, sample.start_ts), (n * 1_000, 500));
@@ -234,7 +237,7 @@ fn histograms_exemplars_metadata_and_start_timestamps_survive() {
             assert_ne!(sample.value.reset_hint, ResetHint::Reset);
         }
         assert_eq!(columns.histograms[0].value.reset_hint, ResetHint::Unknown);
-        found[1].read(&mut columns).unwrap();
+        assert!(found[1].read(&mut columns).unwrap().is_empty());
         assert!(columns.ts.iter().zip(&columns.start_ts).all(|(ts, start)| ts - start == 7));
         assert_eq!((columns.ts.len(), columns.start_ts.len()), (200, 200));
         let exemplars = engine.exemplars(&[vec![everything()]], 0, 10_000);

@@ -3,14 +3,18 @@
 //! * `basics` - append, select, flush, restart, delete, retention
 //! * `model` - random operations against a naive model
 //! * `crash` - a crash at every sync point of a workload
+//! * `damage` - random bytes of blocks changed: what is answered was written, and what is missing is named
 //! * `example` - what the documentation shows
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
 //! * `upkeep` - memory, disk and time: what keeps a store in shape
+//! * `verify` - checks of, and looks at, a store that nobody has open
 
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
 mod crash;
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod disk_full;
 #[cfg(test)]
@@ -21,3 +25,5 @@ mod model;
 mod support;
 #[cfg(test)]
 mod upkeep;
+#[cfg(test)]
+mod verify;

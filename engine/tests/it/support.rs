@@ -118,7 +118,7 @@ pub(crate) fn select(engine: &Engine, matcher: &Matcher, start: i64, end: i64) -
     let mut content = Content::new();
     let mut columns = SampleColumns::default();
     for series in engine.select(std::slice::from_ref(matcher), start, end).expect("a readable store").series {
-        series.read(&mut columns).expect("readable chunks");
+        assert!(series.read(&mut columns).expect("readable chunks").is_empty(), "something was left out");
         assert!(columns.ts.is_sorted_by(|a, b| a < b), "times ascend, each once: {:?}", columns.ts);
         let samples = columns.ts.iter().zip(&columns.values);
         let inside = samples.filter(|(ts, _)| (start..=end).contains(*ts));

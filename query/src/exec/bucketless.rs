@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use kymo_engine::{Labels, SampleColumns, is_stale};
+use kymo_engine::{Labels, SampleColumns, Warnings, is_stale};
 use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
 use crate::{Error, SeriesReader, histogram::detect_reset};
@@ -17,8 +17,8 @@ impl SeriesReader for BucketlessReader {
         self.0.labels()
     }
 
-    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
-        self.0.read(columns)?;
+    fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
+        let warnings = self.0.read(columns)?;
         let mut previous: Option<Arc<FloatHistogram>> = None;
         for sample in &mut columns.histograms {
             let full = &*sample.value;
@@ -40,6 +40,6 @@ impl SeriesReader for BucketlessReader {
                 previous = Some(full);
             }
         }
-        Ok(())
+        Ok(warnings)
     }
 }

@@ -41,7 +41,7 @@ impl Evaluator<'_> {
         let mut columns = SampleColumns::default();
         for reader in &readers {
             self.shared.check_interrupt()?;
-            reader.read(&mut columns)?;
+            notes.add_storage_warnings(reader.read(&mut columns)?);
             drop_stale(&mut columns);
             let mut series = cut(&columns, reader.labels(), end - reach.before, end + reach.after);
             if extension != Extension::Plain {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kymo_engine::Warnings;
+
 use super::note::{Note, Severity};
 
 /// The annotations of a query so far. Each text counts once; where a text comes up again, the position of
@@ -26,9 +28,9 @@ impl Notes {
         }
     }
 
-    /// Adds a warning of storage, which has no position.
-    pub(crate) fn add_storage_warning(&mut self, text: String) {
-        self.add(usize::MAX, Note::Storage(text));
+    /// Adds warnings of storage, which have no position.
+    pub(crate) fn add_storage_warnings(&mut self, warnings: Warnings) {
+        warnings.into_texts().into_iter().for_each(|text| self.add(usize::MAX, Note::Storage(text)));
     }
 
     /// Adds all of `other`, which came later.

@@ -93,7 +93,7 @@ impl Evaluator<'_> {
             ErrorKind::Limit => error,
             kind => Error::new(kind, format!("expanding series: {error}")),
         })?;
-        selection.warnings.into_iter().for_each(|warning| notes.add_storage_warning(warning));
+        notes.add_storage_warnings(selection.warnings);
         Ok(selection.series)
     }
 
@@ -108,12 +108,14 @@ impl Evaluator<'_> {
         for wave in readers.chunks(WAVE) {
             let outcomes = in_order(wave, |columns: &mut SampleColumns, reader| {
                 self.shared.check_interrupt()?;
-                reader.read(columns)?;
+                let warnings = reader.read(columns)?;
                 let decoded = columns.held_bytes();
                 self.shared.budget.take_bytes(decoded)?;
                 let outcome = evaluate(reader.labels(), columns);
                 self.shared.budget.memory().release(decoded);
-                outcome
+                let mut outcome = outcome?;
+                outcome.notes.add_storage_warnings(warnings);
+                Ok(outcome)
             });
             self.take_outcomes(outcomes, notes, consume)?;
         }

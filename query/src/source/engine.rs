@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries};
+use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries, Warnings};
 
 use super::{SelectRequest, Selection, SeriesReader, Source};
 use crate::{Error, ErrorKind, histogram::compact};
@@ -39,12 +39,12 @@ impl SeriesReader for Reader {
         self.0.labels()
     }
 
-    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
-        self.0.read(columns).map_err(query_error)?;
+    fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
+        let warnings = self.0.read(columns).map_err(query_error)?;
         // All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on
         // where chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
         columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
-        Ok(())
+        Ok(warnings)
     }
 }
 
@@ -108,7 +108,8 @@ mod tests {
             let memory = MemoryBudget::unlimited();
             let request = SelectRequest { matchers: &matchers, start: 0, end: 9, limit: 0, memory: &memory };
             let mut columns = SampleColumns::default();
-            source.select(&request).unwrap().series[0].read(&mut columns).unwrap();
+            let warnings = source.select(&request).unwrap().series[0].read(&mut columns).unwrap();
+            assert!(warnings.is_empty());
             let [first, second, third] = &columns.histograms[..] else { panic!("{columns:?}") };
             assert!(same_data(&first.value, &second.value), "{columns:?}");
             assert!(!same_data(&second.value, &third.value));

@@ -2,7 +2,7 @@
 
 mod engine;
 
-use kymo_engine::{Labels, Matcher, MemoryBudget, SampleColumns};
+use kymo_engine::{Labels, Matcher, MemoryBudget, SampleColumns, Warnings};
 
 use crate::Error;
 
@@ -41,8 +41,8 @@ pub trait Source: Send + Sync {
 pub struct Selection {
     /// One reader per series, sorted by labels.
     pub series: Vec<Box<dyn SeriesReader>>,
-    /// Facts that the user must know, such as a damaged block that was left out.
-    pub warnings: Vec<String>,
+    /// Damaged blocks that were left out.
+    pub warnings: Warnings,
 }
 
 impl std::fmt::Debug for Selection {
@@ -60,9 +60,10 @@ pub trait SeriesReader: Send + Sync {
     fn labels(&self) -> &Labels;
 
     /// Replaces the content of `columns` by the samples of the requested range, ascending in time, each
-    /// timestamp once, stale markers included. May contain samples outside of the range at both ends.
+    /// timestamp once, stale markers included. May contain samples outside of the range at both ends. Damaged
+    /// samples are left out, and the warnings say so.
     ///
     /// # Errors
-    /// When storage cannot answer, or the samples are damaged.
-    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error>;
+    /// When storage cannot answer.
+    fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error>;
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
+use kymo_engine::{HistogramSample, Labels, SampleColumns, Warnings, is_stale};
 use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
 use super::{TestSample, TestSeries, TestStorage, TestValue};
@@ -45,7 +45,7 @@ impl Source for MemoryStorage {
                 let range = (request.start, request.end);
                 Box::new(MemoryReader { labels, columns, range }) as Box<dyn SeriesReader>
             });
-        Ok(Selection { series: readers.collect(), warnings: Vec::new() })
+        Ok(Selection { series: readers.collect(), warnings: Warnings::default() })
     }
 }
 
@@ -62,7 +62,7 @@ impl SeriesReader for MemoryReader {
         &self.labels
     }
 
-    fn read(&self, columns: &mut SampleColumns) -> Result<(), Error> {
+    fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
         columns.clear();
         let stored = &*self.columns;
         let from = stored.ts.partition_point(|ts| *ts < self.range.0);
@@ -74,7 +74,7 @@ impl SeriesReader for MemoryReader {
         }
         let is_in_range = |sample: &&HistogramSample| (self.range.0..=self.range.1).contains(&sample.ts);
         columns.histograms.extend(stored.histograms.iter().filter(is_in_range).cloned());
-        Ok(())
+        Ok(Warnings::default())
     }
 }
 

@@ -4,6 +4,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use kymo_engine::Warnings;
 use serde::Serialize;
 
 use super::{
@@ -48,6 +49,12 @@ impl Answer {
     /// The same answer with one more warning, if there is one.
     pub(crate) fn warn(mut self, warning: Option<impl Into<String>>) -> Self {
         self.warnings.extend(warning.map(Into::into));
+        self
+    }
+
+    /// The same answer, with warnings of the damaged data that it lacks.
+    pub(crate) fn left_out(mut self, warnings: Warnings) -> Self {
+        self.warnings.extend(warnings.into_texts());
         self
     }
 }

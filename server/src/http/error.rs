@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use kymo_engine::Warnings;
+
 use super::json::{self, Html};
 use crate::ingest::{DecodeFailure, IngestError};
 
@@ -162,6 +164,17 @@ impl From<kymo_engine::Error> for PlainError {
     fn from(error: kymo_engine::Error) -> Self {
         Self::of_engine(error.kind(), error.to_string())
     }
+}
+
+/// For protocols that have no place for a warning: what lacks damaged data is no answer, since nobody would know.
+///
+/// # Errors
+/// When something was left out.
+pub(crate) fn refuse_partial(warnings: Warnings) -> Result<(), PlainError> {
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    Err(PlainError::new(StatusCode::INTERNAL_SERVER_ERROR, warnings.into_texts().join("; ")))
 }
 
 impl From<IngestError> for PlainError {

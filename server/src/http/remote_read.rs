@@ -26,7 +26,11 @@ use kymo_formats::wire::{
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use super::{chunks, error::PlainError, middleware::Ready};
+use super::{
+    chunks,
+    error::{PlainError, refuse_partial},
+    middleware::Ready,
+};
 use crate::{app::App, ingest};
 
 /// Frames that may wait for a slow reader.
@@ -193,12 +197,10 @@ impl Read {
     ) -> Result<(), PlainError> {
         let memory = MemoryBudget::new(self.memory_bytes_max);
         let selection = engine.select_within(&query.matchers, query.start, query.end, &memory)?;
-        for warning in &selection.warnings {
-            warn!(warning, "remote read is not complete");
-        }
+        refuse_partial(selection.warnings)?;
         let mut columns = SampleColumns::default();
         for series in &selection.series {
-            series.read_as_sent(&mut columns)?;
+            refuse_partial(series.read_as_sent(&mut columns)?)?;
             if !columns.is_empty() {
                 visit(&self.with_external(series.labels()), &columns)?;
             }

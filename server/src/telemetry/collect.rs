@@ -132,6 +132,8 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
     };
     push(families, &names::BLOCKS, by_level(|(count, _)| *count));
     push(families, &names::BLOCK_BYTES, by_level(|(_, bytes)| *bytes));
+    gauge(families, &names::BLOCKS_DAMAGED, stats.blocks_damaged as f64);
+    gauge(families, &names::DAMAGED_LEFT_OUT, stats.damaged_left_out_total as f64);
     let runs = [
         (&names::FLUSHES, stats.flushes_total, stats.flush_failures_total),
         (&names::COMPACTIONS, stats.compactions_total, stats.compaction_failures_total),

@@ -78,6 +78,9 @@ metrics! {
         "Bytes of the WAL and its checkpoint that the last start found damaged and set aside.";
     BLOCKS = "kymo_engine_blocks", Gauge, "Live blocks, by level.";
     BLOCK_BYTES = "kymo_engine_block_bytes", Gauge, "Size of live blocks, by level.";
+    BLOCKS_DAMAGED = "kymo_engine_damaged_blocks", Gauge, "Live blocks in which a query or a compaction found damage.";
+    DAMAGED_LEFT_OUT = "kymo_engine_damaged_left_out_total", Counter,
+        "Damaged blocks and chunks left out of answers since the start, each time they were.";
     FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";
     COMPACTIONS = "kymo_engine_compactions_total", Counter,
         "Compactions since the start, by outcome: success, error.";

@@ -6,6 +6,7 @@
 //! * `histograms` - native histograms from remote write to queries and remote read
 //! * `features` - parts of PromQL that are off unless named
 //! * `bad_input` - requests that must not harm
+//! * `damage` - a damaged store: what is found, named and left out
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `tidy` - rules for the repository itself
 
@@ -16,6 +17,7 @@
 )]
 
 mod bad_input;
+mod damage;
 mod features;
 mod federate;
 mod grafana;

@@ -17,7 +17,11 @@ use kymo_engine::{Labels, MemoryBudget, SampleColumns, is_stale};
 use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint};
 use kymo_query::{EngineSource, SelectRequest, Source};
 
-use super::{error::PlainError, middleware::Ready, params::Params};
+use super::{
+    error::{PlainError, refuse_partial},
+    middleware::Ready,
+    params::Params,
+};
 use crate::{
     app::App,
     promql::{self, Matchers},
@@ -130,12 +134,13 @@ fn newest_samples(
     let mut columns = SampleColumns::default();
     for matchers in sets {
         let selection = source.select(&SelectRequest { matchers, start, end, limit: 0, memory })?;
+        refuse_partial(selection.warnings)?;
         for series in &selection.series {
             let name = series.labels().metric_name();
             if name.is_empty() {
                 continue;
             }
-            series.read(&mut columns)?;
+            refuse_partial(series.read(&mut columns)?)?;
             if let Some(newest) = newest(&columns, start, end) {
                 found.insert((name.to_vec(), series.labels().clone()), newest);
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::extract::{Path, State, rejection::PathRejection};
-use kymo_engine::{Error, Labels};
+use kymo_engine::{Error, Found, Labels};
 
 use super::super::{
     answer::{Answer, TRUNCATED},
@@ -32,8 +32,9 @@ pub(crate) async fn series(
     let sets = matcher_sets(&params).map_err(|error| ApiError::parameter("match[]", error))?;
     work::reading(&app, move || {
         let mut series = union(sets.iter().map(|set| engine.series(set, range.start, range.end)))?;
-        let warning = truncate(&mut series, limit);
-        Ok(Answer::new(|out| push_series(out, &series)).warn(warning))
+        let warning = truncate(&mut series.items, limit);
+        let answer = Answer::new(|out| push_series(out, &series.items));
+        Ok(answer.left_out(series.warnings).warn(warning))
     })
     .await
 }
@@ -69,7 +70,7 @@ pub(crate) async fn values(
 async fn list(
     app: &App,
     params: &Params,
-    look_up: impl Fn(&Matchers, TimeRange) -> Result<Vec<Vec<u8>>, Error> + Send + 'static,
+    look_up: impl Fn(&Matchers, TimeRange) -> Result<Found<Vec<u8>>, Error> + Send + 'static,
 ) -> Result<Answer, ApiError> {
     let limit = params.limit()?;
     let range = params.range()?;
@@ -78,9 +79,10 @@ async fn list(
         sets.push(Matchers::new());
     }
     work::reading(app, move || {
-        let mut items = union(sets.iter().map(|set| look_up(set, range)))?;
-        let warning = truncate(&mut items, limit);
-        Ok(Answer::new(|out| json::push_string_array(out, &items)).warn(warning))
+        let mut found = union(sets.iter().map(|set| look_up(set, range)))?;
+        let warning = truncate(&mut found.items, limit);
+        let answer = Answer::new(|out| json::push_string_array(out, &found.items));
+        Ok(answer.left_out(found.warnings).warn(warning))
     })
     .await
 }
@@ -105,12 +107,18 @@ fn truncate<T>(items: &mut Vec<T>, limit: Option<usize>) -> Option<&'static str>
 }
 
 /// Merges sorted lists into one without repeats.
-fn union<T: Ord>(lists: impl Iterator<Item = Result<Vec<T>, Error>>) -> Result<Vec<T>, Error> {
+fn union<T: Ord>(lists: impl Iterator<Item = Result<Found<T>, Error>>) -> Result<Found<T>, Error> {
     let mut lists = lists.collect::<Result<Vec<_>, _>>()?;
-    if lists.len() <= 1 {
-        return Ok(lists.pop().unwrap_or_default());
+    let mut union = lists.pop().unwrap_or_default();
+    if lists.is_empty() {
+        return Ok(union);
     }
-    Ok(lists.into_iter().flatten().collect::<BTreeSet<_>>().into_iter().collect())
+    let mut items: BTreeSet<T> = union.items.into_iter().collect();
+    for list in lists {
+        items.extend(list.items);
+        union.warnings.extend(list.warnings);
+    }
+    Ok(Found { items: items.into_iter().collect(), warnings: union.warnings })
 }
 
 fn push_series(out: &mut String, series: &[Labels]) {
@@ -167,7 +175,8 @@ mod tests {
 
     #[test]
     fn lists_are_merged_and_cut() {
-        let mut all = union([Ok(vec![1, 3]), Ok(vec![2, 3])].into_iter()).unwrap();
+        let list = |items| Ok(Found { items, ..Found::default() });
+        let mut all = union([list(vec![1, 3]), list(vec![2, 3])].into_iter()).unwrap().items;
         assert_eq!(all, [1, 2, 3]);
         assert_eq!(truncate(&mut all, Some(3)), None);
         assert_eq!(truncate(&mut all, Some(2)), Some(TRUNCATED));

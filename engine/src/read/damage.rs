@@ -1,0 +1,119 @@
+//! Damage that a read meets: left out of the answer, which says so; never an answer that only looks complete.
+
+use std::{
+    collections::BTreeSet,
+    error::Error as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use tracing::error;
+
+use crate::{block::BlockError, error::Error};
+
+/// Warnings in one answer. More than that does not tell more; a store with so much damage is to be verified.
+const WARNINGS_MAX: usize = 10;
+
+/// What an answer lacks: a text for each damaged part that was left out. Bounded, each text once.
+#[must_use = "an answer that lacks data must not look complete"]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Warnings {
+    texts: Vec<String>,
+}
+
+impl Warnings {
+    /// Whether the answer is complete.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The texts.
+    #[must_use]
+    pub fn into_texts(self) -> Vec<String> {
+        self.texts
+    }
+
+    /// Adds all of `other`.
+    pub fn extend(&mut self, other: Self) {
+        other.texts.into_iter().for_each(|text| self.add(text));
+    }
+
+    pub(super) fn add(&mut self, text: String) {
+        if self.texts.contains(&text) {
+            return;
+        }
+        match self.texts.len() {
+            0..WARNINGS_MAX => self.texts.push(text),
+            WARNINGS_MAX => self.texts.push("more damaged data is left out".to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// What was met since the start: each damaged block is logged once, each part that is left out is counted.
+#[derive(Debug, Default)]
+pub(crate) struct DamageLog {
+    blocks: Mutex<BTreeSet<u64>>,
+    left_out: AtomicU64,
+}
+
+impl DamageLog {
+    /// Ids of the blocks in which reads found damage.
+    pub(crate) fn blocks(&self) -> BTreeSet<u64> {
+        self.blocks.lock().clone()
+    }
+
+    /// Blocks and chunks that were left out of answers.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// What was read of a block, or nothing and a warning if the block is damaged.
+    ///
+    /// # Errors
+    /// Any other error.
+    pub(super) fn isolate<T, E: Into<Error>>(
+        &self,
+        block: u64,
+        read: Result<T, E>,
+        warnings: &mut Warnings,
+    ) -> Result<Option<T>, Error> {
+        match read.map_err(Into::into) {
+            Ok(read) => Ok(Some(read)),
+            Err(Error::Block(error)) if error.is_damage() => {
+                self.note(block, "a damaged block is left out", &error, warnings);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Counts a part of `block` that is left out, and warns of it.
+    pub(super) fn note(&self, block: u64, what: &str, error: &BlockError, warnings: &mut Warnings) {
+        self.left_out.fetch_add(1, Ordering::Relaxed);
+        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        if self.blocks.lock().insert(block) {
+            error!(block, error = %error, "damaged data is left out of answers; kymo verify lists all of it");
+        }
+        warnings.add(format!("{what}: {error}{source}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_bounded_and_each_is_there_once() {
+        let mut warnings = Warnings::default();
+        for n in 0..100 {
+            warnings.add(format!("page {n}"));
+            warnings.add("page 0".to_owned());
+        }
+        let texts = warnings.into_texts();
+        assert_eq!(texts.len(), WARNINGS_MAX + 1);
+        assert_eq!(texts.iter().filter(|text| *text == "page 0").count(), 1);
+        assert_eq!(texts.last().unwrap(), "more damaged data is left out");
+    }
+}
