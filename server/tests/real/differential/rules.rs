@@ -190,7 +190,7 @@ fn order_without_the_label(blame: &Blame) -> bool {
     };
     is_one_of(&blame.node, &["sort_by_label", "sort_by_label_desc"])
         && blame.difference.how == How::Order
-        && blame.node.children().skip(1).any(|label| lacks(label))
+        && blame.node.children().skip(1).any(lacks)
 }
 
 /// `topk` and `bottomk` kept their series in another kind of heap, which let go of others among equal ones.
