@@ -25,6 +25,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "last bits", since: NEVER, explains: last_bits },
     Rule { name: "largest exponentials", since: NEVER, explains: largest_exponentials },
     Rule { name: "which duplicates", since: NEVER, explains: which_duplicates },
+    Rule { name: "which step fails", since: NEVER, explains: which_step_fails },
     Rule { name: "ties", since: NEVER, explains: ties },
     Rule { name: "order of series without the label", since: NEVER, explains: order_without_the_label },
     Rule { name: "float beside a histogram", since: NEVER, explains: float_beside_a_histogram },
@@ -151,6 +152,16 @@ fn which_duplicates(blame: &Blame) -> bool {
     };
     let expected = without_names(&blame.answers.expected);
     expected.is_some() && expected == without_names(&blame.answers.found)
+}
+
+/// In a range several steps may fail to match, each in its way: upstream shows what fails at the first of them.
+fn which_step_fails(blame: &Blame) -> bool {
+    let fails_to_match = |answer: &Answer| {
+        fails_with(answer, MULTIPLE_MATCHES)
+            || fails_with(answer, "found duplicate series for the match group")
+    };
+    let Answers { expected, found } = &blame.answers;
+    matches!(blame.when, When::Range { .. }) && fails_to_match(expected) && fails_to_match(found)
 }
 
 /// Of series with equal values, upstream takes those that come first, and results of functions and operators come in
