@@ -7,7 +7,11 @@
 #![expect(clippy::print_stdout, reason = "the tables are what this is for")]
 
 #[path = "../src/dataset/mod.rs"]
-#[expect(dead_code, reason = "only the series are needed, not the requests made of them")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "only the series are needed, neither requests nor the tests of both"
+)]
 mod dataset;
 #[path = "../src/error.rs"]
 #[expect(dead_code, reason = "only reading a recording can fail here")]
