@@ -10,7 +10,7 @@
 #[expect(
     dead_code,
     unused_imports,
-    reason = "only the series are needed, not the requests made of them, and tests run elsewhere"
+    reason = "only the series are needed, neither requests nor the tests of both"
 )]
 mod dataset;
 #[path = "../src/error.rs"]
