@@ -6,18 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use kymo_formats::{
-    DecodeError,
-    wal::{
-        Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
-        encode_frame, find_frame, lsn_at, payload_checksum,
-    },
+use kymo_formats::wal::{
+    Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame,
+    find_frame, payload_checksum, place_at,
 };
 
 use crate::{
     env::{File, Fs, OpenMode},
     error::Error,
-    head::{Head, LogFrame},
+    head::Head,
+    wal::ReplayedFrame,
 };
 
 /// Bytes collected before they are written.
@@ -81,13 +79,10 @@ struct FrameWriter {
 
 impl FrameWriter {
     fn frame(&mut self, kind: u8, shard: u16, payload: &[u8]) -> io::Result<()> {
-        let offset = self.offset + self.buffer.len() as u64;
-        let offset =
-            u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(io::Error::other("a series has too much in memory for one record of a checkpoint"));
         }
-        let lsn = lsn_at(self.number, offset);
+        let lsn = place_at(self.number, self.offset + self.buffer.len() as u64);
         let frame = Frame { kind, flags: 0, shard, space: 0, lsn, payload };
         encode_frame(&frame, payload_checksum(payload), &mut self.buffer);
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
@@ -101,35 +96,29 @@ impl FrameWriter {
     }
 }
 
-/// Calls `restore` with each frame of the checkpoint. Damaged parts are left out; returns how many bytes they
-/// are, the missing end included.
+/// All valid frames of the checkpoint, and how many bytes are damaged and left out, the missing end included.
 ///
 /// # Errors
-/// When the file cannot be read or is no checkpoint at all, and the first error of `restore`.
-pub(crate) fn read(
-    fs: &dyn Fs,
-    dir: &Path,
-    number: u64,
-    mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
-) -> Result<u64, Error> {
+/// When the file cannot be read or is no checkpoint at all.
+pub(crate) fn read(fs: &dyn Fs, dir: &Path, number: u64) -> Result<(Vec<ReplayedFrame>, u64), Error> {
     let path = path(dir, number);
     let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
     SegmentHeader::decode(&bytes).map_err(Error::corrupt(&path))?;
+    let mut frames = Vec::new();
     let mut offset = SEGMENT_HEADER_BYTES;
     let mut damaged = 0;
     loop {
         match Frame::decode(&bytes, number, offset) {
-            Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
+            Ok(frame) if frame.kind == KIND_SEAL => return Ok((frames, damaged)),
             Ok(frame) => {
-                let Frame { kind, shard, lsn, payload, .. } = frame;
-                restore(LogFrame { kind, shard, lsn, payload }).map_err(Error::corrupt(&path))?;
+                frames.push(ReplayedFrame::new(&bytes, &frame, offset));
                 offset += frame.encoded_bytes();
             }
             Err(_) => {
                 let next = find_frame(&bytes, number, offset + 1).unwrap_or(bytes.len());
                 damaged += (next - offset) as u64;
                 if next == bytes.len() {
-                    return Ok(damaged.max(1));
+                    return Ok((frames, damaged.max(1)));
                 }
                 offset = next;
             }

@@ -78,7 +78,7 @@ pub use {
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     read::{SelectedSeries, Selection},
-    recovery::RecoveryReport,
+    recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,
         WalConfig, WalError, WalPin, WalStats, WalSync,
