@@ -7,18 +7,16 @@ use std::{
     sync::Arc,
 };
 
-use kymo_formats::{
-    DecodeError,
-    wal::{
-        Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader,
-        encode_frame, find_frame, lsn_at, payload_checksum,
-    },
+use kymo_formats::wal::{
+    Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, encode_frame,
+    find_frame, payload_checksum, place_at,
 };
 
 use crate::{
     env::{File, Fs, OpenMode},
     error::Error,
-    head::{Head, LogFrame},
+    head::Head,
+    wal::ReplayedFrame,
 };
 
 /// Bytes collected before they are written.
@@ -82,13 +80,10 @@ struct FrameWriter {
 
 impl FrameWriter {
     fn frame(&mut self, kind: u8, shard: u16, payload: &[u8]) -> io::Result<()> {
-        let offset = self.offset + self.buffer.len() as u64;
-        let offset =
-            u32::try_from(offset).map_err(|_| io::Error::other("a checkpoint holds at most 4 GiB"))?;
         if payload.len() > PAYLOAD_BYTES_MAX {
             return Err(io::Error::other("a series has too much in memory for one record of a checkpoint"));
         }
-        let lsn = lsn_at(self.number, offset);
+        let lsn = place_at(self.number, self.offset + self.buffer.len() as u64);
         let frame = Frame { kind, flags: 0, shard, space: 0, lsn, payload };
         encode_frame(&frame, payload_checksum(payload), &mut self.buffer);
         if self.buffer.len() >= BUFFER_BYTES { self.write() } else { Ok(()) }
@@ -102,35 +97,34 @@ impl FrameWriter {
     }
 }
 
-/// Calls `restore` with each frame of the checkpoint. Damaged parts are left out; returns where they lie, the
-/// missing end (at least a byte) included.
+/// All valid frames of the checkpoint. Damaged parts are left out; returns also where they lie, the missing end (at least
+/// a byte) included.
 ///
 /// # Errors
-/// When the file cannot be read or is no checkpoint at all, and the first error of `restore`.
+/// When the file cannot be read or is no checkpoint at all.
 pub(crate) fn read(
     fs: &dyn Fs,
     dir: &Path,
     number: u64,
-    mut restore: impl FnMut(LogFrame<'_>) -> Result<(), DecodeError>,
-) -> Result<Vec<Range<usize>>, Error> {
+) -> Result<(Vec<ReplayedFrame>, Vec<Range<usize>>), Error> {
     let path = path(dir, number);
     let bytes = fs.map(&path).map_err(Error::io("map", &path))?;
     SegmentHeader::decode(&bytes).map_err(Error::corrupt(&path))?;
+    let mut frames = Vec::new();
     let mut offset = SEGMENT_HEADER_BYTES;
     let mut damaged: Vec<Range<usize>> = Vec::new();
     loop {
         match Frame::decode(&bytes, number, offset) {
-            Ok(frame) if frame.kind == KIND_SEAL => return Ok(damaged),
+            Ok(frame) if frame.kind == KIND_SEAL => return Ok((frames, damaged)),
             Ok(frame) => {
-                let Frame { kind, shard, lsn, payload, .. } = frame;
-                restore(LogFrame { kind, shard, lsn, payload }).map_err(Error::corrupt(&path))?;
+                frames.push(ReplayedFrame::new(&bytes, &frame, offset));
                 offset += frame.encoded_bytes();
             }
             Err(_) => {
                 let next = find_frame(&bytes, number, offset + 1).unwrap_or(bytes.len());
                 if next == bytes.len() {
                     damaged.push(offset..next.max(offset + 1));
-                    return Ok(damaged);
+                    return Ok((frames, damaged));
                 }
                 damaged.push(offset..next);
                 offset = next;

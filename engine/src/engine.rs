@@ -24,7 +24,7 @@ use crate::{
     manifest::{BlockMeta, ManifestStore, Version},
     model::{Labels, Matcher, MemoryBudget},
     read::{DamageLog, Found, LookUp, Selection},
-    recovery::{self, RecoveryReport},
+    recovery::{self, RecoveryReport, ReplayProgress},
     wal::{Wal, WalStats},
 };
 
@@ -117,7 +117,19 @@ impl Engine {
     /// # Errors
     /// When a setting is wrong, another process has the directory open, or its files cannot be read.
     pub fn open_with(dir: impl AsRef<Path>, config: EngineConfig) -> Result<Self, Error> {
-        let mut engine = Self::open_in(&Env::system(), dir.as_ref(), config)?;
+        Self::open_watched(dir, config, &ReplayProgress::default())
+    }
+
+    /// As [`Engine::open_with`]; meanwhile `progress` tells other threads how far the replay of the log is.
+    ///
+    /// # Errors
+    /// As [`Engine::open_with`].
+    pub fn open_watched(
+        dir: impl AsRef<Path>,
+        config: EngineConfig,
+        progress: &ReplayProgress,
+    ) -> Result<Self, Error> {
+        let mut engine = Self::open_inner(&Env::system(), dir.as_ref(), config, progress)?;
         engine.maintenance = Some(Maintenance::start(&engine.inner)?);
         Ok(engine)
     }
@@ -126,7 +138,16 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::open_with`].
-    pub fn open_in(env: &Env, dir: &Path, mut config: EngineConfig) -> Result<Self, Error> {
+    pub fn open_in(env: &Env, dir: &Path, config: EngineConfig) -> Result<Self, Error> {
+        Self::open_inner(env, dir, config, &ReplayProgress::default())
+    }
+
+    fn open_inner(
+        env: &Env,
+        dir: &Path,
+        mut config: EngineConfig,
+        progress: &ReplayProgress,
+    ) -> Result<Self, Error> {
         config.validate().map_err(|problem| Error::Config { problem })?;
         if config.head.budget_bytes == 0 {
             config.head.budget_bytes = crate::limits::default_budget_bytes();
@@ -145,7 +166,7 @@ impl Engine {
         fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
-        let (recovery, segment) = recovery::replay(fs, &wal_dir, &version, &head)?;
+        let (recovery, segment) = recovery::replay(env, &wal_dir, &version, &head, progress)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
         // What a crash left behind the last flush.
         wal.remove_before(version.wal_start().segment)?;

@@ -85,7 +85,7 @@ pub use {
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     read::{Found, SelectedSeries, Selection, Warnings},
-    recovery::RecoveryReport,
+    recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use kymo_engine::{Clock, Engine, SystemClock};
+use kymo_engine::{Clock, Engine, ReplayProgress, SystemClock};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -18,6 +18,8 @@ pub(crate) struct App {
     config: RwLock<Arc<Config>>,
     sources: ConfigSources,
     engine: RwLock<Option<Arc<Engine>>>,
+    /// How far the log is replayed while the engine is being opened.
+    pub(crate) replay: Arc<ReplayProgress>,
     stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     pub(crate) telemetry: Telemetry,
@@ -104,6 +106,7 @@ impl App {
             config: RwLock::new(Arc::new(config)),
             sources,
             engine: RwLock::new(None),
+            replay: Arc::default(),
             stopping: watch::Sender::new(false),
             clock,
         }

@@ -106,7 +106,8 @@ async fn open(app: &App, data_dir: PathBuf) -> Result<(), ServeError> {
     let begin = app.monotonic_nanos();
     let config = app.config().engine();
     let path = data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || Engine::open_with(path, config)).await;
+    let replay = Arc::clone(&app.replay);
+    let opened = tokio::task::spawn_blocking(move || Engine::open_watched(path, config, &replay)).await;
     let engine =
         opened.map_err(|_| ServeError::Bug)?.map_err(|source| ServeError::Open { path: data_dir, source })?;
     let series = engine.stats().head.series;

@@ -24,6 +24,8 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(crate) use spawn::spawn_scoped;
+
 #[cfg(any(test, feature = "test-util"))]
 pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};
 pub use {
@@ -44,20 +46,28 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// The seed of every generator: fixed in tests, the operating system's otherwise.
     pub seed: u64,
+    /// Threads that a task may be shared among: the machine's cores, and one in tests, which want the same order each
+    /// time. What is computed does not depend on it.
+    pub threads: usize,
 }
 
 impl Env {
     /// The machine's files and clock, and a seed nobody can guess.
     #[must_use]
     pub fn system() -> Self {
-        Self { fs: Arc::new(OsFs), clock: Arc::new(SystemClock::new()), seed: rng::os_seed() }
+        Self {
+            fs: Arc::new(OsFs),
+            clock: Arc::new(SystemClock::new()),
+            seed: rng::os_seed(),
+            threads: cores(),
+        }
     }
 
-    /// Files in `fs`, a clock that only tests move, and a fixed seed.
+    /// Files in `fs`, a clock that only tests move, a fixed seed, and one thread.
     #[cfg(any(test, feature = "test-util"))]
     #[must_use]
     pub fn simulated(fs: Arc<dyn Fs>, seed: u64) -> Self {
-        Self { fs, clock: Arc::new(SimClock::default()), seed }
+        Self { fs, clock: Arc::new(SimClock::default()), seed, threads: 1 }
     }
 
     /// A generator of its own for each `purpose`, so that one more draw in one place moves no other.
@@ -65,4 +75,8 @@ impl Env {
     pub fn rng(&self, purpose: &str) -> Rng {
         Rng::new(self.seed ^ xxhash_rust::xxh3::xxh3_64(purpose.as_bytes()))
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

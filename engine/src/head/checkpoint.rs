@@ -97,15 +97,16 @@ impl Head {
         Ok(())
     }
 
-    /// Takes the series of one checkpoint record in. Returns up to which LSN they are complete, and where they
-    /// are now.
+    /// Takes the series of one checkpoint record in, as far as they belong to shards for which `takes` holds. Tells
+    /// `restored` where they are now, and up to which LSN they are complete.
     ///
     /// # Errors
     /// When the payload does not decode.
     pub(super) fn restore(
         &self,
         payload: &[u8],
-        mut restored: impl FnMut(usize, u32, u64),
+        takes: impl Fn(u16) -> bool,
+        mut restored: impl FnMut(u16, u32, u64),
     ) -> Result<(), DecodeError> {
         let payload = CheckpointPayload::new(payload)?;
         let applied_lsn = payload.applied_lsn();
@@ -113,23 +114,16 @@ impl Head {
             let series = series?;
             let labels =
                 Labels::from_canonical(series.labels).ok_or(DecodeError::new("checkpoint labels", 0))?;
-            let (shard, id) = self.find_or_add(&labels);
-            self.shards[shard].write().restore(id, &series)?;
-            restored(shard, id, applied_lsn);
+            let fingerprint = Fingerprint::of(&labels);
+            let number = self.shard_number(fingerprint);
+            if takes(number) {
+                let mut shard = self.shards[usize::from(number)].write();
+                let id = shard.find_or_add(self, fingerprint, &labels);
+                shard.restore(id, &series)?;
+                restored(number, id, applied_lsn);
+            }
         }
         Ok(())
-    }
-
-    /// The series with these labels, made known if it is new, whatever the limits: it was accepted before.
-    pub(super) fn find_or_add(&self, labels: &Labels) -> (usize, u32) {
-        let fingerprint = Fingerprint::of(labels);
-        let index = self.shard_of(fingerprint);
-        let mut shard = self.shards[index].write();
-        let id = shard.find(fingerprint, labels).unwrap_or_else(|| {
-            self.series.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            shard.add(fingerprint, labels)
-        });
-        (index, id)
     }
 }
 

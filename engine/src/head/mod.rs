@@ -16,7 +16,7 @@
 //! * `exemplars`, `metadata` - what accompanies samples
 //! * `read` - copies of what a query needs
 //! * `checkpoint` - the head as records in a file, and back
-//! * `replay` - WAL frames into the head
+//! * `replay` - frames of a checkpoint and of the log into the head
 
 mod admission;
 mod append;
@@ -78,7 +78,7 @@ pub(crate) use {
     exemplars::SeriesExemplar,
     late::LateSamples,
     read::{HeadChunk, HeadSeries},
-    replay::{LogFrame, Replayer},
+    replay::{Arrivals, ReplayCounts, Replayer, Share},
     take::WindowRows,
 };
 
@@ -153,6 +153,11 @@ impl Head {
         let [.., top] = fingerprint.0.to_le_bytes();
         let [.., second, _] = fingerprint.0.to_le_bytes();
         usize::from(u16::from_le_bytes([second, top])) & (self.shards.len() - 1)
+    }
+
+    /// As [`Head::shard_of`], as frames of the log have it.
+    fn shard_number(&self, fingerprint: Fingerprint) -> u16 {
+        u16::try_from(self.shard_of(fingerprint)).expect("there are at most 1024 shards")
     }
 
     fn series_ref(&self, shard: usize, id: u32) -> SeriesRef {

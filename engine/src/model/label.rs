@@ -216,8 +216,7 @@ impl LabelsBuilder {
         let len = self.pairs.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         let mut bytes = Vec::with_capacity(len);
         for (name, value) in &self.pairs {
-            put(&mut bytes, name);
-            put(&mut bytes, value);
+            put_label(&mut bytes, name, value);
         }
         Labels(Arc::from(bytes))
     }
@@ -225,6 +224,12 @@ impl LabelsBuilder {
     fn position(&self, name: &[u8]) -> Result<usize, usize> {
         self.pairs.binary_search_by(|(other, _)| other.as_slice().cmp(name))
     }
+}
+
+/// Appends a label to canonical bytes. Whether it may stand there is for [`Labels::from_canonical`] to say.
+pub(crate) fn put_label(bytes: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    put(bytes, name);
+    put(bytes, value);
 }
 
 /// Appends a length-prefixed string.

@@ -18,8 +18,6 @@ mod sample;
 mod series;
 mod time;
 
-pub(crate) use regex::Verdict;
-pub(crate) use sample::HistogramForm;
 pub use {
     kymo_formats::histogram::HistogramValue,
     label::{Label, Labels, LabelsBuilder},
@@ -31,3 +29,4 @@ pub use {
     series::Fingerprint,
     time::Millis,
 };
+pub(crate) use {label::put_label, regex::Verdict, sample::HistogramForm};

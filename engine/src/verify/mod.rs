@@ -169,16 +169,13 @@ fn check_checkpoint(fs: &dyn Fs, dir: &Path, number: u64) -> Result<CheckedFile,
     if !readable(fs, &mut file)? {
         return Ok(file);
     }
-    let mut frames = 0;
-    let read = checkpoint_file::read(fs, dir, number, |_| {
-        frames += 1;
-        Ok(())
-    });
-    file.entries = frames;
-    match read {
-        Ok(damaged) => damaged.into_iter().for_each(|Range { start, end }| {
-            file.damage(Some(start as u64), format!("{} bytes hold no valid frame", end - start));
-        }),
+    match checkpoint_file::read(fs, dir, number) {
+        Ok((frames, damaged)) => {
+            file.entries = frames.len() as u64;
+            damaged.into_iter().for_each(|Range { start, end }| {
+                file.damage(Some(start as u64), format!("{} bytes hold no valid frame", end - start));
+            });
+        }
         Err(Error::Corrupt { source, .. }) => {
             file.damage(Some(source.offset as u64), format!("invalid {}", source.what))
         }

@@ -48,6 +48,11 @@ impl Lsn {
         Self(lsn_at(segment, offset))
     }
 
+    /// The place that a frame names itself.
+    pub(crate) const fn from_raw(lsn: u64) -> Self {
+        Self(lsn)
+    }
+
     /// The segment it lies in.
     #[must_use]
     pub const fn segment(self) -> u64 {

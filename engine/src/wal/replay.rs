@@ -15,7 +15,9 @@ use std::{
     sync::Arc,
 };
 
-use kymo_formats::wal::{Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, find_frame};
+use kymo_formats::wal::{
+    Frame, KIND_SEAL, SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader, find_former_frame, find_frame,
+};
 
 use super::{
     Lsn, WalError,
@@ -23,8 +25,8 @@ use super::{
 };
 use crate::env::{Fs, Mapping, OpenMode};
 
-/// An iterator over the frames of a log, from a segment on. It holds one segment in memory at a time, longer
-/// only where frames are kept.
+/// An iterator over the frames of a log, from a segment on, or over the segments with all their frames. It holds one
+/// segment in memory at a time, longer only where frames are kept.
 ///
 /// Mends the log as it goes: what is cut off or moved away is gone from the segments before the next frame is
 /// given out, so that the next start finds them clean. After an error it ends.
@@ -59,7 +61,27 @@ pub struct ReplayedFrame {
     payload: Range<usize>,
 }
 
+/// What comes next in a log.
+enum Step {
+    Frame(ReplayedFrame),
+    SegmentEnd,
+    LogEnd,
+}
+
 impl ReplayedFrame {
+    /// The `frame` at `offset` of the file `bytes`.
+    pub(crate) fn new(bytes: &Mapping, frame: &Frame<'_>, offset: usize) -> Self {
+        let end = offset + frame.encoded_bytes();
+        Self {
+            lsn: Lsn::from_raw(frame.lsn),
+            shard: frame.shard,
+            kind: frame.kind,
+            space: frame.space,
+            bytes: bytes.clone(),
+            payload: end - frame.payload.len()..end,
+        }
+    }
+
     /// The bytes that were appended.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
@@ -83,7 +105,8 @@ impl fmt::Debug for ReplayedFrame {
 pub struct TruncatedTail {
     /// The segment, and its new end.
     pub end: Lsn,
-    /// What was cut off, preallocated space included.
+    /// Length of what may have been written of it: up to the segment's end, or to a frame that an earlier segment left
+    /// in the file.
     pub bytes: u64,
 }
 
@@ -108,7 +131,7 @@ pub struct ReplayReport {
     pub frames: u64,
     /// Bytes of their payloads.
     pub payload_bytes: u64,
-    /// Tails cut off: nothing in them was ever acknowledged.
+    /// Tails cut off: nothing in them was ever acknowledged. What a recycled file held before is not counted.
     pub truncated: Vec<TruncatedTail>,
     /// Damage: what was in it is lost.
     pub quarantined: Vec<QuarantinedRange>,
@@ -155,36 +178,55 @@ impl Replay {
         &self.report
     }
 
-    fn try_next(&mut self) -> Result<Option<ReplayedFrame>, WalError> {
+    /// Numbers of the first and the last segment that are still to be read.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        Some((*self.queue.front()?, *self.queue.back()?))
+    }
+
+    /// All frames of the next segment, and its number; none when the log has ended.
+    ///
+    /// # Errors
+    /// As the iterator's: the log ends there.
+    pub(crate) fn next_segment(&mut self) -> Result<Option<(u64, Vec<ReplayedFrame>)>, WalError> {
+        let Some(number) = self.queue.front().copied() else { return Ok(None) };
+        let mut frames = Vec::new();
         loop {
-            let Some(current) = &mut self.current else {
-                let Some(number) = self.queue.pop_front() else { return Ok(None) };
-                self.current = Some(self.load(number)?);
-                continue;
-            };
-            match Frame::decode(&current.bytes, current.number, current.offset) {
-                Ok(frame) if frame.kind == KIND_SEAL => self.current = None,
-                Ok(frame) => {
-                    let end = current.offset + frame.encoded_bytes();
-                    let replayed = ReplayedFrame {
-                        lsn: lsn(current.number, current.offset),
-                        shard: frame.shard,
-                        kind: frame.kind,
-                        space: frame.space,
-                        bytes: current.bytes.clone(),
-                        payload: end - frame.payload.len()..end,
-                    };
-                    self.report.frames += 1;
-                    self.report.payload_bytes += frame.payload.len() as u64;
-                    current.offset = end;
-                    return Ok(Some(replayed));
-                }
-                Err(_) => {
-                    if let Some(segment) = self.current.take() {
-                        self.end_without_seal(&segment)?;
-                    }
-                }
+            match self.step()? {
+                Step::Frame(frame) => frames.push(frame),
+                Step::SegmentEnd | Step::LogEnd => return Ok(Some((number, frames))),
             }
+        }
+    }
+
+    /// After an error the log has ended.
+    fn step(&mut self) -> Result<Step, WalError> {
+        let step = self.try_step();
+        if step.is_err() {
+            self.queue.clear();
+            self.current = None;
+        }
+        step
+    }
+
+    fn try_step(&mut self) -> Result<Step, WalError> {
+        let mut current = match self.current.take() {
+            Some(current) => current,
+            None => match self.queue.pop_front() {
+                Some(number) => self.load(number)?,
+                None => return Ok(Step::LogEnd),
+            },
+        };
+        match Frame::decode(&current.bytes, current.number, current.offset) {
+            Ok(frame) if frame.kind == KIND_SEAL => Ok(Step::SegmentEnd),
+            Ok(frame) => {
+                let replayed = ReplayedFrame::new(&current.bytes, &frame, current.offset);
+                self.report.frames += 1;
+                self.report.payload_bytes += frame.payload.len() as u64;
+                current.offset += frame.encoded_bytes();
+                self.current = Some(current);
+                Ok(Step::Frame(replayed))
+            }
+            Err(_) => self.end_without_seal(&current).map(|()| Step::SegmentEnd),
         }
     }
 
@@ -213,9 +255,14 @@ impl Replay {
             Tail::Damaged => self.quarantine(segment, rest),
             Tail::Torn => {
                 self.truncate(segment)?;
-                let end = lsn(segment.number, segment.offset);
-                tracing::info!(%end, bytes = rest.len(), "tail of the write-ahead log cut off");
-                self.report.truncated.push(TruncatedTail { end, bytes: rest.len() as u64 });
+                // What follows from an intact frame of the file's earlier life on was never overwritten.
+                let torn_end = find_former_frame(&segment.bytes, segment.number, segment.offset);
+                let bytes = torn_end.map_or(rest.len(), |end| end - segment.offset);
+                if bytes > 0 {
+                    let end = lsn(segment.number, segment.offset);
+                    tracing::info!(%end, bytes, "tail of the write-ahead log cut off");
+                    self.report.truncated.push(TruncatedTail { end, bytes: bytes as u64 });
+                }
                 Ok(())
             }
         }
@@ -288,12 +335,14 @@ impl Iterator for Replay {
     type Item = Result<ReplayedFrame, WalError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.try_next();
-        if next.is_err() {
-            self.queue.clear();
-            self.current = None;
+        loop {
+            match self.step() {
+                Ok(Step::Frame(frame)) => return Some(Ok(frame)),
+                Ok(Step::SegmentEnd) => {}
+                Ok(Step::LogEnd) => return None,
+                Err(error) => return Some(Err(error)),
+            }
         }
-        next.transpose()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Barrier},
 };
 
-use kymo_formats::wal::FRAME_HEADER_BYTES;
+use kymo_formats::wal::{FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use proptest::prelude::*;
 
 use super::*;
@@ -342,9 +342,53 @@ fn recycled_files_never_give_back_what_they_held() {
     let fs: Arc<dyn Fs> = Arc::new(fs);
     let (frames, report) = replay(Arc::clone(&fs), 3);
     assert_eq!(frames, BTreeMap::from([(lsn, vec![2; 100])]));
-    assert_eq!((report.truncated.len(), report.is_lossy()), (1, false), "leftovers are cut off");
-    let (_, again) = replay(fs, 3);
-    assert!(again.truncated.is_empty());
+    assert_eq!((report.truncated.len(), report.is_lossy()), (0, false), "leftovers are no torn write");
+    let path = Path::new(DIR).join("0000000000000003.wal");
+    assert_eq!(fs.read(&path).unwrap().len() as u64, end(lsn, &[2; 100]), "but cut off");
+}
+
+#[test]
+fn what_a_recycled_file_held_is_no_torn_write() {
+    let fs = FaultFs::new();
+    let wal = open(&fs);
+    for _ in 0..20 {
+        append_durably(&wal, &[1; 100]);
+    }
+    let second = wal.rotate().unwrap();
+    wal.remove_before(second).unwrap();
+    append_durably(&wal, b"x");
+    // The spare becomes a segment, and the process ends before its first frame.
+    assert_eq!(wal.rotate().unwrap(), 3);
+    drop(wal);
+    let (frames, report) = replay(Arc::new(fs.durable_image(0)), 1);
+    assert_eq!((frames.len(), report.truncated, report.quarantined), (1, vec![], vec![]));
+    // A frame that was cut short and lies over the first former one: only that counts.
+    let torn = fs.durable_image(0);
+    overwrite(&torn, 3, SEGMENT_HEADER_BYTES as u64, &[7; 60]);
+    let (_, report) = replay(Arc::new(torn), 1);
+    let bytes: Vec<u64> = report.truncated.iter().map(|tail| tail.bytes).collect();
+    assert_eq!(bytes, [Wal::frame_bytes(100)]);
+}
+
+#[test]
+fn segments_come_with_all_their_frames() {
+    let fs = FaultFs::new();
+    let wal = open(&fs);
+    let lsns: Vec<Lsn> = (0..100_u8).map(|index| append_durably(&wal, &vec![index; 90])).collect();
+    drop(wal);
+    let fs: Arc<dyn Fs> = Arc::new(fs);
+    let mut log = Replay::open(&fs, Path::new(DIR), 1).unwrap();
+    let range = log.range().unwrap();
+    let mut numbers = Vec::new();
+    let mut found = Vec::new();
+    while let Some((number, frames)) = log.next_segment().unwrap() {
+        assert!(frames.iter().all(|frame| frame.lsn.segment() == number));
+        numbers.push(number);
+        found.extend(frames.into_iter().map(|frame| frame.lsn));
+    }
+    assert_eq!(found, lsns);
+    assert!(numbers.len() > 2);
+    assert_eq!(numbers, (range.0..=range.1).collect::<Vec<_>>());
 }
 
 #[test]

@@ -54,6 +54,14 @@ pub const fn lsn_at(segment: u64, offset: u32) -> u64 {
     segment << 32 | offset as u64
 }
 
+/// The place of a frame at byte `offset` of the file `segment`. A checkpoint may be longer than the 4 GiB that the lower
+/// half counts; its places then go on in the upper half. No other file of a log is so long, and checkpoint files are
+/// not used again, so that a place still names one frame.
+#[must_use]
+pub const fn place_at(segment: u64, offset: u64) -> u64 {
+    lsn_at(segment, 0).wrapping_add(offset)
+}
+
 /// The part of the checksum that does not depend on the frame's place, for [`encode_frame`].
 #[must_use]
 pub fn payload_checksum(payload: &[u8]) -> u32 {
@@ -98,7 +106,7 @@ impl<'a> Frame<'a> {
         if frame.kind == 0 {
             return Err(fault("frame kind", 8));
         }
-        if u32::try_from(offset).map(|offset| lsn_at(segment, offset)) != Ok(frame.lsn) {
+        if frame.lsn != place_at(segment, offset as u64) {
             return Err(fault("frame lsn", LSN_OFFSET));
         }
         let payload_len = u32::from_le_bytes(len) as usize;
@@ -108,7 +116,7 @@ impl<'a> Frame<'a> {
         let payload = reader
             .take(payload_len, "frame payload")
             .map_err(|_| fault("frame payload", FRAME_HEADER_BYTES))?;
-        if finish_checksum(crc32(payload), len, fields, segment) != checksum {
+        if finish_checksum(crc32(payload), len, fields, frame.lsn >> 32) != checksum {
             return Err(fault("frame checksum", 4));
         }
         Ok(Self { payload, ..frame })
@@ -139,10 +147,26 @@ impl<'a> Frame<'a> {
 /// one comparison per byte.
 #[must_use]
 pub fn find_frame(bytes: &[u8], segment: u64, from: usize) -> Option<usize> {
-    let candidates = bytes.get(from..)?.get(LSN_OFFSET..)?.windows(8).zip(from..);
-    candidates.into_iter().find_map(|(lsn, offset)| {
-        let expected = lsn_at(segment, u32::try_from(offset).ok()?).to_le_bytes();
-        (lsn == expected && Frame::decode(bytes, segment, offset).is_ok()).then_some(offset)
+    find(bytes, from, |lsn, offset| (lsn == place_at(segment, offset as u64)).then_some(segment))
+}
+
+/// The offset of the first valid frame at or behind `from` that an earlier segment left in the file, which `segment`
+/// uses again.
+#[must_use]
+pub fn find_former_frame(bytes: &[u8], segment: u64, from: usize) -> Option<usize> {
+    find(bytes, from, |lsn, offset| {
+        let former = lsn >> 32;
+        (former < segment && lsn == place_at(former, offset as u64)).then_some(former)
+    })
+}
+
+/// The first offset from `from` on where a valid frame lies, of the segment that `segment_of` names, given what would
+/// be the frame's lsn and its offset.
+fn find(bytes: &[u8], from: usize, segment_of: impl Fn(u64, usize) -> Option<u64>) -> Option<usize> {
+    let lsns = bytes.get(from..)?.get(LSN_OFFSET..)?.array_windows::<8>();
+    lsns.zip(from..).find_map(|(lsn, offset)| {
+        let segment = segment_of(u64::from_le_bytes(*lsn), offset)?;
+        Frame::decode(bytes, segment, offset).is_ok().then_some(offset)
     })
 }
 
@@ -190,6 +214,23 @@ mod tests {
         assert_eq!(find_frame(&bytes, 3, 40), Some(40));
         assert_eq!(find_frame(&bytes, 3, 41), None);
         assert_eq!(find_frame(&bytes, 2, 0), None);
+    }
+
+    #[test]
+    fn frames_of_an_earlier_segment_are_told_from_nothing() {
+        let mut bytes = encoded(&sample(b"payload"));
+        assert_eq!(find_former_frame(&bytes, 4, 0), Some(40));
+        assert_eq!(find_former_frame(&bytes, 4, 41), None);
+        assert_eq!(find_former_frame(&bytes, 3, 0), None, "its own");
+        *bytes.last_mut().unwrap() ^= 1;
+        assert_eq!(find_former_frame(&bytes, 4, 0), None, "damaged");
+    }
+
+    #[test]
+    fn places_go_on_behind_four_gibibytes() {
+        assert_eq!(place_at(3, 40), lsn_at(3, 40));
+        assert_eq!(place_at(3, (1 << 32) + 40), lsn_at(4, 40));
+        assert!(place_at(3, u64::from(u32::MAX)) < place_at(3, 1 << 32));
     }
 
     #[test]

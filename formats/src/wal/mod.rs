@@ -18,8 +18,8 @@ mod segment_header;
 
 pub use {
     frame::{
-        FRAME_HEADER_BYTES, Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, encode_frame, find_frame, lsn_at,
-        payload_checksum,
+        FRAME_HEADER_BYTES, Frame, KIND_SEAL, PAYLOAD_BYTES_MAX, encode_frame, find_former_frame, find_frame,
+        lsn_at, payload_checksum, place_at,
     },
     segment_header::{SEGMENT_HEADER_BYTES, SEGMENT_VERSION, SegmentHeader},
 };

@@ -19,6 +19,11 @@ fn data_survives_an_orderly_stop_and_a_kill() {
     let server = Server::open(&dir, "self_metrics: {enabled: false}\n");
     assert_eq!(server.query("a", ts + 1)[0]["value"][1], "2");
     assert_eq!(server.query("a", ts)[0]["value"][1], "1");
+    let replay = server.get("/api/v1/status/walreplay", &[]).data();
+    let segment = |field: &str| replay[field].as_u64().unwrap();
+    assert!(segment("min") >= 1, "the kill left a log: {replay}");
+    assert!(segment("min") <= segment("max"));
+    assert_eq!(segment("current"), segment("max"), "done");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
+use kymo_engine::ReplayedSegments;
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,10 +17,7 @@ use super::{
     },
     cardinality::Top,
 };
-use crate::{
-    app::{App, State as AppState},
-    telemetry,
-};
+use crate::{app::App, telemetry};
 
 /// What the head's oldest time is said to be: this long before its newest sample.
 const HEAD_SPAN_MS: i64 = 3_600_000;
@@ -150,11 +148,8 @@ pub(crate) async fn blocks(Ready(engine): Ready) -> Result<Answer, ApiError> {
 
 /// `/status/walreplay`; answered while the store is being opened, for that is when it is of interest.
 pub(crate) async fn wal_replay(State(app): State<Arc<App>>) -> Result<Answer, ApiError> {
-    let (min, max, current) = match app.state() {
-        AppState::Starting => (0, 1, 0),
-        AppState::Ready | AppState::Stopping => (0, 1, 1),
-    };
-    Answer::of(&json!({ "min": min, "max": max, "current": current }))
+    let ReplayedSegments { first, last, current } = app.replay.segments();
+    Answer::of(&json!({ "min": first, "max": last, "current": current }))
 }
 
 /// `/status/kymo`: what the page at `/` shows. Ours, and free to change.

@@ -1,4 +1,12 @@
 //! What was there before: the checkpoint and the log back into the head, rubbish away.
+//!
+//! * `workers` - frames from the one thread that reads to those that fill the head
+//! * `progress` - how far it is
+
+mod progress;
+#[cfg(test)]
+mod tests;
+mod workers;
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -6,12 +14,15 @@ use tracing::{info, warn};
 
 use crate::{
     checkpoint_file,
-    env::Fs,
+    env::{Env, Fs},
     error::Error,
-    head::{Head, LogFrame, Replayer},
+    head::{Head, ReplayCounts},
     manifest::Version,
-    wal::Replay,
+    wal::{Replay, ReplayReport},
 };
+use workers::Portion;
+
+pub use progress::{ReplayProgress, ReplayedSegments};
 
 /// What a start found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,38 +48,34 @@ pub struct RecoveryReport {
 /// # Errors
 /// When a file cannot be read, or is of a later version.
 pub(crate) fn replay(
-    fs: &std::sync::Arc<dyn Fs>,
+    env: &Env,
     wal_dir: &Path,
     version: &Version,
     head: &Head,
+    progress: &ReplayProgress,
 ) -> Result<(RecoveryReport, u64), Error> {
-    let mut report = RecoveryReport::default();
-    let mut replayer = Replayer::new(head);
     let start = version.wal_start();
-    if let Some(checkpoint) = start.checkpoint {
-        let damaged = checkpoint_file::read(&**fs, wal_dir, checkpoint, |frame| replayer.restore(frame))?;
-        report.checkpoint_damaged_bytes = damaged.iter().map(|range| range.len() as u64).sum();
-        if report.checkpoint_damaged_bytes > 0 {
-            let path = checkpoint_file::path(wal_dir, checkpoint);
-            warn!(path = %path.display(), bytes = report.checkpoint_damaged_bytes, "checkpoint damaged");
-        }
+    let mut log = Replay::open(&env.fs, wal_dir, start.segment)?;
+    if let Some(range) = log.range() {
+        progress.begin(range);
     }
-    let mut log = Replay::open(fs, wal_dir, start.segment)?;
-    for frame in log.by_ref() {
-        let frame = frame?;
-        let entry =
-            LogFrame { kind: frame.kind, shard: frame.shard, lsn: frame.lsn.get(), payload: frame.payload() };
-        if let Err(error) = replayer.replay(frame.lsn.segment(), entry) {
-            report.undecodable_frames += 1;
-            warn!(lsn = %frame.lsn, %error, "log frame does not decode");
+    let mut checkpoint = start.checkpoint;
+    let mut damaged_bytes = 0;
+    let counts = workers::replay_all(head, env.threads, || {
+        if let Some(number) = checkpoint.take() {
+            let (frames, damaged) = checkpoint_file::read(&*env.fs, wal_dir, number)?;
+            let path = checkpoint_file::path(wal_dir, number);
+            damaged_bytes = damaged.iter().map(|range| range.len() as u64).sum();
+            if damaged_bytes > 0 {
+                warn!(path = %path.display(), bytes = damaged_bytes, "checkpoint damaged");
+            }
+            return Ok(Some(Portion::Checkpoint { path, frames }));
         }
-    }
-    let log = log.report();
-    report.rows = replayer.rows();
-    report.segments = log.segments;
-    report.torn_bytes = log.truncated.iter().map(|tail| tail.bytes).sum();
-    report.quarantined_bytes = log.quarantined.iter().map(|range| range.bytes).sum();
-    report.missing_segments = log.missing.iter().map(|range| range.end() - range.start() + 1).sum();
+        let Some((number, frames)) = log.next_segment()? else { return Ok(None) };
+        progress.at(number);
+        Ok(Some(Portion::Segment { frames }))
+    })?;
+    let report = RecoveryReport::new(log.report(), counts, damaged_bytes);
     info!(
         rows = report.rows,
         segments = report.segments,
@@ -76,7 +83,21 @@ pub(crate) fn replay(
         quarantined_bytes = report.quarantined_bytes,
         "log replayed"
     );
-    Ok((report, log.next_segment))
+    Ok((report, log.report().next_segment))
+}
+
+impl RecoveryReport {
+    fn new(log: &ReplayReport, counts: ReplayCounts, checkpoint_damaged_bytes: u64) -> Self {
+        Self {
+            rows: counts.rows,
+            segments: log.segments,
+            torn_bytes: log.truncated.iter().map(|tail| tail.bytes).sum(),
+            quarantined_bytes: log.quarantined.iter().map(|range| range.bytes).sum(),
+            missing_segments: log.missing.iter().map(|range| range.end() - range.start() + 1).sum(),
+            checkpoint_damaged_bytes,
+            undecodable_frames: counts.undecodable_frames,
+        }
+    }
 }
 
 /// Refuses a directory with blocks whose manifest is gone: it would look like a new store, and the blocks like
