@@ -24,7 +24,11 @@ const CACHE_CLEARS_MAX: usize = 8;
 ///
 /// It knows two patterns: number 0 are the starts that decide whatever follows, number 1 is the whole pattern.
 #[derive(Debug)]
-pub(super) struct WalkDfa(DFA);
+pub(super) struct WalkDfa {
+    dfa: DFA,
+    /// Whether what decides may depend on the byte behind it, as `\b` does.
+    looks_ahead: bool,
+}
 
 impl WalkDfa {
     /// The automaton for `hir`; none when it would be too large, or is not made of characters.
@@ -39,7 +43,8 @@ impl WalkDfa {
         let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(&patterns).ok()?;
         let config = (0x80..=u8::MAX).fold(DFA::config(), |config, byte| config.quit(byte, true));
         let config = config.cache_capacity(CACHE_BYTES_MAX).minimum_cache_clear_count(Some(CACHE_CLEARS_MAX));
-        DFA::builder().configure(config).build_from_nfa(nfa).ok().map(Self)
+        let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
+        Some(Self { dfa, looks_ahead: !hir.properties().look_set().is_empty() })
     }
 }
 
@@ -69,6 +74,7 @@ pub(crate) struct Walk<'r> {
 #[derive(Debug)]
 struct Lazy<'r> {
     dfa: &'r DFA,
+    looks_ahead: bool,
     cache: Cache,
     /// The state after each number of bytes of the last string, as far as it was read and nothing was decided.
     states: Vec<LazyStateID>,
@@ -78,7 +84,7 @@ struct Lazy<'r> {
 
 impl<'r> Walk<'r> {
     pub(super) fn new(regex: &'r Regex, dfa: Option<&'r WalkDfa>) -> Self {
-        Self { regex, lazy: dfa.and_then(|dfa| Lazy::new(&dfa.0)), last: Vec::new() }
+        Self { regex, lazy: dfa.and_then(Lazy::new), last: Vec::new() }
     }
 
     /// Whether `string` matches, for strings that come in no order: neighbours often begin alike all the same.
@@ -119,8 +125,9 @@ enum Undecided {
 }
 
 impl<'r> Lazy<'r> {
-    fn new(dfa: &'r DFA) -> Option<Self> {
-        let mut lazy = Self { dfa, cache: dfa.create_cache(), states: Vec::new(), clears: 0 };
+    fn new(WalkDfa { dfa, looks_ahead }: &'r WalkDfa) -> Option<Self> {
+        let cache = dfa.create_cache();
+        let mut lazy = Self { dfa, looks_ahead: *looks_ahead, cache, states: Vec::new(), clears: 0 };
         lazy.restart().ok()?;
         Some(lazy)
     }
@@ -148,9 +155,9 @@ impl<'r> Lazy<'r> {
             } else if state.is_dead() {
                 return Ok(Verdict::All { matched: false, len: at + 1 });
             } else if state.is_match() {
-                // Automata tell of a match one byte late. Of the two patterns only the one that decides can
-                // match before the end.
-                return Ok(Verdict::All { matched: true, len: at });
+                // Automata tell of a match one byte late, on which it may depend. Of the two patterns only the one
+                // that decides can match before the end.
+                return Ok(Verdict::All { matched: true, len: at + usize::from(self.looks_ahead) });
             } else {
                 return Err(Undecided::BeyondAscii);
             }
