@@ -263,8 +263,11 @@ fn the_cache_opens_a_block_once_and_lets_go_of_dead_ones() {
     assert_eq!(read_all(&first).unwrap(), small_block());
 }
 
+/// Labels, timestamps and values.
+type FloatSeries = (Labels, Vec<i64>, Vec<f64>);
+
 /// Series of two targets, at the timestamps of their target, some of which some of them missed.
-fn column_series() -> Vec<(Labels, Vec<i64>, Vec<f64>)> {
+fn column_series() -> Vec<FloatSeries> {
     let one = |n: i64| {
         let labels = Labels::from_pairs([("__name__", "x"), ("n", &n.to_string())]);
         let present = (0..200).filter(|i| i % 50 != n || n < 2);
@@ -295,7 +298,7 @@ fn write_columns(fs: &Arc<MemFs>, dir: &Path) -> PathBuf {
     writer.finish().unwrap().unwrap().path
 }
 
-fn read_columns(block: &BlockReader) -> Result<Vec<(Labels, Vec<i64>, Vec<f64>)>, BlockError> {
+fn read_columns(block: &BlockReader) -> Result<Vec<FloatSeries>, BlockError> {
     let mut found = Vec::new();
     let mut series = block.series()?;
     for rank in 0..series.len() {

@@ -166,7 +166,7 @@ proptest! {
         by_label.keys().for_each(|(name, _)| *values.entry(name.clone()).or_default() += 1);
 
         let found = head.cardinality(limit);
-        prop_assert_eq!(found.labels as usize, by_label.len());
+        prop_assert_eq!(found.labels, by_label.len() as u64);
         prop_assert_eq!(found.values_by_name, top(values.clone(), limit));
         prop_assert_eq!(found.bytes_by_name, top(bytes, limit));
         let metrics = by_label.iter().filter(|((name, _), _)| name == b"__name__");

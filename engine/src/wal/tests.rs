@@ -374,7 +374,7 @@ fn what_a_recycled_file_held_is_no_torn_write() {
 fn segments_come_with_all_their_frames() {
     let fs = FaultFs::new();
     let wal = open(&fs);
-    let lsns: Vec<Lsn> = (0..100_u8).map(|index| append_durably(&wal, &vec![index; 90])).collect();
+    let lsns: Vec<Lsn> = (0..100_u8).map(|index| append_durably(&wal, &[index; 90])).collect();
     drop(wal);
     let fs: Arc<dyn Fs> = Arc::new(fs);
     let mut log = Replay::open(&fs, Path::new(DIR), 1).unwrap();

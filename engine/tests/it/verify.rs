@@ -24,7 +24,8 @@ fn store() -> (MemFs, Env, Vec<u64>) {
 }
 
 fn fill(engine: &Engine, from: i64) {
-    (from..from + 300).for_each(|i| append(engine, &labels((i % 4) as usize), i * 15_000, i as f64 / 3.0));
+    (from..from + 300)
+        .for_each(|i| append(engine, &labels(usize::try_from(i % 4).unwrap()), i * 15_000, i as f64 / 3.0));
 }
 
 fn change(fs: &MemFs, path: &Path, offset: u64) {

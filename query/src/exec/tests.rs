@@ -251,7 +251,7 @@ fn cost(query: &str, (start, end, step): (i64, i64, i64), per_step_stats: bool) 
         0 => engine.instant(&storage, query, start, &options),
         _ => engine.range(&storage, query, start, end, step, &options),
     };
-    result.unwrap().stats
+    result.expect("the query is answered").stats
 }
 
 #[test]
