@@ -1,7 +1,7 @@
 //! Floats as the XOR of each with the one before: the values of a Gorilla chunk without its times.
 //!
 //! Slow to read beside the others, and the best there is for columns that keep coming back to few values of many
-//! digits. Layout: the first value's bits, then the others as in [`super::xor_value`].
+//! digits. Layout: the first value's bits, then the others as in `xor_value`.
 
 use super::xor_value::Window;
 use crate::DecodeError;
