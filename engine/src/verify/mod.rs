@@ -138,7 +138,8 @@ fn check_log(
         let file = wal_file(segment);
         if torn_bytes > 0 {
             report.notes.push(format!(
-                "{}: a write was cut short, {torn_bytes} bytes are cut off at the next start",
+                "{}: {torn_bytes} bytes behind its last frame are left from an earlier use of the file, or from a write \
+                 that was cut short; the next start cuts them off",
                 file.path.display()
             ));
         }
