@@ -71,12 +71,12 @@ impl<'a> SeriesChunks<'a> {
     }
 
     fn is_wanted(&self, encoding: u8) -> bool {
+        let is_histogram = Encoding::from_u8(encoding).is_some_and(Encoding::is_histogram);
         match self.target.floats {
             FloatForm::Gorilla => true,
-            FloatForm::Columns(_) => {
-                encoding == column_chunk::ENCODING
-                    || Encoding::from_u8(encoding).is_some_and(Encoding::is_histogram)
-            }
+            // A column does not tell whether it is as dense as can be: on the way to where it stays it is made so.
+            FloatForm::Columns(Density::Dense) => is_histogram,
+            FloatForm::Columns(Density::Fast) => is_histogram || encoding == column_chunk::ENCODING,
         }
     }
 
@@ -193,5 +193,23 @@ fn encode_floats(floats: &super::floats::Part<'_>, form: FloatForm) -> MergedChu
             let columns = FloatColumns { ts: floats.ts.to_vec(), starts, values: Cow::Owned(column) };
             MergedChunk { meta: meta(column_chunk::ENCODING), body: ChunkBody::Columns(columns) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_is_moved_as_it_is_only_in_the_form_that_is_wanted() {
+        let taken = |floats, encoding| {
+            let chunks = SeriesChunks::new(ChunkTarget { samples: 100, window_ms: 1_000, floats });
+            chunks.takes_whole(&ChunkMeta { encoding, count: 100, min_ts: 0, max_ts: 999 })
+        };
+        let (xor, histogram) = (Encoding::Xor.as_u8(), Encoding::Histogram.as_u8());
+        let (fast, dense) = (FloatForm::Columns(Density::Fast), FloatForm::Columns(Density::Dense));
+        assert_eq!([xor, column_chunk::ENCODING, histogram].map(|e| taken(fast, e)), [false, true, true]);
+        assert_eq!([xor, column_chunk::ENCODING, histogram].map(|e| taken(dense, e)), [false, false, true]);
+        assert!(taken(FloatForm::Gorilla, xor));
     }
 }
