@@ -21,6 +21,9 @@ impl<'a> Iterator for Messages<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Reader<'a>> {
+        if let Some(message) = self.reader.short_message(self.number) {
+            return Some(message);
+        }
         while let Some(field) = checked(self.reader.field())? {
             if field.number == self.number {
                 return checked(field.message("message"));

@@ -245,9 +245,9 @@ fn visit_v1(bytes: &[u8]) {
         let raw: usize = series.raw_labels().map(<[u8]>::len).sum();
         let spelled: usize = series.labels().map(|(name, value)| name.len() + value.len()).sum();
         assert!(raw >= spelled);
-        series.samples().for_each(drop);
-        series.histograms().for_each(drop);
         series.exemplars().for_each(|exemplar| exemplar.labels().for_each(drop));
+        let rows = series.samples().count() + series.histograms().count() + series.exemplars().count();
+        assert_eq!(series.has_rows(), rows > 0);
     }
 }
 
@@ -460,6 +460,8 @@ proptest! {
                 exemplars: series.exemplars().map(|e| (owned(e.labels()), e.value, e.ts)).collect(),
                 metadata: None,
             };
+            let rows = plain.samples.len() + plain.histograms.len() + plain.exemplars.len();
+            prop_assert_eq!(series.has_rows(), rows > 0);
             prop_assert_eq!(found.exact(), plain.exact());
         }
         let metadata: Vec<_> = request.metadata().map(|m| (m.metric_type, m.help.to_vec(), m.unit.to_vec())).collect();

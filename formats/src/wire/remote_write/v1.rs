@@ -21,6 +21,10 @@ use crate::{
 
 pub use encode::{SeriesEncoder, WriteRequestEncoder, encode_label};
 
+/// Field of the request.
+const SERIES: u32 = 1;
+
+// Fields of a series.
 const LABELS: u32 = 1;
 const SAMPLES: u32 = 2;
 const EXEMPLARS: u32 = 3;
@@ -40,9 +44,12 @@ impl<'a> WriteRequest<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let whole = Reader::new(bytes);
         let mut reader = whole;
+        while let Some(series) = reader.short_message(SERIES) {
+            check_series(series)?;
+        }
         while let Some(field) = reader.field()? {
             match field.number {
-                1 => check_series(field.message("time series")?)?,
+                SERIES => check_series(field.message("time series")?)?,
                 3 => drop(Metadata::decode(field.message("metadata")?)?),
                 _ => {}
             }
@@ -53,7 +60,7 @@ impl<'a> WriteRequest<'a> {
     /// The series, in the order in which they were sent.
     #[must_use]
     pub fn series(&self) -> SeriesIter<'a> {
-        SeriesIter(Messages::new(self.reader, 1))
+        SeriesIter(Messages::new(self.reader, SERIES))
     }
 
     /// The metadata of metrics. Senders put it into requests of its own.
@@ -82,6 +89,33 @@ pub struct Series<'a> {
     labels: Reader<'a>,
     /// Everything behind it.
     rest: Reader<'a>,
+    present: Present,
+}
+
+/// Which fields stand behind the labels at the front: nobody need look for the others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Present(u8);
+
+impl Present {
+    /// The fields of the message that `reader` stands before.
+    #[inline]
+    fn of(mut reader: Reader<'_>) -> Self {
+        let mut present = Self::default();
+        while !reader.is_empty() {
+            if reader.short_message(SAMPLES).is_some() {
+                present.0 |= 1 << SAMPLES;
+            } else if let Some(Some(field)) = checked(reader.field()) {
+                present.0 |= 1_u8.checked_shl(field.number).unwrap_or(0);
+            } else {
+                break;
+            }
+        }
+        present
+    }
+
+    const fn has(self, number: u32) -> bool {
+        self.0 & 1 << number != 0
+    }
 }
 
 impl<'a> Series<'a> {
@@ -94,17 +128,30 @@ impl<'a> Series<'a> {
     #[inline]
     fn new(message: Reader<'a>) -> Self {
         let mut rest = message;
-        while let Some(after) = after_short_message(rest.rest(), 0x0a) {
-            rest.skip_to(after);
-        }
-        Self { labels: rest.since(message), rest }
+        while rest.short_message(LABELS).is_some() {}
+        Self { labels: rest.since(message), rest, present: Present::of(rest) }
+    }
+
+    /// Whether there is anything beside labels: a sample, a histogram or an exemplar.
+    #[must_use]
+    #[inline]
+    pub const fn has_rows(&self) -> bool {
+        self.present.has(SAMPLES) || self.present.has(EXEMPLARS) || self.present.has(HISTOGRAMS)
+    }
+
+    /// The messages in the fields `number`.
+    #[inline]
+    fn messages(&self, number: u32) -> Messages<'a> {
+        let reader = if self.present.has(number) { self.rest } else { Reader::new(&[]) };
+        Messages::new(reader, number)
     }
 
     /// The bytes of the labels as they were sent, in runs: one run, unless labels stand between other
     /// fields. Equal runs mean equal labels; the opposite does not hold.
     pub fn raw_labels(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let front = self.labels.rest();
-        let scattered = RawLabels { reader: self.rest };
+        let rest = if self.present.has(LABELS) { self.rest } else { Reader::new(&[]) };
+        let scattered = RawLabels { reader: rest };
         (!front.is_empty()).then_some(front).into_iter().chain(scattered)
     }
 
@@ -117,7 +164,7 @@ impl<'a> Series<'a> {
     /// The float samples.
     #[inline]
     pub fn samples(&self) -> impl Iterator<Item = Sample> + Clone + use<'a> {
-        Messages::new(self.rest, SAMPLES)
+        self.messages(SAMPLES)
             .map_while(|message| checked(Sample::decode(message)))
             // The field is one of 2.0; in 1.0 it would be an unknown one.
             .map(|sample| Sample { start_ts: 0, ..sample })
@@ -125,12 +172,12 @@ impl<'a> Series<'a> {
 
     /// The exemplars.
     pub fn exemplars(&self) -> impl Iterator<Item = Exemplar<'a>> + Clone + use<'a> {
-        Messages::new(self.rest, EXEMPLARS).map_while(|message| checked(Exemplar::decode(message)))
+        self.messages(EXEMPLARS).map_while(|message| checked(Exemplar::decode(message)))
     }
 
     /// The native histograms. Each is decoded when it is asked for.
     pub fn histograms(&self) -> impl Iterator<Item = HistogramSample> + Clone + use<'a> {
-        Messages::new(self.rest, HISTOGRAMS).map_while(|message| checked(HistogramSample::decode(message)))
+        self.messages(HISTOGRAMS).map_while(|message| checked(HistogramSample::decode(message)))
     }
 }
 
@@ -263,6 +310,9 @@ fn check_series(mut reader: Reader<'_>) -> Result<(), DecodeError> {
     while let Some((_, _, after)) = usual_label(reader.rest()) {
         reader.skip_to(after);
     }
+    while let Some(message) = reader.short_message(SAMPLES) {
+        Sample::decode(message)?;
+    }
     while let Some(field) = reader.field()? {
         match field.number {
             LABELS => Labels::check(&field)?,
@@ -297,17 +347,4 @@ fn usual_label(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let [0x12, value_len @ 0..0x80, rest @ ..] = rest else { return None };
     let (value, rest) = rest.split_at_checked(usize::from(*value_len))?;
     (usize::from(*len) == name.len() + value.len() + 4).then_some((name, value, rest))
-}
-
-/// What follows a field at the front of `bytes` that is tagged `tag` and shorter than 16 KiB.
-#[inline]
-fn after_short_message(bytes: &[u8], tag: u8) -> Option<&[u8]> {
-    let (len, rest) = match bytes {
-        [first, len @ 0..0x80, rest @ ..] if *first == tag => (usize::from(*len), rest),
-        [first, low, high @ 0..0x80, rest @ ..] if *first == tag => {
-            (usize::from(low & 0x7f) | usize::from(*high) << 7, rest)
-        }
-        _ => return None,
-    };
-    rest.get(len..)
 }
