@@ -3,13 +3,21 @@
 //! Senders repeat the bytes of a series exactly, so one hash and one look-up resolve a known series. The hash
 //! is seeded at random: nobody can construct two label sets that collide.
 
-use hashbrown::HashTable;
-use parking_lot::RwLock;
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::SeriesRef;
 
-const STRIPES: usize = 64;
+/// Cells of an empty table.
+const CAPACITY_MIN: usize = 64;
 
 /// Hash of a label set as it was received; see [`RawHasher`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,67 +48,219 @@ impl RawHasher {
     }
 }
 
-/// Flat, so that it takes 16 bytes.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    bucket: u64,
-    check: u32,
-    series: SeriesRef,
+/// A cell of the table, which readers look at without a lock. A cell is filled once and never changed: the bucket
+/// first, then what is beside it.
+#[derive(Debug)]
+struct Cell {
+    bucket: AtomicU64,
+    /// Check and series, or [`EMPTY`].
+    rest: AtomicU64,
 }
 
-impl Entry {
-    const fn is(&self, hash: RawHash) -> bool {
-        self.bucket == hash.bucket && self.check == hash.check
+/// What [`Cell::rest`] is until the cell is filled.
+const EMPTY: u64 = u64::MAX;
+
+// Four cells are a cache line.
+const _: () = assert!(size_of::<Cell>() == 16);
+
+/// Cells in the order of their hashes, as far as there is room; those without room follow.
+#[derive(Debug)]
+struct Cells(Box<[Cell]>);
+
+impl Cells {
+    fn with_capacity(capacity: usize) -> Self {
+        let empty = || Cell { bucket: AtomicU64::new(0), rest: AtomicU64::new(EMPTY) };
+        Self((0..capacity.max(CAPACITY_MIN)).map(|_| empty()).collect())
+    }
+
+    /// Where the search for a hash begins. Multiplication instead of a remainder: any capacity will do.
+    #[inline]
+    fn place(&self, bucket: u64) -> usize {
+        let product = u128::from(bucket) * self.0.len() as u128;
+        let [_, _, _, _, _, _, _, _, high @ ..] = product.to_le_bytes();
+        usize::try_from(u64::from_le_bytes(high)).unwrap_or(0)
+    }
+
+    /// All cells, from where the search for a hash begins.
+    #[inline]
+    fn search(&self, bucket: u64) -> impl Iterator<Item = &Cell> {
+        let (before, from) = self.0.split_at(self.place(bucket));
+        from.iter().chain(before)
+    }
+
+    #[inline]
+    fn find(&self, hash: RawHash) -> Option<SeriesRef> {
+        for cell in self.search(hash.bucket) {
+            let rest = cell.rest.load(Ordering::Acquire);
+            if rest == EMPTY {
+                return None;
+            }
+            let (check, series) = unpack(rest);
+            if check == hash.check && cell.bucket.load(Ordering::Relaxed) == hash.bucket {
+                return Some(series);
+            }
+        }
+        None
+    }
+
+    /// Fills the first empty cell. Nobody else may do so at the same time.
+    fn fill(&self, bucket: u64, rest: u64) {
+        let empty = self.search(bucket).find(|cell| cell.rest.load(Ordering::Relaxed) == EMPTY);
+        if let Some(cell) = empty {
+            cell.bucket.store(bucket, Ordering::Relaxed);
+            cell.rest.store(rest, Ordering::Release);
+        }
+    }
+
+    /// What the cells are filled with, in the order of their hashes.
+    fn filled(&self) -> impl Iterator<Item = (u64, u64)> {
+        let load = |cell: &Cell| (cell.bucket.load(Ordering::Relaxed), cell.rest.load(Ordering::Relaxed));
+        self.0.iter().map(load).filter(|(_, rest)| *rest != EMPTY)
+    }
+
+    /// A copy of `count` of the filled cells with room for more.
+    fn rebuilt(count: usize, filled: impl Iterator<Item = (u64, u64)>) -> Self {
+        let rebuilt = Self::with_capacity(count + count / 2);
+        filled.for_each(|(bucket, rest)| rebuilt.fill(bucket, rest));
+        rebuilt
     }
 }
 
-const _: () = assert!(size_of::<Entry>() == 16);
+fn pack(hash: RawHash, series: SeriesRef) -> u64 {
+    u64::from(hash.check) << 32 | u64::from(series.0)
+}
 
-/// The look-up table, in stripes with a lock each.
+#[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
+const fn unpack(rest: u64) -> (u32, SeriesRef) {
+    ((rest >> 32) as u32, SeriesRef(rest as u32))
+}
+
+/// The look-up table. Looking up takes no lock that others wait for: nearly every row of every request does it.
 #[derive(Debug)]
 pub(super) struct RawTable {
-    stripes: Vec<RwLock<HashTable<Entry>>>,
+    /// Replaced when it has become too small; whoever looks something up goes on with the one before.
+    cells: RwLock<Arc<Cells>>,
+    /// Number of filled cells; held by whoever fills one.
+    filled: Mutex<usize>,
 }
 
 impl Default for RawTable {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| RwLock::default()).collect() }
+        Self { cells: RwLock::new(Arc::new(Cells::with_capacity(0))), filled: Mutex::new(0) }
     }
 }
 
 impl RawTable {
-    fn stripe(&self, hash: RawHash) -> &RwLock<HashTable<Entry>> {
-        &self.stripes[hash.check as usize % STRIPES]
+    fn cells(&self) -> Arc<Cells> {
+        Arc::clone(&self.cells.read())
     }
 
     /// The series that was inserted under this hash.
     #[inline]
     pub(super) fn get(&self, hash: RawHash) -> Option<SeriesRef> {
-        self.stripe(hash).read().find(hash.bucket, |entry| entry.is(hash)).map(|entry| entry.series)
+        self.cells.read().find(hash)
     }
 
+    /// Appends to `found`, for each of `hashes`, the series that was inserted under it.
+    pub(super) fn get_all(&self, hashes: &[RawHash], found: &mut Vec<Option<SeriesRef>>) {
+        let cells = self.cells();
+        // Each look-up waits for memory. A first look at all of them, which needs none before the next, makes the
+        // processor wait for many at a time.
+        let first = |hash: &RawHash| cells.0.get(cells.place(hash.bucket));
+        let touched = hashes.iter().filter_map(first).map(|cell| cell.rest.load(Ordering::Relaxed));
+        black_box(touched.fold(0, u64::wrapping_add));
+        found.extend(hashes.iter().map(|hash| cells.find(*hash)));
+    }
+
+    /// Remembers the series under this hash. Under a hash that is known already the one before stays.
     pub(super) fn insert(&self, hash: RawHash, series: SeriesRef) {
-        let mut stripe = self.stripe(hash).write();
-        if stripe.find(hash.bucket, |entry| entry.is(hash)).is_none() {
-            stripe.insert_unique(
-                hash.bucket,
-                Entry { bucket: hash.bucket, check: hash.check, series },
-                |entry| entry.bucket,
-            );
+        let rest = pack(hash, series);
+        let mut filled = self.filled.lock();
+        let mut cells = self.cells();
+        if cells.find(hash).is_some() || rest == EMPTY {
+            return;
         }
+        if *filled >= cells.0.len() / 5 * 4 {
+            cells = Arc::new(Cells::rebuilt(cells.0.len(), cells.filled()));
+            *self.cells.write() = Arc::clone(&cells);
+        }
+        cells.fill(hash.bucket, rest);
+        *filled += 1;
     }
 
     /// Forgets all series for which `keep` does not hold.
     pub(super) fn retain(&self, keep: impl Fn(SeriesRef) -> bool) {
-        for stripe in &self.stripes {
-            let mut stripe = stripe.write();
-            stripe.retain(|entry| keep(entry.series));
-            stripe.shrink_to_fit(|entry| entry.bucket);
-        }
+        let mut filled = self.filled.lock();
+        let cells = self.cells();
+        let kept = || cells.filled().filter(|(_, rest)| keep(unpack(*rest).1));
+        *filled = kept().count();
+        *self.cells.write() = Arc::new(Cells::rebuilt(*filled, kept()));
     }
 
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
-        self.stripes.iter().map(|stripe| stripe.read().allocation_size()).sum()
+        self.cells.read().0.len() * size_of::<Cell>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(number: u32) -> RawHash {
+        RawHasher::new(7).hash(&number.to_le_bytes())
+    }
+
+    #[test]
+    fn what_was_inserted_is_found_while_the_table_grows() {
+        let table = RawTable::default();
+        for number in 0..20_000 {
+            table.insert(hash(number), SeriesRef(number));
+            assert_eq!(table.get(hash(number / 2)), Some(SeriesRef(number / 2)));
+            assert_eq!(table.get(hash(number + 1)), None);
+        }
+        let hashes: Vec<_> = (0..30_000).map(hash).collect();
+        let mut found = Vec::new();
+        table.get_all(&hashes, &mut found);
+        let expected = (0..30_000).map(|number| (number < 20_000).then_some(SeriesRef(number)));
+        assert!(found.into_iter().eq(expected));
+        assert!(table.bytes() < 20_000 * 16 * 2, "{}", table.bytes());
+    }
+
+    #[test]
+    fn the_first_series_under_a_hash_stays() {
+        let table = RawTable::default();
+        table.insert(hash(1), SeriesRef(1));
+        table.insert(hash(1), SeriesRef(2));
+        assert_eq!(table.get(hash(1)), Some(SeriesRef(1)));
+    }
+
+    #[test]
+    fn hashes_of_one_bucket_differ_by_what_is_beside_it() {
+        let table = RawTable::default();
+        // The last cell of all: the search goes on at the first.
+        let hashes: Vec<_> = (0..100).map(|check| RawHash { bucket: u64::MAX, check }).collect();
+        for (number, hash) in (0..).zip(&hashes) {
+            table.insert(*hash, SeriesRef(number));
+        }
+        for (number, hash) in (0..).zip(&hashes) {
+            assert_eq!(table.get(*hash), Some(SeriesRef(number)));
+        }
+        assert_eq!(table.get(RawHash { bucket: u64::MAX, check: 100 }), None);
+        assert_eq!(table.get(RawHash { bucket: u64::MAX - 1, check: 1 }), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_memory() {
+        let table = RawTable::default();
+        (0..10_000).for_each(|number| table.insert(hash(number), SeriesRef(number)));
+        table.retain(|series| series.0 % 100 == 0);
+        for number in 0..10_000 {
+            let expected = (number % 100 == 0).then_some(SeriesRef(number));
+            assert_eq!(table.get(hash(number)), expected);
+        }
+        assert!(table.bytes() < 100 * 16 * 2, "{}", table.bytes());
+        (10_000..20_000).for_each(|number| table.insert(hash(number), SeriesRef(number)));
+        assert!((10_000..20_000).all(|number| table.get(hash(number)) == Some(SeriesRef(number))));
     }
 }

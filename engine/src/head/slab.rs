@@ -94,6 +94,14 @@ impl Slab {
         &self.classes[slot.class()].pages[slot.index() / per_page][start..start + size]
     }
 
+    /// Looks at the first byte of a slot and at the one at `end`, if there is one. The sum has no meaning.
+    #[inline]
+    pub(super) fn touch(&self, slot: Slot, end: usize) -> u8 {
+        let slot = self.get(slot);
+        let at = |index| slot.get(index).copied().unwrap_or(0);
+        at(0) ^ at(end)
+    }
+
     pub(super) fn get_mut(&mut self, slot: Slot) -> &mut [u8] {
         if slot == Slot::NONE {
             return &mut [];

@@ -51,8 +51,7 @@ pub(crate) async fn read(
     let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX)
         .await
         .map_err(|error| PlainError::bad_request(error.to_string()))?;
-    let message = ingest::snappy(&body)?;
-    let (response_type, queries) = parse(&message, &config.external_labels)?;
+    let (response_type, queries) = ingest::snappy(&body, |message| parse(message, &config.external_labels))??;
     let external: Vec<(Vec<u8>, Vec<u8>)> = config
         .external_labels
         .iter()

@@ -92,14 +92,9 @@ fn apply(
     compressed: bool,
     body: &[u8],
 ) -> Result<(Stored, Report), PlainError> {
-    let decoded;
-    let message = if compressed {
-        decoded = ingest::snappy(body)?;
-        &decoded[..]
-    } else {
-        body
-    };
-    Ok(ingest::store(engine, version, type_and_unit, message)?)
+    let store = |message: &[u8]| ingest::store(engine, version, type_and_unit, message);
+    let stored = if compressed { ingest::snappy(body, store)? } else { store(body) };
+    Ok(stored?)
 }
 
 /// The version that the content type names; without one, 1.0.

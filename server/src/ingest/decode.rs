@@ -1,5 +1,7 @@
 //! Decompression, within limits.
 
+use std::cell::RefCell;
+
 /// Most bytes of a message after decompression: upstream's bound.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
@@ -32,9 +34,17 @@ pub(crate) const fn message_bytes_max(body_bytes: usize) -> usize {
     if expanded < MESSAGE_BYTES_MAX { expanded } else { MESSAGE_BYTES_MAX }
 }
 
-/// Decompresses a body in snappy's block format. What it declares to be too large, or larger than it can be, is
-/// refused before any memory is taken for it.
-pub(crate) fn snappy(body: &[u8]) -> Result<Vec<u8>, DecodeFailure> {
+/// A buffer that grew beyond this is not kept for the next message.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+thread_local! {
+    /// Memory of the last message. New memory would have to be zeroed for each.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Decompresses a body in snappy's block format, and returns what `read` makes of it. What it declares to be too
+/// large, or larger than it can be, is refused before any memory is taken for it.
+pub(crate) fn snappy<T>(body: &[u8], read: impl FnOnce(&[u8]) -> T) -> Result<T, DecodeFailure> {
     let corrupt = |error: snap::Error| DecodeFailure::Corrupt { reason: error.to_string() };
     let declared = snap::raw::decompress_len(body).map_err(corrupt)?;
     if declared > MESSAGE_BYTES_MAX {
@@ -44,7 +54,16 @@ pub(crate) fn snappy(body: &[u8]) -> Result<Vec<u8>, DecodeFailure> {
         let reason = format!("declared length {declared} cannot come from {} bytes", body.len());
         return Err(DecodeFailure::Corrupt { reason });
     }
-    snap::raw::Decoder::new().decompress_vec(body).map_err(corrupt)
+    let mut buffer = BUFFER.take();
+    if buffer.len() < declared {
+        buffer.resize(declared, 0);
+    }
+    let decompressed = snap::raw::Decoder::new().decompress(body, &mut buffer[..declared]);
+    let read = decompressed.map(|len| read(&buffer[..len])).map_err(corrupt);
+    if buffer.capacity() <= KEPT_BYTES_MAX {
+        BUFFER.set(buffer);
+    }
+    read
 }
 
 #[cfg(test)]
@@ -56,17 +75,17 @@ mod tests {
         for message in [Vec::new(), vec![0; 1 << 20], (0..=255).cycle().take(100_000).collect()] {
             let body = snap::raw::Encoder::new().compress_vec(&message).unwrap();
             assert!(body.len() <= BODY_BYTES_MAX);
-            assert_eq!(snappy(&body), Ok(message));
+            assert_eq!(snappy(&body, <[u8]>::to_vec), Ok(message));
         }
     }
 
     #[test]
     fn lies_about_the_length_are_refused() {
         // A length of 2^32 - 1, and one that is allowed but not in proportion.
-        assert!(matches!(snappy(b"\xff\xff\xff\xff\x0f"), Err(DecodeFailure::TooLarge { .. })));
-        assert!(matches!(snappy(b"\x80\x80\x80\x08abc"), Err(DecodeFailure::Corrupt { .. })));
+        assert!(matches!(snappy(b"\xff\xff\xff\xff\x0f", |_| ()), Err(DecodeFailure::TooLarge { .. })));
+        assert!(matches!(snappy(b"\x80\x80\x80\x08abc", |_| ()), Err(DecodeFailure::Corrupt { .. })));
         for body in [&b""[..], b"\xff", b"\x05abc", b"\x03\xff\xff"] {
-            assert!(matches!(snappy(body), Err(DecodeFailure::Corrupt { .. })), "{body:?}");
+            assert!(matches!(snappy(body, |_| ()), Err(DecodeFailure::Corrupt { .. })), "{body:?}");
         }
     }
 }

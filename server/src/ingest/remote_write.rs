@@ -11,7 +11,7 @@ use kymo_formats::{
 
 use super::{
     Report,
-    rows::{LateExemplars, Rows, SeriesKey, Stored},
+    rows::{GROUP_SERIES, LateExemplars, Rows, SeriesKey, Stored},
     validate,
 };
 
@@ -69,27 +69,24 @@ pub(crate) fn store(
 }
 
 fn store_v1(request: &v1::WriteRequest<'_>, rows: &mut Rows<'_>) -> Result<(), CommitError> {
-    let mut scattered = Vec::new();
-    for series in request.series() {
-        // A series without anything must not become one of the store.
-        if series.samples().next().is_none()
-            && series.histograms().next().is_none()
-            && series.exemplars().next().is_none()
-        {
-            continue;
+    let mut group = Vec::with_capacity(GROUP_SERIES);
+    // A series without anything must not become one of the store.
+    let mut all = request.series().filter(v1::Series::has_rows);
+    loop {
+        group.clear();
+        group.extend(all.by_ref().take(GROUP_SERIES).map(|series| (series, key_v1(&series, rows))));
+        if group.is_empty() {
+            break;
         }
-        let mut runs = series.raw_labels();
-        let mut raw = runs.next().unwrap_or_default();
-        if let Some(second) = runs.next() {
-            scattered.clear();
-            [raw, second].into_iter().chain(runs).for_each(|run| scattered.extend_from_slice(run));
-            raw = &scattered;
-        }
-        let key = SeriesKey { raw, pairs: &|| series.labels().collect() };
-        let Some(found) = rows.series(key, series.samples(), series.histograms())? else { continue };
-        for exemplar in series.exemplars() {
-            let labels = Labels::from_pairs(exemplar.labels());
-            rows.exemplar(found, Exemplar { labels, value: exemplar.value, ts: exemplar.ts });
+        rows.begin_group(group.iter().map(|(_, key)| *key));
+        for (place, (series, key)) in group.iter().enumerate() {
+            let pairs = || series.labels().collect();
+            let found = rows.series(place, *key, &pairs, series.samples(), series.histograms())?;
+            let Some(found) = found else { continue };
+            for exemplar in series.exemplars() {
+                let labels = Labels::from_pairs(exemplar.labels());
+                rows.exemplar(found, Exemplar { labels, value: exemplar.value, ts: exemplar.ts });
+            }
         }
     }
     for metadata in request.metadata() {
@@ -98,49 +95,89 @@ fn store_v1(request: &v1::WriteRequest<'_>, rows: &mut Rows<'_>) -> Result<(), C
     Ok(())
 }
 
+fn key_v1(series: &v1::Series<'_>, rows: &Rows<'_>) -> SeriesKey {
+    let mut runs = series.raw_labels();
+    let first = runs.next().unwrap_or_default();
+    match runs.next() {
+        None => rows.key(first),
+        Some(second) => rows.key(&[first, second].into_iter().chain(runs).collect::<Vec<_>>().concat()),
+    }
+}
+
 fn store_v2(
     request: &v2::Request<'_>,
     type_and_unit: TypeAndUnit,
     rows: &mut Rows<'_>,
 ) -> Result<(), CommitError> {
+    let mut group = Vec::with_capacity(GROUP_SERIES);
     let mut raw = Vec::new();
-    for series in request.series() {
-        let (labels, metadata) = match (series.labels(), series.metadata()) {
-            (Ok(labels), Ok(metadata)) => (labels, metadata),
-            (Err(error), _) => {
-                rows.refuse(format_args!("parsing labels for series {}: {error}", Refs(&series)));
-                continue;
-            }
-            (_, Err(error)) => {
-                rows.refuse(format_args!("parsing metadata for series {}: {error}", Refs(&series)));
-                continue;
-            }
-        };
-        let added = match type_and_unit {
-            TypeAndUnit::Metadata => MetadataLabels::default(),
-            TypeAndUnit::Labels => MetadataLabels::of(metadata.as_ref()),
-        };
-        let labels = added.replace_in(labels);
-        // Upstream asks for a sample or a histogram, but sends exemplars in series of their own.
-        if series.samples().next().is_none()
-            && series.histograms().next().is_none()
-            && series.exemplars().next().is_none()
-        {
-            rows.refuse(format_args!(
-                "TimeSeries must contain at least one sample or histogram for series {}",
-                validate::Pairs(&labels.collect::<Vec<_>>())
-            ));
-            continue;
+    let mut all = request.series();
+    loop {
+        group.clear();
+        let mut is_end = true;
+        for series in all.by_ref().take(GROUP_SERIES) {
+            is_end = false;
+            let Some(described) = describe_v2(&series, type_and_unit, rows) else { continue };
+            raw_key(&mut raw, described.labels.clone());
+            group.push((series, described, rows.key(&raw)));
         }
-        raw_key(&mut raw, labels.clone());
-        let key = SeriesKey { raw: &raw, pairs: &|| labels.clone().collect() };
-        let Some(found) = rows.series(key, series.samples(), series.histograms())? else { continue };
-        push_exemplars(&series, found, rows);
-        if let Some(metadata) = metadata {
-            push_metadata(&metadata, labels, rows);
+        if is_end {
+            return Ok(());
+        }
+        rows.begin_group(group.iter().map(|(_, _, key)| *key));
+        for (place, (series, described, key)) in group.iter().enumerate() {
+            let pairs = || described.labels.clone().collect();
+            let found = rows.series(place, *key, &pairs, series.samples(), series.histograms())?;
+            let Some(found) = found else { continue };
+            push_exemplars(series, found, rows);
+            if let Some(metadata) = &described.metadata {
+                push_metadata(metadata, described.labels.clone(), rows);
+            }
         }
     }
-    Ok(())
+}
+
+/// What describes a series of version 2.0.
+struct Described<'a, L> {
+    /// Names and values of the labels.
+    labels: L,
+    metadata: Option<v2::Metadata<'a>>,
+}
+
+/// What describes a series; `None` if it is refused.
+fn describe_v2<'a>(
+    series: &v2::Series<'a>,
+    type_and_unit: TypeAndUnit,
+    rows: &mut Rows<'_>,
+) -> Option<Described<'a, impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a>>> {
+    let (labels, metadata) = match (series.labels(), series.metadata()) {
+        (Ok(labels), Ok(metadata)) => (labels, metadata),
+        (Err(error), _) => {
+            rows.refuse(format_args!("parsing labels for series {}: {error}", Refs(series)));
+            return None;
+        }
+        (_, Err(error)) => {
+            rows.refuse(format_args!("parsing metadata for series {}: {error}", Refs(series)));
+            return None;
+        }
+    };
+    let added = match type_and_unit {
+        TypeAndUnit::Metadata => MetadataLabels::default(),
+        TypeAndUnit::Labels => MetadataLabels::of(metadata.as_ref()),
+    };
+    let labels = added.replace_in(labels);
+    // Upstream asks for a sample or a histogram, but sends exemplars in series of their own.
+    if series.samples().next().is_none()
+        && series.histograms().next().is_none()
+        && series.exemplars().next().is_none()
+    {
+        rows.refuse(format_args!(
+            "TimeSeries must contain at least one sample or histogram for series {}",
+            validate::Pairs(&labels.collect::<Vec<_>>())
+        ));
+        return None;
+    }
+    Some(Described { labels, metadata })
 }
 
 /// The labels that type and unit of a metric become; those that say nothing become none.

@@ -1,6 +1,6 @@
 //! Resolves series, collects rows, commits them.
 
-use kymo_engine::{Batch, CommitError, Engine, Exemplar, Metadata, RawHasher, Refusal, SeriesRef};
+use kymo_engine::{Batch, CommitError, Engine, Exemplar, Metadata, RawHash, RawHasher, Refusal, SeriesRef};
 use kymo_formats::wire::remote_write::{HistogramSample, Sample};
 
 use super::{Report, validate};
@@ -18,14 +18,19 @@ pub(crate) struct Stored {
 /// Names and values of labels as they were sent.
 pub(super) type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
 
-/// A series of a request: bytes that stand for its labels, and how to read these bytes. Known series, nearly all,
-/// are found by the bytes alone.
-#[derive(Clone, Copy)]
-pub(super) struct SeriesKey<'k, 'a> {
-    /// A function of the labels as they were sent, and of nothing else.
-    pub(super) raw: &'k [u8],
-    pub(super) pairs: &'k dyn Fn() -> Pairs<'a>,
+/// What a series of a request is found by: bytes that stand for its labels. Known series, nearly all, are found by
+/// them alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeriesKey {
+    hash: RawHash,
+    raw_bytes: usize,
 }
+
+/// Names and values of the labels of a series, read when they are asked for.
+pub(super) type ReadPairs<'k, 'a> = &'k dyn Fn() -> Pairs<'a>;
+
+/// Series that are looked up together.
+pub(super) const GROUP_SERIES: usize = 256;
 
 /// The rows of one request on their way into the engine.
 ///
@@ -34,6 +39,9 @@ pub(super) struct SeriesKey<'k, 'a> {
 pub(super) struct Rows<'e> {
     engine: &'e Engine,
     hasher: RawHasher,
+    /// Keys of the current group, and what was found for them. The latter is good for one batch.
+    group: Vec<RawHash>,
+    found: Vec<Option<SeriesRef>>,
     batch: Option<Batch<'e>>,
     stored: Stored,
     report: Report,
@@ -65,31 +73,60 @@ impl<'e> Rows<'e> {
             late_exemplars,
             engine,
             hasher: engine.raw_hasher(),
+            group: Vec::new(),
+            found: Vec::new(),
             batch: None,
             stored: Stored::default(),
             report: Report::default(),
         }
     }
 
-    /// Adds the samples and histograms of a series, and says how to add more of it; `None` if it is refused.
+    /// The key of a series. `raw` is a function of its labels as they were sent, and of nothing else.
+    pub(super) fn key(&self, raw: &[u8]) -> SeriesKey {
+        SeriesKey { hash: self.hasher.hash(raw), raw_bytes: raw.len() }
+    }
+
+    /// Looks the series of a group up, all at once. [`Rows::series`] names them by their places in it.
+    pub(super) fn begin_group(&mut self, keys: impl Iterator<Item = SeriesKey>) {
+        let mut group = std::mem::take(&mut self.group);
+        let mut found = std::mem::take(&mut self.found);
+        group.clear();
+        found.clear();
+        group.extend(keys.map(|key| key.hash));
+        self.batch().known_series_all(&group, &mut found);
+        (self.group, self.found) = (group, found);
+    }
+
+    /// Adds the samples and histograms of the series at `place` of the group, and says how to add more of it; `None`
+    /// if it is refused.
     pub(super) fn series(
         &mut self,
-        key: SeriesKey<'_, '_>,
+        place: usize,
+        key: SeriesKey,
+        pairs: ReadPairs<'_, '_>,
         samples: impl Iterator<Item = Sample>,
         histograms: impl Iterator<Item = HistogramSample>,
     ) -> Result<Option<SeriesRef>, CommitError> {
-        let Some(mut series) = self.resolve(key) else { return Ok(None) };
+        let found = match self.found.get(place) {
+            Some(Some(series)) => {
+                let series = *series;
+                self.batch().expect_labels(key.raw_bytes);
+                Some(series)
+            }
+            _ => self.resolve(key, pairs),
+        };
+        let Some(mut series) = found else { return Ok(None) };
         for sample in samples {
             if self.commit_if_large()? {
                 // The reference was good for the batch that has just ended.
-                let Some(again) = self.resolve(key) else { return Ok(None) };
+                let Some(again) = self.resolve(key, pairs) else { return Ok(None) };
                 series = again;
             }
             self.batch().float(series, sample.ts, sample.start_ts, sample.value);
         }
         for sample in histograms {
             if self.commit_if_large()? {
-                let Some(again) = self.resolve(key) else { return Ok(None) };
+                let Some(again) = self.resolve(key, pairs) else { return Ok(None) };
                 series = again;
             }
             self.batch().histogram(series, sample.ts, sample.start_ts, sample.value);
@@ -124,15 +161,14 @@ impl<'e> Rows<'e> {
         self.batch.get_or_insert_with(|| engine.batch())
     }
 
-    fn resolve(&mut self, key: SeriesKey<'_, '_>) -> Option<SeriesRef> {
-        let hash = self.hasher.hash(key.raw);
-        if let Some(series) = self.batch().known_series(hash, key.raw.len()) {
+    fn resolve(&mut self, key: SeriesKey, pairs: ReadPairs<'_, '_>) -> Option<SeriesRef> {
+        if let Some(series) = self.batch().known_series(key.hash, key.raw_bytes) {
             return Some(series);
         }
-        let pairs = (key.pairs)();
+        let pairs = pairs();
         let resolved = validate::labels(&pairs).and_then(|labels| {
             self.batch()
-                .series(&labels, Some(hash))
+                .series(&labels, Some(key.hash))
                 .map_err(|refusal| format!("{refusal} for series {}", validate::Pairs(&pairs)))
         });
         resolved.map_err(|reason| self.refuse(reason)).ok()
@@ -148,6 +184,7 @@ impl<'e> Rows<'e> {
 
     fn commit(&mut self) -> Result<(), CommitError> {
         let Some(batch) = self.batch.take() else { return Ok(()) };
+        self.found.clear();
         let outcome = batch.commit()?;
         self.stored.samples += outcome.floats;
         self.stored.histograms += outcome.histograms;
