@@ -40,6 +40,11 @@ impl RawHasher {
         Self { seed }
     }
 
+    /// What makes the hashes unpredictable.
+    pub(super) const fn seed(self) -> u64 {
+        self.seed
+    }
+
     /// The hash of the bytes that encode a label set, in any encoding that is a function of the bytes.
     #[must_use]
     pub fn hash(&self, bytes: &[u8]) -> RawHash {

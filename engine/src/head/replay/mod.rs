@@ -23,10 +23,10 @@ use kymo_formats::{
 use tracing::warn;
 
 use self::{
-    definitions::{Definitions, Known},
+    definitions::{Definitions, Place, SeriesTable},
     rows::Rows,
 };
-use super::{Head, Metadata};
+use super::{Head, Metadata, append::FloatSample};
 use crate::{
     model::{Fingerprint, Labels},
     wal::{Lsn, ReplayedFrame},
@@ -47,7 +47,10 @@ pub(crate) struct Replayer<'a> {
     share: Share,
     /// For each shard of the head and id: up to which LSN the checkpoint held the series; 0 = it did not.
     covered: Vec<Vec<u64>>,
+    /// For each shard of the log: its series.
+    series: BTreeMap<u16, SeriesTable>,
     arrived: Vec<Arrived>,
+    floats: Vec<(u16, FloatSample)>,
     counts: ReplayCounts,
 }
 
@@ -64,7 +67,15 @@ impl<'a> Replayer<'a> {
     /// A replayer of the shards of `head` that `share` names.
     pub(crate) fn new(head: &'a Head, share: Share) -> Self {
         let covered = head.shards.iter().map(|_| Vec::new()).collect();
-        Self { head, share, covered, arrived: Vec::new(), counts: ReplayCounts::default() }
+        Self {
+            head,
+            share,
+            covered,
+            series: BTreeMap::new(),
+            arrived: Vec::new(),
+            floats: Vec::new(),
+            counts: ReplayCounts::default(),
+        }
     }
 
     /// Takes all frames of a checkpoint in.
@@ -79,7 +90,10 @@ impl<'a> Replayer<'a> {
                 KIND_CHECKPOINT_SERIES if whole_shards && !self.share.has(frame.shard) => Ok(()),
                 KIND_CHECKPOINT_SERIES => self.restore_series(frame.payload()),
                 // Exemplars. Each record describes its series itself, of whatever shard.
-                KIND_ROWS => self.replay_rows(frame, false, &mut Definitions::default()),
+                KIND_ROWS => {
+                    let mut series = self.series_table();
+                    self.replay_rows(frame, false, &mut series.begin())
+                }
                 KIND_METADATA => self.replay_metadata(frame),
                 _ => Err(DecodeError::new("checkpoint frame kind", 0)),
             };
@@ -93,17 +107,22 @@ impl<'a> Replayer<'a> {
     pub(crate) fn replay(&mut self, frames: &[ReplayedFrame]) {
         let rows = frames.iter().filter(|frame| frame.kind == KIND_ROWS);
         let whole_shards = self.share.by_shard(rows.map(|frame| frame.shard));
-        let mut shards: BTreeMap<u16, Definitions<'_>> = BTreeMap::new();
+        let mut tables = std::mem::take(&mut self.series);
+        for frame in frames {
+            tables.entry(frame.shard).or_insert_with(|| self.series_table());
+        }
+        let mut shards: BTreeMap<u16, _> =
+            tables.iter_mut().map(|(shard, table)| (*shard, table.begin())).collect();
         for frame in frames {
             let replayed = match frame.kind {
                 KIND_ROWS if whole_shards && !self.share.has(frame.shard) => Ok(()),
                 KIND_ROWS => {
-                    let definitions = shards.entry(frame.shard).or_default();
+                    let definitions = shards.get_mut(&frame.shard).expect("each frame's shard has a table");
                     let replayed = self.replay_rows(frame, whole_shards, definitions);
                     if replayed.is_err() {
                         // Each float is relative to the one before it, so that what follows in the segment cannot be
                         // understood any more. Without the series' definitions it is an error, not a wrong value.
-                        *definitions = Definitions::default();
+                        definitions.forget();
                     }
                     replayed
                 }
@@ -117,6 +136,11 @@ impl<'a> Replayer<'a> {
                 warn!(lsn = %frame.lsn, %error, "log frame does not decode");
             }
         }
+        self.series = tables;
+    }
+
+    fn series_table(&self) -> SeriesTable {
+        SeriesTable::new(self.head.hasher.seed())
     }
 
     /// The exemplars of what was taken in since the last call, which the head does not have yet.
@@ -163,21 +187,21 @@ impl<'a> Replayer<'a> {
         &mut self,
         frame: &'f ReplayedFrame,
         all_ours: bool,
-        definitions: &mut Definitions<'f>,
+        definitions: &mut Definitions<'f, '_>,
     ) -> Result<(), DecodeError> {
         let head = self.head;
-        let Self { share, covered, arrived, counts, .. } = self;
+        let Self { share, covered, arrived, floats, counts, .. } = self;
         let sections = RowsFrame::parse(frame.payload())?;
-        let mut rows = Rows::new(head, frame.lsn, arrived);
-        let known = definitions.learn(&sections, |labels, previous| {
+        let mut rows = Rows::new(head, frame.lsn, arrived, floats);
+        let known = definitions.learn(&sections, |labels| {
             let fingerprint = Fingerprint::of(labels);
             let shard = head.shard_number(fingerprint);
             if !all_ours && !share.has(shard) {
-                return Known { shard, taken: false, id: 0, previous, covered: 0 };
+                return Place { shard, taken: false, id: 0, covered: 0 };
             }
             let id = rows.shard(shard).find_or_add(head, fingerprint, labels);
             let covered = covered[usize::from(shard)].get(id as usize).copied().unwrap_or(0);
-            Known { shard, taken: true, id, previous, covered }
+            Place { shard, taken: true, id, covered }
         });
         let replayed = known.and_then(|()| rows.take(&sections, definitions));
         counts.rows += rows.count();

@@ -13,7 +13,7 @@ use super::{
         shard::Shard,
     },
     arrivals::Arrived,
-    definitions::{Definitions, Known},
+    definitions::{Definitions, Known, Place},
 };
 use crate::{model::Labels, wal::Lsn};
 
@@ -24,12 +24,19 @@ pub(super) struct Rows<'a> {
     /// The shard of the last row, locked as long as rows go to the same one.
     locked: Option<(u16, RwLockWriteGuard<'a, Shard>)>,
     arrived: &'a mut Vec<Arrived>,
+    /// Floats of the last frame, with their shards; kept for their memory.
+    floats: &'a mut Vec<(u16, FloatSample)>,
     count: u64,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(head: &'a Head, lsn: Lsn, arrived: &'a mut Vec<Arrived>) -> Self {
-        Self { head, lsn: lsn.get(), locked: None, arrived, count: 0 }
+    pub(super) const fn new(
+        head: &'a Head,
+        lsn: Lsn,
+        arrived: &'a mut Vec<Arrived>,
+        floats: &'a mut Vec<(u16, FloatSample)>,
+    ) -> Self {
+        Self { head, lsn: lsn.get(), locked: None, arrived, floats, count: 0 }
     }
 
     /// Number of rows that were stored.
@@ -56,31 +63,18 @@ impl<'a> Rows<'a> {
     pub(super) fn take(
         &mut self,
         frame: &RowsFrame<'_>,
-        definitions: &mut Definitions<'_>,
+        definitions: &mut Definitions<'_, '_>,
     ) -> Result<(), DecodeError> {
         let window_ms = self.head.window_ms;
-        each(
-            definitions,
-            frame.floats(),
-            |row| row.id,
-            |known, row| {
-                known.previous ^= row.xor;
-                let FloatRow { ts, start_ts, .. } = row;
-                let (id, value) = (known.id, f64::from_bits(known.previous));
-                self.store(known, |shard| {
-                    shard.replay_float(FloatSample { id, ts, start_ts, value }, window_ms)
-                });
-                Ok(())
-            },
-        )?;
+        self.take_floats(frame, definitions)?;
         each(
             definitions,
             frame.late(),
             |row| row.id,
             |known, row| {
                 let LateRow { ts, start_ts, value, .. } = row;
-                let id = known.id;
-                self.store(known, |shard| {
+                let id = known.place.id;
+                self.store(known.place, |shard| {
                     shard.replay_float(FloatSample { id, ts, start_ts, value }, window_ms)
                 });
                 Ok(())
@@ -92,9 +86,9 @@ impl<'a> Rows<'a> {
             |row| row.id,
             |known, row| {
                 let HistogramRow { ts, start_ts, value, .. } = row;
-                let id = known.id;
+                let id = known.place.id;
                 let sample = HistogramSample { id, ts, start_ts, value };
-                self.store(known, |shard| shard.replay_histogram(sample, window_ms));
+                self.store(known.place, |shard| shard.replay_histogram(sample, window_ms));
                 Ok(())
             },
         )?;
@@ -105,34 +99,76 @@ impl<'a> Rows<'a> {
             |row| row.id,
             |known, row| {
                 rank += 1;
-                self.keep_exemplar(known, rank, row)
+                self.keep_exemplar(known.place, rank, row)
             },
         )
     }
 
+    /// Stores the floats in order. All are decoded before the first one is stored, so that the series they go to can
+    /// be looked at together.
+    fn take_floats(
+        &mut self,
+        frame: &RowsFrame<'_>,
+        definitions: &mut Definitions<'_, '_>,
+    ) -> Result<(), DecodeError> {
+        let lsn = self.lsn;
+        let mut floats = std::mem::take(self.floats);
+        floats.clear();
+        let decoded = each(
+            definitions,
+            frame.floats(),
+            |row| row.id,
+            |known, FloatRow { ts, start_ts, xor, .. }| {
+                known.previous ^= xor;
+                if known.place.is_news(lsn) {
+                    let value = f64::from_bits(known.previous);
+                    floats.push((known.place.shard, FloatSample { id: known.place.id, ts, start_ts, value }));
+                }
+                Ok(())
+            },
+        );
+        let window_ms = self.head.window_ms;
+        for run in floats.chunk_by(|(shard, _), (next, _)| shard == next) {
+            let Some((shard, _)) = run.first() else { continue };
+            let shard = self.shard(*shard);
+            shard.touch(run.iter().map(|(_, sample)| sample.id));
+            run.iter().for_each(|(_, sample)| shard.replay_float(*sample, window_ms));
+        }
+        self.count += floats.len() as u64;
+        *self.floats = floats;
+        decoded
+    }
+
     #[inline]
-    fn store(&mut self, known: &Known, store: impl FnOnce(&mut Shard)) {
-        if known.taken && known.covered < self.lsn {
-            store(self.shard(known.shard));
+    fn store(&mut self, place: Place, store: impl FnOnce(&mut Shard)) {
+        if place.is_news(self.lsn) {
+            store(self.shard(place.shard));
             self.count += 1;
         }
     }
 
-    fn keep_exemplar(&mut self, known: &Known, rank: u32, row: ExemplarRow<'_>) -> Result<(), DecodeError> {
+    fn keep_exemplar(&mut self, place: Place, rank: u32, row: ExemplarRow<'_>) -> Result<(), DecodeError> {
         let labels = Labels::from_canonical(row.labels).ok_or(DecodeError::new("exemplar labels", 0))?;
-        if known.taken {
+        if place.taken {
             let exemplar = Exemplar { labels, value: row.value, ts: row.ts };
-            let (shard, id) = (known.shard, known.id);
+            let Place { shard, id, .. } = place;
             self.arrived.push(Arrived { place: (self.lsn, rank), shard, id, exemplar });
         }
         Ok(())
     }
 }
 
+impl Place {
+    /// Whether a row of the frame `lsn` is to be stored.
+    const fn is_news(self, lsn: u64) -> bool {
+        self.taken && self.covered < lsn
+    }
+}
+
 /// Calls `take` with each of `rows`, and what is known of its series.
 #[inline]
 fn each<R>(
-    definitions: &mut Definitions<'_>,
+    definitions: &mut Definitions<'_, '_>,
     rows: impl Iterator<Item = Result<R, DecodeError>>,
     series_of: impl Fn(&R) -> u32,
     mut take: impl FnMut(&mut Known, R) -> Result<(), DecodeError>,
