@@ -12,7 +12,7 @@ use super::{
     paged::Paged,
     postings::Postings,
 };
-use crate::model::{Labels, LabelsBuilder};
+use crate::model::Labels;
 
 /// The labels and the index of one shard. Ids only grow; a shard is rebuilt to get rid of labels.
 #[derive(Debug)]
@@ -155,12 +155,7 @@ impl LabelTable {
 
     /// The label set whose label ids are `packed`.
     pub(super) fn unpack(&self, packed: &[u8]) -> Labels {
-        let mut builder = LabelsBuilder::default();
-        for id in label_ids(packed) {
-            let (name, value) = self.strings(id);
-            builder.set(name, value);
-        }
-        builder.build()
+        Labels::from_sorted(label_ids(packed).map(|id| self.strings(id)))
     }
 
     /// Whether `packed` stands for `labels`.

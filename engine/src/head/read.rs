@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use kymo_formats::index::chunk_directory::ChunkMeta;
 use parking_lot::RwLock;
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::{Head, SharedBytes, index::ShardIndex, late::LateSamples, shard::Shard};
@@ -14,6 +15,9 @@ use crate::{
 
 /// Series copied before writers get their turn.
 const SERIES_PER_LOCK: usize = 256;
+
+/// Fewer groups than this are not worth waking other threads for.
+const PARALLEL_GROUPS_MIN: usize = 8;
 
 /// What the head holds of one series in a range of time.
 #[derive(Debug)]
@@ -63,16 +67,24 @@ impl Head {
         memory: &MemoryBudget,
     ) -> Result<Vec<HeadSeries>, OverBudget> {
         let _ids_stay = self.gate.read_recursive();
-        let mut found = Vec::new();
-        for shard in &self.shards {
-            let ids: Vec<u32> = select_ids(shard, matchers).iter().collect();
-            for ids in ids.chunks(SERIES_PER_LOCK) {
-                let before = found.len();
-                let bytes = copy_series(&shard.read(), ids, start, end, &mut found);
-                memory.take(bytes + found[before..].iter().map(HeadSeries::held_bytes).sum::<usize>())?;
-            }
-        }
-        Ok(found)
+        let selected: Vec<_> = self.shards.iter().map(|shard| select_ids(shard, matchers)).collect();
+        let groups: Vec<(&RwLock<Shard>, Vec<u32>)> = self
+            .shards
+            .iter()
+            .zip(&selected)
+            .flat_map(|(shard, ids)| groups(ids).map(move |ids| (shard, ids)))
+            .collect();
+        let copy = |(shard, ids): &(&RwLock<Shard>, Vec<u32>)| {
+            let (series, bytes) = copy_series(&shard.read(), ids, start, end);
+            memory.take(bytes + series.iter().map(HeadSeries::held_bytes).sum::<usize>())?;
+            Ok(series)
+        };
+        let copied: Result<Vec<_>, _> = if groups.len() < PARALLEL_GROUPS_MIN {
+            groups.iter().map(copy).collect()
+        } else {
+            groups.par_iter().map(copy).collect()
+        };
+        Ok(copied?.into_iter().flatten().collect())
     }
 
     /// Names of the labels of the series that satisfy all matchers and have samples in the range; unsorted.
@@ -141,6 +153,13 @@ fn alive(shard: &RwLock<Shard>, ids: &RoaringBitmap, start: i64, end: i64) -> Ro
     alive
 }
 
+/// The ids in groups that are copied at once.
+fn groups(ids: &RoaringBitmap) -> impl Iterator<Item = Vec<u32>> {
+    let mut ids = ids.iter();
+    std::iter::from_fn(move || Some(ids.by_ref().take(SERIES_PER_LOCK).collect()))
+        .take_while(|group: &Vec<u32>| !group.is_empty())
+}
+
 /// A series whose chunks are in the common buffer.
 struct Copied {
     id: u32,
@@ -149,7 +168,7 @@ struct Copied {
 }
 
 /// Copies the chunks of several series into one allocation, and says how large that is.
-fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec<HeadSeries>) -> usize {
+fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64) -> (Vec<HeadSeries>, usize) {
     let mut buffer = Vec::new();
     let mut copies: Vec<Copied> = Vec::new();
     for id in ids {
@@ -168,17 +187,15 @@ fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64, found: &mut Vec
     }
     let bytes = buffer.len();
     let buffer: SharedBytes = buffer.into();
-    found.extend(copies.into_iter().map(|Copied { id, chunks, late }| {
-        HeadSeries {
-            labels: shard.labels_of(id),
-            chunks: chunks
-                .into_iter()
-                .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
-                .collect(),
-            late,
-        }
-    }));
-    bytes
+    let series = |Copied { id, chunks, late }| HeadSeries {
+        labels: shard.labels_of(id),
+        chunks: chunks
+            .into_iter()
+            .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
+            .collect(),
+        late,
+    };
+    (copies.into_iter().map(series).collect(), bytes)
 }
 
 impl Shard {

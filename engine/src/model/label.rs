@@ -57,6 +57,15 @@ impl Labels {
         Some(Self(Arc::from(bytes)))
     }
 
+    /// The label set of `pairs`, which come ascending by name, each once, without empty values. The quick way to what
+    /// [`Labels::from_pairs`] makes.
+    pub(crate) fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        pairs.for_each(|(name, value)| put_label(&mut bytes, name, value));
+        debug_assert!(Self::from_canonical(&bytes).is_some(), "the labels are sorted and not empty");
+        Self(Arc::from(bytes))
+    }
+
     /// The canonical bytes, as described in the module documentation.
     #[must_use]
     pub fn canonical(&self) -> &[u8] {
@@ -114,10 +123,30 @@ impl PartialOrd for Labels {
 }
 
 /// By names and values in turn, a prefix before what it is a prefix of: Prometheus's `labels.Compare`.
+///
+/// Sorting compares sets that have much in common, so the first byte that differs is searched first, and only then the
+/// string that it belongs to.
 impl Ord for Labels {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (a, b) = (self.canonical(), other.canonical());
+        let differs = common_prefix(a, b);
+        let (mut rest_a, mut rest_b) = (a, b);
+        // Strings are whole on both sides as long as they end before that byte. If there is none, one set begins with
+        // the other.
+        while let (Some(string_a), Some(string_b)) = (take(&mut rest_a), take(&mut rest_b)) {
+            if a.len() - rest_a.len() > differs {
+                return string_a.cmp(string_b);
+            }
+        }
+        rest_a.len().cmp(&rest_b.len())
     }
+}
+
+/// Number of bytes at the front that are the same.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = 16;
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
+    words + a[words..].iter().zip(&b[words..]).take_while(|(a, b)| a == b).count()
 }
 
 impl<'a> IntoIterator for &'a Labels {
@@ -254,6 +283,8 @@ fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
+
     use super::*;
 
     #[test]
@@ -275,6 +306,30 @@ mod tests {
         assert_eq!(Labels::from_canonical(b"\x01b\x011\x01a\x011"), None);
         assert_eq!(Labels::from_canonical(b"\x01a\x00"), None);
         assert_eq!(Labels::from_canonical(b"\x05a"), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../proptest-regressions/engine/label.txt"
+            )))),
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn order_is_that_of_names_and_values(
+            common in vec(("[ab]{1,3}", "[ab]{1,40}"), 0..3),
+            a in vec(("[a-c]{1,3}", "[ab]{1,140}"), 0..4),
+            b in vec(("[a-c]{1,3}", "[ab]{1,140}"), 0..4),
+        ) {
+            let labels = |own: Vec<(String, String)>| Labels::from_pairs(common.iter().cloned().chain(own));
+            let (a, b) = (labels(a), labels(b));
+            prop_assert_eq!(a.cmp(&b), a.iter().cmp(b.iter()));
+            prop_assert_eq!(a == b, a.cmp(&b) == Ordering::Equal);
+            let sorted = a.iter().map(|label| (label.name, label.value));
+            prop_assert_eq!(Labels::from_sorted(sorted), a.clone());
+        }
     }
 
     #[test]

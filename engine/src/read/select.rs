@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rayon::slice::ParallelSliceMut;
+
 use super::{
     damage::Warnings,
     series::{Part, SelectedSeries},
@@ -64,8 +66,8 @@ impl Inner {
         for HeadSeries { labels, chunks, late } in head {
             found.push((labels, Part::Head { chunks, late }));
         }
-        // Stable: the parts of one series stay in the order in which they count.
-        found.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // Stable: the parts of one series stay in the order in which they count. In parallel only if there are many.
+        found.par_sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut series: Vec<SelectedSeries> = Vec::new();
         for (labels, part) in found {
             match series.last_mut() {
