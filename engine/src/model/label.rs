@@ -144,8 +144,9 @@ impl Ord for Labels {
 
 /// Number of bytes at the front that are the same.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    const WORD: usize = 16;
-    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count() * WORD;
+    let (words_a, words_b) = (a.as_chunks::<16>().0, b.as_chunks::<16>().0);
+    let equal = |(a, b): &(&[u8; 16], &[u8; 16])| u128::from_le_bytes(**a) == u128::from_le_bytes(**b);
+    let words = words_a.iter().zip(words_b).take_while(equal).count() * 16;
     words + a[words..].iter().zip(&b[words..]).take_while(|(a, b)| a == b).count()
 }
 
