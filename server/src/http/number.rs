@@ -1,4 +1,5 @@
-//! Floats and times as Go prints them, for answers that must equal upstream's byte for byte.
+//! Floats and times as Go prints them, for answers that must equal upstream's byte for byte: the fewest digits that read
+//! back as the value, of those the closest to it, of two that are as close the even one.
 
 use std::fmt::Write as _;
 
@@ -17,9 +18,29 @@ pub(crate) fn push_plain(out: &mut String, value: f64) {
     if let Some(integer) = whole(value) {
         push_integer(out, integer);
     } else if value.is_finite() {
-        push(out, format_args!("{value}"));
+        push_fraction(out, value);
     } else {
         out.push_str(special(value));
+    }
+}
+
+/// Appends a finite value without an exponent: nearly all have none as it is.
+fn push_fraction(out: &mut String, value: f64) {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        out.push_str(text.strip_suffix(".0").unwrap_or(text));
+        return;
+    };
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let digits = mantissa.replace('.', "");
+    // Digits in front of the point.
+    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    out.push_str(sign);
+    match usize::try_from(point) {
+        Ok(point @ 1..) if point >= digits.len() => push(out, format_args!("{digits:0<point$}")),
+        Ok(point @ 1..) => push(out, format_args!("{}.{}", &digits[..point], &digits[point..])),
+        _ => push(out, format_args!("0.{:0<1$}{digits}", "", point.unsigned_abs() as usize)),
     }
 }
 
@@ -44,18 +65,19 @@ pub(crate) fn push_json_seconds(out: &mut String, ts: i64) {
 pub(crate) fn push_json_float(out: &mut String, value: f64) {
     let magnitude = value.abs();
     if magnitude != 0.0 && magnitude < 1e-6 {
-        push(out, format_args!("{value:e}"));
+        out.push_str(zmij::Buffer::new().format_finite(value));
     } else {
         push_value(out, value);
     }
 }
 
-/// Rust's `1e-7` with Go's sign and at least two digits in the exponent: `1e-07`.
+/// The usual `1e-7` with Go's sign and at least two digits in the exponent: `1e-07`.
 fn push_scientific(out: &mut String, value: f64) {
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-    push(out, format_args!("{mantissa}e{sign}{digits:0>2}"));
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    push(out, format_args!("{mantissa}e{exponent:+03}"));
 }
 
 fn special(value: f64) -> &'static str {
@@ -74,20 +96,9 @@ fn whole(value: f64) -> Option<u64> {
     (value < WHOLE_MAX && (integer as f64).to_bits() == value.to_bits()).then_some(integer)
 }
 
-/// Appends an integer: a fraction of the time that formatting with options takes.
-fn push_integer(out: &mut String, mut value: u64) {
-    const DIGITS_MAX: usize = 20;
-    let mut digits = [0; DIGITS_MAX];
-    let mut at = DIGITS_MAX;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend(digits[at..].iter().map(|digit| char::from(*digit)));
+/// Appends an integer.
+fn push_integer(out: &mut String, value: u64) {
+    out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// Writing to a string cannot fail.
@@ -97,6 +108,8 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, test_runner::FileFailurePersistence};
+
     use super::*;
 
     fn with(push: impl Fn(&mut String, f64), value: f64) -> String {
@@ -126,9 +139,41 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (5e-324, "5e-324"),
+            // As upstream prints them: both neighbours are as close.
+            (1_000_000_000_000_000.25, "1000000000000000.2"),
+            (-31_879_677_110_515.562_5, "-31879677110515.562"),
         ];
         for (value, text) in cases {
             assert_eq!(with(push_value, value), text);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../proptest-regressions/server/number.txt"
+            )))),
+            cases: 20_000,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn values_read_back_with_as_many_digits_as_the_formatter_takes(
+            bits in any::<u64>(), digits in -9_999_999_999_i64..9_999_999_999, power in -12..12_i32,
+        ) {
+            for value in [f64::from_bits(bits), digits as f64 / 10_f64.powi(power)] {
+                for push in [push_plain, push_value, push_json_float] {
+                    let text = with(push, value);
+                    if value.is_finite() {
+                        prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
+                    }
+                }
+                if value.is_finite() {
+                    // The formatter rounds ties up.
+                    prop_assert_eq!(with(push_plain, value).len(), value.to_string().len());
+                }
+            }
         }
     }
 
@@ -136,6 +181,7 @@ mod tests {
     fn scalars_never_have_an_exponent() {
         assert_eq!(with(push_plain, 1e21), "1000000000000000000000");
         assert_eq!(with(push_plain, 1e-7), "0.0000001");
+        assert_eq!(with(push_json_float, 1.5e-7), "1.5e-7");
     }
 
     #[test]
