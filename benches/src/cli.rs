@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{compare, error::Result, load, promql, query, verify};
+use crate::{churn, compare, error::Result, load, promql, query, restart, verify};
 
 /// Drives Prometheus, VictoriaMetrics, Kymo and other remote-write stores with the same load.
 #[derive(Debug, Parser)]
@@ -24,6 +24,10 @@ enum Command {
     Promql(promql::PromqlArgs),
     /// Start stores one after the other, load and query each, and print one table.
     Compare(compare::CompareArgs),
+    /// Kill stores with a full log, and time how long they take to answer again.
+    Restart(restart::RestartArgs),
+    /// Write series that come and go for a day, and look at Kymo's memory and index.
+    Churn(churn::ChurnArgs),
 }
 
 /// Parses the command line and runs what it asks for.
@@ -34,5 +38,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Query(args) => query::run(&args),
         Command::Promql(args) => promql::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Restart(args) => restart::run(&args),
+        Command::Churn(args) => churn::run(&args),
     }
 }

@@ -15,6 +15,21 @@ const REFUSAL_CHARS_MAX: usize = 300;
 /// How many samples of a request a store says it has written; remote write 2.0 demands this of it.
 const SAMPLES_WRITTEN: &str = "X-Prometheus-Remote-Write-Samples-Written";
 
+/// Headers of a request of remote write 1.0.
+pub(crate) const HEADERS_V1: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+    ("User-Agent", "kymo-bench"),
+];
+/// Headers of a request of remote write 2.0.
+pub(crate) const HEADERS_V2: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+    ("X-Prometheus-Remote-Write-Version", "2.0.0"),
+    ("User-Agent", "kymo-bench"),
+];
+
 /// The answer to a write request.
 #[derive(Debug)]
 pub(crate) struct WriteAnswer {

@@ -4,6 +4,8 @@
 //! - `query` times the queries of a dashboard
 //! - `promql` compares the CPU that queries take in Kymo and in Prometheus
 //! - `compare` starts stores one after the other, does all of this to each, and prints one table
+//! - `restart` times how long stores take to answer again after a kill
+//! - `churn` writes series that come and go, and looks at what they leave behind
 //! - `stores` knows how each store is started, and told to write and merge what it holds in memory; `process` runs
 //!   one, and measures CPU, memory and disk from outside
 //! - `dataset` makes the traffic; `http`, `report` and `units` are shared by the subcommands
@@ -14,6 +16,7 @@
     reason = "a benchmark measures with the real clock, real threads and real files"
 )]
 
+mod churn;
 mod cli;
 mod compare;
 mod dataset;
@@ -24,6 +27,7 @@ mod process;
 mod promql;
 mod query;
 mod report;
+mod restart;
 mod stores;
 mod units;
 mod verify;

@@ -14,6 +14,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     error::{Error, Result},
@@ -123,6 +124,12 @@ impl Process {
     /// User and system time of the process since it was started, milliseconds, in steps of 10.
     pub(crate) fn cpu_ms(&self) -> f64 {
         cpu_seconds(self.child.id()).unwrap_or_default() * 1e3
+    }
+
+    /// Anonymous resident memory now, bytes.
+    pub(crate) fn anon_now(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        kilobytes(&status, "RssAnon:")
     }
 
     /// What the process has used since it was started.
@@ -236,6 +243,12 @@ pub(crate) fn folder_bytes(folder: &Path) -> Result<u64> {
         }
     }
     Ok(bytes)
+}
+
+/// A folder that is removed with everything in it when this is dropped; in `parent`, or where temporary files go.
+pub(crate) fn scratch_folder(parent: Option<&Path>) -> Result<TempDir> {
+    let folder = parent.map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+    folder.map_err(Error::file("create a folder in", parent.unwrap_or(Path::new("."))))
 }
 
 /// The machine in one line: figures of different machines do not compare.

@@ -17,6 +17,30 @@ use crate::{
 const COMPACT_TIMEOUT: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(200);
 
+/// Which stores are measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StoreArgs {
+    /// Program of Kymo.
+    #[arg(long)]
+    kymo: Option<PathBuf>,
+    /// Program of Prometheus.
+    #[arg(long)]
+    prometheus: Option<PathBuf>,
+    /// Program of VictoriaMetrics (single node).
+    #[arg(long)]
+    victoria_metrics: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The stores, in the order in which they are measured.
+    pub(crate) fn chosen(&self) -> Vec<Store> {
+        let kymo = self.kymo.as_deref().map(Store::kymo);
+        let prometheus = self.prometheus.as_deref().map(Store::prometheus);
+        let victoria_metrics = self.victoria_metrics.as_deref().map(Store::victoria_metrics);
+        [kymo, prometheus, victoria_metrics].into_iter().flatten().collect()
+    }
+}
+
 /// A store that can be measured.
 #[derive(Debug)]
 pub(crate) struct Store {

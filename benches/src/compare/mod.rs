@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dataset::recording::Recording,
-    error::{Error, Result},
+    error::Result,
     http::Client,
     load::{
         Load, TrafficArgs,
@@ -19,7 +19,7 @@ use crate::{
     process::{self, Process, Usage},
     query::{self, QueriesArgs},
     report::{self, Table},
-    stores::Store,
+    stores::{Store, StoreArgs},
     units::{grouped, now_ms, quantile},
     verify::verify,
 };
@@ -27,15 +27,8 @@ use crate::{
 /// Options of `kymo-bench compare`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// Program of Kymo.
-    #[arg(long)]
-    kymo: Option<PathBuf>,
-    /// Program of Prometheus.
-    #[arg(long)]
-    prometheus: Option<PathBuf>,
-    /// Program of VictoriaMetrics (single node).
-    #[arg(long)]
-    victoria_metrics: Option<PathBuf>,
+    #[command(flatten)]
+    stores: StoreArgs,
     #[command(flatten)]
     traffic: TrafficArgs,
     #[command(flatten)]
@@ -61,7 +54,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<()> {
     let start = args.traffic.start.unwrap_or_else(|| now_ms() - covered_ms(&recording, &args.traffic));
     let traffic = TrafficArgs { start: Some(start), ..args.traffic.clone() };
     let mut figures = Vec::new();
-    for store in chosen(args) {
+    for store in args.stores.chosen() {
         report::note(format!("== {}", store.name));
         let load = Load::new(recording.clone(), traffic.clone())?;
         figures.push(measure(&store, &load, args)?);
@@ -78,13 +71,6 @@ fn covered_ms(recording: &Recording, traffic: &TrafficArgs) -> i64 {
     let start = Some(0);
     Load::new(recording.clone(), TrafficArgs { start, ..traffic.clone() })
         .map_or(0, |load| load.setup.scrapes.cast_signed() * load.setup.interval_ms)
-}
-
-fn chosen(args: &CompareArgs) -> Vec<Store> {
-    let kymo = args.kymo.as_deref().map(Store::kymo);
-    let prometheus = args.prometheus.as_deref().map(Store::prometheus);
-    let victoria_metrics = args.victoria_metrics.as_deref().map(Store::victoria_metrics);
-    [kymo, prometheus, victoria_metrics].into_iter().flatten().collect()
 }
 
 /// What was measured of one store.
@@ -110,12 +96,7 @@ struct Figures {
 }
 
 fn measure(store: &Store, load: &Load, args: &CompareArgs) -> Result<Figures> {
-    let folder = match &args.data_dir {
-        Some(parent) => tempfile::tempdir_in(parent),
-        None => tempfile::tempdir(),
-    };
-    let folder =
-        folder.map_err(Error::file("create a folder in", args.data_dir.clone().unwrap_or_default()))?;
+    let folder = process::scratch_folder(args.data_dir.as_deref())?;
     let ack_path = folder.path().join("acknowledged");
     let data = folder.path().join("data");
     let process = Process::start(store, &data)?;

@@ -53,7 +53,7 @@ pub(crate) struct Setup {
 }
 
 /// A number that follows from `seed` and `parts` and looks random.
-fn hash(seed: u64, parts: &[u64]) -> u64 {
+pub(crate) fn hash(seed: u64, parts: &[u64]) -> u64 {
     let mut bytes = Vec::with_capacity(parts.len() * 8);
     parts.iter().for_each(|part| bytes.extend_from_slice(&part.to_le_bytes()));
     xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, seed)

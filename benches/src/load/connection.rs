@@ -12,26 +12,13 @@ use super::{ack_log::AckLog, outcome::Outcome, pace::Pace};
 use crate::{
     dataset::{Protocol, Setup, fleet::Fleet, plan::ConnectionPlan},
     error::{Error, Result},
-    http::{Client, WriteAnswer},
+    http::{Client, HEADERS_V1, HEADERS_V2, WriteAnswer},
 };
 
 /// Requests that wait to be sent, per connection.
 const REQUESTS_AHEAD: usize = 16;
 const BACKOFF_MIN: Duration = Duration::from_millis(30);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-
-const HEADERS_V1: [(&str, &str); 4] = [
-    ("Content-Encoding", "snappy"),
-    ("Content-Type", "application/x-protobuf"),
-    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
-    ("User-Agent", "kymo-bench"),
-];
-const HEADERS_V2: [(&str, &str); 4] = [
-    ("Content-Encoding", "snappy"),
-    ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
-    ("X-Prometheus-Remote-Write-Version", "2.0.0"),
-    ("User-Agent", "kymo-bench"),
-];
 
 /// What a connection works with.
 pub(super) struct Connection<'a> {
