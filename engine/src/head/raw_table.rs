@@ -90,11 +90,17 @@ impl RawTable {
         }
     }
 
-    /// Forgets all series for which `keep` does not hold.
-    pub(super) fn retain(&self, keep: impl Fn(SeriesRef) -> bool) {
+    /// Gives series new names, and forgets those that have none.
+    pub(super) fn rename(&self, renamed: impl Fn(SeriesRef) -> Option<SeriesRef>) {
         for stripe in &self.stripes {
             let mut stripe = stripe.write();
-            stripe.retain(|entry| keep(entry.series));
+            stripe.retain(|entry| match renamed(entry.series) {
+                Some(series) => {
+                    entry.series = series;
+                    true
+                }
+                None => false,
+            });
             stripe.shrink_to_fit(|entry| entry.bucket);
         }
     }

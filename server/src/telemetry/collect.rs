@@ -45,6 +45,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
     if let Some(engine) = engine {
         let stats = engine.stats();
         head(&mut families, &stats);
+        memory(&mut families, &stats);
         wal(&mut families, &stats);
         blocks(&mut families, &stats);
     }
@@ -100,6 +101,19 @@ fn head(families: &mut Vec<Family>, stats: &EngineStats) {
     gauge(families, &names::LATE_SAMPLES, head.late_samples as f64);
     gauge(families, &names::EXEMPLARS, head.exemplars as f64);
     gauge(families, &names::HEAD_BYTES, super::head_bytes(stats) as f64);
+}
+
+fn memory(families: &mut Vec<Family>, stats: &EngineStats) {
+    let others = [
+        ("wal_buffer", usize::try_from(stats.wal.buffered_bytes).unwrap_or(usize::MAX)),
+        ("block_timestamps", stats.caches.timestamps),
+        ("block_matchers", stats.caches.matchers),
+    ];
+    let components = stats.head.bytes.components().into_iter().chain(others);
+    let points = components.map(|(component, bytes)| point([("component", component)], bytes as f64));
+    push(families, &names::MEMORY_BYTES, points.collect());
+    gauge(families, &names::MEMORY_BUDGET, stats.memory_budget_bytes as f64);
+    gauge(families, &names::MEMORY_STAGE, f64::from(stats.memory_stage as u8));
 }
 
 fn wal(families: &mut Vec<Family>, stats: &EngineStats) {
