@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -76,6 +76,8 @@ pub(crate) struct Counters {
     pub(crate) compactions: AtomicU64,
     pub(crate) compaction_failures: AtomicU64,
     pub(crate) blocks_expired: AtomicU64,
+    /// Whether a merge is due for which the disk has no room: a state, not a count.
+    pub(crate) merges_without_room: AtomicBool,
 }
 
 /// The engine at one moment.
@@ -103,6 +105,8 @@ pub struct EngineStats {
     pub compactions_total: u64,
     /// Compactions that failed since the start.
     pub compaction_failures_total: u64,
+    /// Whether a merge is due for which the disk has no room.
+    pub merges_without_room: bool,
     /// Blocks dropped by retention since the start.
     pub blocks_expired_total: u64,
     /// Live blocks in which a read or a compaction found damage.
@@ -353,6 +357,7 @@ impl Engine {
             flush_failures_total: count(&inner.counters.flush_failures),
             compactions_total: count(&inner.counters.compactions),
             compaction_failures_total: count(&inner.counters.compaction_failures),
+            merges_without_room: inner.counters.merges_without_room.load(Ordering::Relaxed),
             blocks_expired_total: count(&inner.counters.blocks_expired),
             blocks_damaged: inner.blocks_damaged(&version),
             damaged_left_out_total: inner.damage.left_out(),

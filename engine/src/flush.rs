@@ -60,6 +60,7 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
     let mut last_checkpoint = inner.flushing.lock();
     // What a manifest that failed would not take need not be written, again and again.
     inner.manifest.check()?;
+    inner.check_room_for_flush()?;
     let segment = inner.wal.rotate()?;
     inner.head.take(open.seal_before());
     // A file of its own, also when the log has not moved on since the last flush: until the manifest says

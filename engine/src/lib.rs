@@ -31,6 +31,7 @@ mod checkpoint_file;
 mod compact;
 mod compaction;
 mod config;
+mod disk;
 mod engine;
 mod env;
 mod error;
@@ -61,7 +62,7 @@ pub use {
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
-        PlanBlock, Urgency, compact, plan,
+        PlanBlock, Urgency, compact, plan, plan_within,
     },
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},

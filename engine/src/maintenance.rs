@@ -38,19 +38,24 @@ impl Maintenance {
     /// When the operating system gives no thread.
     pub(crate) fn start(inner: &Arc<Inner>) -> Result<Self, Error> {
         let mut started = Self { stop: Arc::new((Mutex::new(false), Condvar::new())), threads: Vec::new() };
-        started.spawn("kymo-flush", inner, Inner::tend_head)?;
-        started.spawn("kymo-compaction", inner, Inner::tend_blocks)?;
+        let flush = started.body(inner, Inner::tend_head);
+        started.threads.push(env::spawn("kymo-flush", flush).map_err(|source| Error::Spawn { source })?);
+        // A merge takes a core for minutes. Samples come first.
+        let compact = started.body(inner, Inner::tend_blocks);
+        started.threads.push(
+            env::spawn_background("kymo-compaction", compact).map_err(|source| Error::Spawn { source })?,
+        );
         Ok(started)
     }
 
-    fn spawn(
-        &mut self,
-        name: &str,
+    /// What a thread does until it is stopped.
+    fn body(
+        &self,
         inner: &Arc<Inner>,
         tend: fn(&Inner) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> impl FnOnce() + Send + 'static {
         let (inner, stopped) = (Arc::clone(inner), Arc::clone(&self.stop));
-        let body = move || {
+        move || {
             let (stop, changed) = &*stopped;
             let mut stop = stop.lock();
             while !*stop {
@@ -64,9 +69,7 @@ impl Maintenance {
                     stop = stopped.0.lock();
                 }
             }
-        };
-        self.threads.push(env::spawn(name, body).map_err(|source| Error::Spawn { source })?);
-        Ok(())
+        }
     }
 
     /// Ends it, after what it is doing.

@@ -70,6 +70,11 @@ impl SealedChunks {
         self.entries.len()
     }
 
+    /// Bytes of the chunks.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.bytes.used_bytes()
+    }
+
     /// Bytes of memory held.
     pub(super) fn heap_bytes(&self) -> usize {
         self.bytes.bytes() + self.entries.bytes()

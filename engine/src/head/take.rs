@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+use parking_lot::RwLock;
+
 use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
 use super::{Head, read::select_ids, sealed::Generation, series::Kind, shard::Shard};
@@ -143,6 +145,16 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    /// Bytes of the sealed chunks, those that are set aside included: a flush writes no less.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        let of = |shard: &RwLock<Shard>| {
+            let shard = shard.read();
+            let aside: usize = shard.pending.iter().map(|generation| generation.sealed.chunk_bytes()).sum();
+            (shard.sealed.chunk_bytes() + aside) as u64
+        };
+        self.shards.iter().map(of).sum()
     }
 
     /// Lets go of everything that was set aside: it is durable elsewhere.

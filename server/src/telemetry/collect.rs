@@ -160,6 +160,7 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
             outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into(),
         );
     }
+    gauge(families, &names::MERGES_WITHOUT_ROOM, f64::from(u8::from(stats.merges_without_room)));
     gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
 }
 

@@ -90,6 +90,8 @@ metrics! {
     FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";
     COMPACTIONS = "kymo_engine_compactions_total", Counter,
         "Compactions since the start, by outcome: success, error.";
+    MERGES_WITHOUT_ROOM = "kymo_engine_compaction_waits_for_disk", Gauge,
+        "1 when a compaction is due that would not leave enough of the disk to the WAL and to flushes.";
     BLOCKS_EXPIRED = "kymo_engine_blocks_expired_total", Counter, "Blocks dropped by retention since the start.";
     SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
         "Attempts to store Kymo's own metrics that failed.";
