@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{
     compaction::{self, Choice, CompactionEnv, CompactionError, Levels, MergeInput, PlanBlock, Urgency},
@@ -13,7 +13,22 @@ use crate::{
     error::Error,
     manifest::{BlockMeta, Edit, Tombstone, Version},
     model::Millis,
+    pressure::MemoryStage,
 };
+
+/// With so many blocks of level 0 merges do not wait any longer for memory to be in order.
+const WAITING_BLOCKS_MAX: usize = 32;
+
+/// What one look at the plan came to.
+#[derive(Debug)]
+enum Step {
+    /// A choice was carried out, or given up for good; there may be more.
+    Done,
+    /// There is nothing to do.
+    Nothing,
+    /// What there is to do has no room on the disk.
+    NoRoom(Error),
+}
 
 impl Inner {
     /// Carries out everything that is worth doing now.
@@ -21,8 +36,27 @@ impl Inner {
     /// # Errors
     /// When a block cannot be read or written; everything is then as it was.
     pub(crate) fn compact_due(&self) -> Result<(), Error> {
-        while self.compact_once(Urgency::Due)? {}
+        while !self.merges_wait() {
+            match self.compact_once(Urgency::Due)? {
+                Step::Done => {}
+                Step::Nothing => break,
+                Step::NoRoom(error) => {
+                    // Once, not each second; retention or the operator makes room.
+                    if !self.counters.merges_without_room.swap(true, Ordering::Relaxed) {
+                        warn!(error = %error, "a merge waits for room on the disk");
+                    }
+                    break;
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// Whether merges leave the machine to whoever brings memory down. Not for ever: readers look into each block.
+    fn merges_wait(&self) -> bool {
+        let version = self.manifest.current();
+        let newest = version.blocks().iter().filter(|block| block.level == 0).count();
+        self.upkeep.lock().stage > MemoryStage::Calm && newest < WAITING_BLOCKS_MAX
     }
 
     /// Carries out everything that can be done.
@@ -30,7 +64,13 @@ impl Inner {
     /// # Errors
     /// When a block cannot be read or written; everything is then as it was.
     pub(crate) fn compact_all(&self) -> Result<(), Error> {
-        while self.compact_once(Urgency::Everything)? {}
+        loop {
+            match self.compact_once(Urgency::Everything)? {
+                Step::Done => {}
+                Step::Nothing => break,
+                Step::NoRoom(error) => return Err(error),
+            }
+        }
         self.drop_spent_tombstones()
     }
 
@@ -42,7 +82,7 @@ impl Inner {
     }
 
     /// Carries out one choice of the plan, if it has one.
-    fn compact_once(&self, urgency: Urgency) -> Result<bool, Error> {
+    fn compact_once(&self, urgency: Urgency) -> Result<Step, Error> {
         let _alone = self.compacting.lock();
         self.manifest.check()?;
         let version = self.manifest.current();
@@ -53,7 +93,15 @@ impl Inner {
         };
         let levels = self.levels();
         let blocks = sound_blocks(&version, &self.damaged_blocks.lock(), &levels);
-        let Some(choice) = compaction::plan(&blocks, &levels, time, urgency) else { return Ok(false) };
+        let room_bytes = self.room_for_merges()?;
+        let within = |room_bytes| compaction::plan_within(&blocks, &levels, time, urgency, room_bytes);
+        let Some(choice) = within(room_bytes) else {
+            let without_room = within(u64::MAX).map(|choice| self.no_room_for(&choice, room_bytes));
+            if without_room.is_none() {
+                self.counters.merges_without_room.store(false, Ordering::Relaxed);
+            }
+            return Ok(without_room.map_or(Step::Nothing, Step::NoRoom));
+        };
         let compacted = self.carry_out(&version, &choice);
         let counter = match &compacted {
             Ok(()) => &self.counters.compactions,
@@ -65,9 +113,9 @@ impl Inner {
                 // Its data is neither merged nor dropped, and the others go on without it.
                 error!(block, error = %source, "a block cannot be read and is left out of compaction");
                 self.damaged_blocks.lock().insert(block);
-                Ok(true)
+                Ok(Step::Done)
             }
-            other => other.map(|()| true),
+            other => other.map(|()| Step::Done),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -13,16 +13,17 @@ use parking_lot::Mutex;
 use tracing::info;
 
 use crate::{
-    block::BlockCache,
+    block::{BlockCache, BlockCacheBytes},
     checkpoint_file,
     config::EngineConfig,
     env::{Env, Fs, LockGuard},
     error::Error,
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Cardinality, Exemplar, Head, HeadStats, Metadata, RawHasher},
-    maintenance::{LastFlush, Maintenance, window_of},
+    maintenance::{LastFlush, Maintenance, Upkeep, window_of},
     manifest::{BlockMeta, ManifestStore, Version},
     model::{Labels, Matcher, MemoryBudget},
+    pressure::{self, MemoryStage},
     read::{DamageLog, Found, LookUp, Selection},
     recovery::{self, RecoveryReport, ReplayProgress},
     wal::{Wal, WalStats},
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     /// Held by whoever compacts, deletes or drops blocks.
     pub(crate) compacting: Mutex<()>,
     pub(crate) last_flush: Mutex<LastFlush>,
+    pub(crate) upkeep: Mutex<Upkeep>,
     /// Live blocks that a compaction could not read.
     pub(crate) damaged_blocks: Mutex<BTreeSet<u64>>,
     /// What reads left out of their answers.
@@ -74,6 +76,8 @@ pub(crate) struct Counters {
     pub(crate) compactions: AtomicU64,
     pub(crate) compaction_failures: AtomicU64,
     pub(crate) blocks_expired: AtomicU64,
+    /// Whether a merge is due for which the disk has no room: a state, not a count.
+    pub(crate) merges_without_room: AtomicBool,
 }
 
 /// The engine at one moment.
@@ -83,6 +87,12 @@ pub struct EngineStats {
     pub head: HeadStats,
     /// The log.
     pub wal: WalStats,
+    /// How short memory is.
+    pub memory_stage: MemoryStage,
+    /// Bytes that the head and the log's buffer may hold: `head.budget_bytes`, or its default.
+    pub memory_budget_bytes: u64,
+    /// Bytes that live blocks keep in memory of what was read of them.
+    pub caches: BlockCacheBytes,
     /// The live blocks, oldest first.
     pub blocks: Vec<Arc<BlockMeta>>,
     /// What the last start found.
@@ -95,6 +105,8 @@ pub struct EngineStats {
     pub compactions_total: u64,
     /// Compactions that failed since the start.
     pub compaction_failures_total: u64,
+    /// Whether a merge is due for which the disk has no room.
+    pub merges_without_room: bool,
     /// Blocks dropped by retention since the start.
     pub blocks_expired_total: u64,
     /// Live blocks in which a read or a compaction found damage.
@@ -188,6 +200,7 @@ impl Engine {
                 wal_bytes: 0,
                 window: window_of(newest_ts),
             }),
+            upkeep: Mutex::default(),
             damaged_blocks: Mutex::default(),
             damage: Arc::default(),
             counters: Counters::default(),
@@ -307,7 +320,7 @@ impl Engine {
     /// # Errors
     /// When writing fails; nothing is lost then.
     pub fn flush(&self) -> Result<FlushReport, Error> {
-        self.inner.flush(OpenChunks::Seal)
+        self.inner.flush(OpenChunks::SEAL)
     }
 
     /// Compacts all levels as far as they go, whatever the windows, and takes deleted samples off the disk.
@@ -335,12 +348,16 @@ impl Engine {
         EngineStats {
             head: inner.head.stats(),
             wal: inner.wal.stats(),
+            memory_stage: inner.upkeep.lock().stage,
+            memory_budget_bytes: inner.config.head.budget_bytes,
+            caches: inner.blocks.bytes(),
             blocks: version.blocks().to_vec(),
             recovery: inner.recovery.clone(),
             flushes_total: count(&inner.counters.flushes),
             flush_failures_total: count(&inner.counters.flush_failures),
             compactions_total: count(&inner.counters.compactions),
             compaction_failures_total: count(&inner.counters.compaction_failures),
+            merges_without_room: inner.counters.merges_without_room.load(Ordering::Relaxed),
             blocks_expired_total: count(&inner.counters.blocks_expired),
             blocks_damaged: inner.blocks_damaged(&version),
             damaged_left_out_total: inner.damage.left_out(),
@@ -394,9 +411,10 @@ impl Inner {
         version.blocks().iter().filter(|block| damaged.contains(&block.id)).count()
     }
 
-    /// Series whose newest sample is older are idle.
-    pub(crate) fn idle_before(&self) -> i64 {
-        self.env.clock.now().0.saturating_sub(self.config.head.idle_ms)
+    /// Series whose newest sample is older are idle when memory is as short as `stage` says.
+    pub(crate) fn idle_before(&self, stage: MemoryStage) -> i64 {
+        let after_ms = pressure::idle_after_ms(stage, self.config.head.idle_ms);
+        after_ms.map_or(i64::MAX, |after_ms| self.env.clock.now().0.saturating_sub(after_ms))
     }
 
     pub(crate) fn flush(&self, open: OpenChunks) -> Result<FlushReport, Error> {

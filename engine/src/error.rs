@@ -81,6 +81,18 @@ pub enum Error {
     /// What was asked for does not fit the memory that it may take.
     #[error(transparent)]
     Memory(#[from] OverBudget),
+    /// The disk has no room for what would be written. Nothing was.
+    #[error("{operation} needs {needed_bytes} bytes in {path}, which has {available_bytes} left for it")]
+    NoRoom {
+        /// What would be written.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Bytes that it takes.
+        needed_bytes: u64,
+        /// Bytes that there are.
+        available_bytes: u64,
+    },
     /// A setting makes no sense.
     #[error("{problem}")]
     Config {
@@ -104,7 +116,9 @@ impl Error {
             Self::Manifest(error) => error.kind(),
             Self::Block(error) => error.kind(),
             Self::Compaction(error) => error.kind(),
-            Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } => ErrorKind::Unavailable,
+            Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } | Self::NoRoom { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Corrupt { .. } | Self::Chunk { .. } | Self::NoManifest { .. } => ErrorKind::Corrupt,
             Self::NoStore { .. } => ErrorKind::NotFound,
             Self::HeadChunk(_) => ErrorKind::Internal,

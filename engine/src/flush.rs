@@ -21,11 +21,20 @@ use crate::{
 pub(crate) enum OpenChunks {
     /// They stay in memory, and go to the checkpoint.
     Keep,
-    /// Those that took no sample for `head.idle_ms` are sealed and written, or a series that is gone would stay
-    /// in memory for ever; the others stay.
-    SealIdle,
-    /// They are sealed and written.
-    Seal,
+    /// Those whose newest sample is older are sealed and written; the others stay. `i64::MAX` seals all.
+    SealBefore(i64),
+}
+
+impl OpenChunks {
+    /// All are sealed and written.
+    pub(crate) const SEAL: Self = Self::SealBefore(i64::MAX);
+
+    const fn seal_before(self) -> i64 {
+        match self {
+            Self::Keep => i64::MIN,
+            Self::SealBefore(ts) => ts,
+        }
+    }
 }
 
 /// What a flush did.
@@ -51,8 +60,9 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
     let mut last_checkpoint = inner.flushing.lock();
     // What a manifest that failed would not take need not be written, again and again.
     inner.manifest.check()?;
+    inner.check_room_for_flush()?;
     let segment = inner.wal.rotate()?;
-    inner.head.take(seal_before(inner, open));
+    inner.head.take(open.seal_before());
     // A file of its own, also when the log has not moved on since the last flush: until the manifest says
     // otherwise the live checkpoint is all there is of the chunks that are about to become blocks.
     *last_checkpoint = segment.max(last_checkpoint.saturating_add(1));
@@ -77,15 +87,6 @@ pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Erro
         report.block_bytes += block.file_bytes;
     }
     Ok(report)
-}
-
-/// Open chunks whose newest sample is older than this are sealed.
-fn seal_before(inner: &Inner, open: OpenChunks) -> i64 {
-    match open {
-        OpenChunks::Keep => i64::MIN,
-        OpenChunks::SealIdle => inner.idle_before(),
-        OpenChunks::Seal => i64::MAX,
-    }
 }
 
 /// Writes blocks and checkpoint and makes them live. `written` are the blocks so far, also after an error.

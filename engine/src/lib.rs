@@ -31,6 +31,7 @@ mod checkpoint_file;
 mod compact;
 mod compaction;
 mod config;
+mod disk;
 mod engine;
 mod env;
 mod error;
@@ -42,6 +43,7 @@ mod limits;
 mod maintenance;
 mod manifest;
 mod model;
+mod pressure;
 mod read;
 mod recovery;
 mod retention;
@@ -55,12 +57,12 @@ pub use env::{FaultFs, MemFs, SimClock};
 pub use index::IndexInMemory;
 pub use {
     block::{
-        BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, ChunkBody,
-        FloatColumns, block_path,
+        BlockCache, BlockCacheBytes, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter,
+        ChunkBody, FloatColumns, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
-        PlanBlock, Urgency, compact, plan,
+        PlanBlock, Urgency, compact, plan, plan_within,
     },
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},
@@ -71,8 +73,8 @@ pub use {
     error::{Error, ErrorKind},
     flush::FlushReport,
     head::{
-        AppendOutcome, Batch, Cardinality, CommitError, Count, Exemplar, HeadConfig, HeadStats, LabelCount,
-        Metadata, RawHash, RawHasher, Refusal, RefusedRow, RefusedSeries, SeriesRef, ShardBytes,
+        AppendOutcome, Batch, Cardinality, CommitError, Count, Exemplar, HeadBytes, HeadConfig, HeadStats,
+        LabelCount, Metadata, RawHash, RawHasher, Refusal, RefusedRow, RefusedSeries, SeriesRef,
     },
     index::{LabelIndex, label_names, label_values, select, series_order},
     inspect::{EncodingStats, InspectedBlock, Inspection, LabelStats, LogBytes, SectionBytes, inspect},
@@ -84,6 +86,7 @@ pub use {
         Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
+    pressure::MemoryStage,
     read::{Found, SelectedSeries, Selection, Warnings},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,

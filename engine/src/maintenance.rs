@@ -14,14 +14,14 @@ use crate::{
     env,
     error::Error,
     flush::OpenChunks,
-    head::Pressure,
+    pressure::{self, MemoryStage, MemoryState, Spill},
 };
 
 /// How often it looks whether something is due.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Between two flushes that seal open chunks for want of memory, in milliseconds: sealed early, chunks are small.
-const SEAL_INTERVAL_MS: i64 = 60_000;
+/// How often it counts idle series, in milliseconds.
+const IDLE_CHECK_MS: i64 = 60_000;
 
 /// The threads that keep the store in shape: one for memory, one for blocks. A compaction may take minutes, and
 /// memory cannot wait that long.
@@ -38,19 +38,24 @@ impl Maintenance {
     /// When the operating system gives no thread.
     pub(crate) fn start(inner: &Arc<Inner>) -> Result<Self, Error> {
         let mut started = Self { stop: Arc::new((Mutex::new(false), Condvar::new())), threads: Vec::new() };
-        started.spawn("kymo-flush", inner, Inner::tend_head)?;
-        started.spawn("kymo-compaction", inner, Inner::tend_blocks)?;
+        let flush = started.body(inner, Inner::tend_head);
+        started.threads.push(env::spawn("kymo-flush", flush).map_err(|source| Error::Spawn { source })?);
+        // A merge takes a core for minutes. Samples come first.
+        let compact = started.body(inner, Inner::tend_blocks);
+        started.threads.push(
+            env::spawn_background("kymo-compaction", compact).map_err(|source| Error::Spawn { source })?,
+        );
         Ok(started)
     }
 
-    fn spawn(
-        &mut self,
-        name: &str,
+    /// What a thread does until it is stopped.
+    fn body(
+        &self,
         inner: &Arc<Inner>,
         tend: fn(&Inner) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> impl FnOnce() + Send + 'static {
         let (inner, stopped) = (Arc::clone(inner), Arc::clone(&self.stop));
-        let body = move || {
+        move || {
             let (stop, changed) = &*stopped;
             let mut stop = stop.lock();
             while !*stop {
@@ -64,9 +69,7 @@ impl Maintenance {
                     stop = stopped.0.lock();
                 }
             }
-        };
-        self.threads.push(env::spawn(name, body).map_err(|source| Error::Spawn { source })?);
-        Ok(())
+        }
     }
 
     /// Ends it, after what it is doing.
@@ -101,6 +104,19 @@ pub(crate) struct LastFlush {
     pub(crate) window: Option<i64>,
 }
 
+/// What maintenance remembers from one look to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Upkeep {
+    /// When idle series were counted, milliseconds of the wall clock.
+    idle_checked_ms: i64,
+    /// Whether enough of them wait for a flush.
+    idle_waiting: bool,
+    /// Since when enough is sealed that it should be spilled.
+    spill_worth_since_ms: Option<i64>,
+    /// How short memory was.
+    pub(crate) stage: MemoryStage,
+}
+
 /// The 2-hour window of the newest sample, if there is one.
 pub(crate) fn window_of(newest_ts: i64) -> Option<i64> {
     (newest_ts > i64::MIN).then(|| newest_ts.div_euclid(WINDOW_MS))
@@ -115,9 +131,13 @@ impl Inner {
         self.tend_head().and(self.tend_blocks())
     }
 
-    /// Flushes if that is due, and watches memory: that most of all while flushes fail.
+    /// Flushes if that is due, lets go of what is not needed, and watches memory: that most of all while flushes
+    /// fail.
     fn tend_head(&self) -> Result<(), Error> {
-        let flushed = self.due_flush().map_or(Ok(()), |open| self.flush_and_forget(open));
+        let stage = pressure::measures(&self.memory()).stage;
+        let flushed = self.due_flush().map_or(Ok(()), |open| self.flush_and_forget(open, stage));
+        self.drop_idle_now_and_then();
+        self.head.tighten();
         self.watch_memory();
         flushed
     }
@@ -128,8 +148,7 @@ impl Inner {
         self.compact_due()
     }
 
-    fn flush_and_forget(&self, open: OpenChunks) -> Result<(), Error> {
-        let starved = self.pressure() == Pressure::NoWrites;
+    fn flush_and_forget(&self, open: OpenChunks, stage: MemoryStage) -> Result<(), Error> {
         let report = self.flush(open)?;
         info!(
             blocks = report.blocks,
@@ -138,39 +157,71 @@ impl Inner {
             checkpoint_bytes = report.checkpoint_bytes,
             "head flushed"
         );
-        // Where all writes are refused, series that nobody can add to must not be what keeps memory full.
-        let before = if starved { i64::MAX } else { self.idle_before() };
-        // Not beside a flush, which names series by their ids.
-        let _no_flush = self.flushing.lock();
-        self.head.drop_idle(before);
+        self.drop_idle(stage);
         Ok(())
     }
 
+    fn drop_idle(&self, stage: MemoryStage) {
+        // Not beside a flush, which names series by their ids.
+        let _no_flush = self.flushing.lock();
+        self.head.drop_idle(self.idle_before(stage), pressure::enough_idle(stage));
+    }
+
+    /// Between flushes: series whose last samples were flushed before they were idle. Counting takes a look at
+    /// each, so it is not done each time.
+    fn drop_idle_now_and_then(&self) {
+        let now_ms = self.env.clock.now().0;
+        let mut upkeep = self.upkeep.lock();
+        if now_ms.saturating_sub(upkeep.idle_checked_ms) < IDLE_CHECK_MS {
+            return;
+        }
+        upkeep.idle_checked_ms = now_ms;
+        upkeep.idle_waiting = self.head.count_idle(self.idle_before(MemoryStage::Calm)).is_worth_a_flush();
+        drop(upkeep);
+        self.drop_idle(pressure::measures(&self.memory()).stage);
+    }
+
     fn due_flush(&self) -> Option<OpenChunks> {
+        let state = self.memory();
+        let measures = pressure::measures(&state);
+        let last = *self.last_flush.lock();
+        let wal_bytes = self.wal.stats().bytes_total - last.wal_bytes;
+        let stats = self.head.stats();
+        // Else a series that is gone would stay in memory for ever.
+        let seal_idle = OpenChunks::SealBefore(self.idle_before(measures.stage));
+        if let Some(spill) = measures.spill {
+            return Some(match spill {
+                Spill::Sealed => seal_idle,
+                Spill::All => OpenChunks::SEAL,
+            });
+        }
+        let idle = stats.samples_appended == 0 || wal_bytes == 0;
+        let aged = state.since_flush_ms >= self.config.flush.interval_ms;
+        // Not with the first sample behind its end: chunks are sealed by the sample that comes next.
+        let settled_ts = stats.newest_ts.saturating_sub(pressure::SETTLE_MS);
+        let window_closed = last.window.is_some_and(|window| window_of(settled_ts) > Some(window));
+        let due = aged || window_closed || wal_bytes >= self.config.flush.wal_bytes_max;
+        let idle_waiting = self.upkeep.lock().idle_waiting;
+        (idle_waiting || (!idle && due)).then_some(seal_idle)
+    }
+
+    /// What is known of memory now.
+    fn memory(&self) -> MemoryState {
         let now_ms = self.env.clock.now().0;
         let stats = self.head.stats();
-        let last = *self.last_flush.lock();
-        let bytes = stats.bytes.total() + stats.raw_table_bytes;
-        // What waits to be flushed must be worth it: series alone do not become fewer by a flush.
-        let waiting = stats.bytes.sealed_chunks + stats.bytes.late_samples;
-        let since_last_ms = now_ms.saturating_sub(last.at_ms);
-        match pressure_of(bytes as u64, self.config.head.budget_bytes) {
-            // Also when nothing was written since the last flush: nothing can be until this one.
-            Pressure::NoWrites => return Some(OpenChunks::Seal),
-            Pressure::NoNewSeries
-                if since_last_ms >= SEAL_INTERVAL_MS && waiting + stats.bytes.open_chunks >= bytes / 4 =>
-            {
-                return Some(OpenChunks::Seal);
-            }
-            _ => {}
-        }
-        let wal_bytes = self.wal.stats().bytes_total - last.wal_bytes;
-        let pressed = bytes as u64 >= self.config.head.budget_bytes / 4 * 3 && waiting >= bytes / 10;
-        let idle = stats.samples_appended == 0 || wal_bytes == 0;
-        let aged = since_last_ms >= self.config.flush.interval_ms;
-        let window_closed = last.window.is_some_and(|window| window_of(stats.newest_ts) > Some(window));
-        let due = pressed || aged || window_closed || wal_bytes >= self.config.flush.wal_bytes_max;
-        (!idle && due).then_some(OpenChunks::SealIdle)
+        let mut state = MemoryState {
+            used: stats.bytes.total() as u64 + self.wal.stats().buffered_bytes,
+            budget: self.config.head.budget_bytes,
+            waiting: (stats.bytes.sealed_chunks + stats.bytes.late_samples + stats.bytes.flushing) as u64,
+            open: stats.bytes.open_chunks as u64,
+            since_flush_ms: now_ms.saturating_sub(self.last_flush.lock().at_ms),
+            since_worth_ms: 0,
+        };
+        let mut upkeep = self.upkeep.lock();
+        let since = state.is_spill_worth_it().then(|| upkeep.spill_worth_since_ms.unwrap_or(now_ms));
+        upkeep.spill_worth_since_ms = since;
+        state.since_worth_ms = since.map_or(0, |since| now_ms.saturating_sub(since));
+        state
     }
 
     /// Remembers a flush that succeeded.
@@ -181,45 +232,15 @@ impl Inner {
             wal_bytes: self.wal.stats().bytes_total,
             window: window_of(self.head.stats().newest_ts),
         };
+        self.upkeep.lock().idle_waiting = false;
     }
 
     fn watch_memory(&self) {
-        let before = self.head.pressure();
-        let pressure = self.pressure();
-        if pressure != before {
-            info!(?before, ?pressure, "pressure on memory changed");
+        let measures = pressure::measures(&self.memory());
+        let before = std::mem::replace(&mut self.upkeep.lock().stage, measures.stage);
+        if measures.stage != before {
+            info!(?before, stage = ?measures.stage, "pressure on memory changed");
         }
-        self.head.set_pressure(pressure);
-    }
-
-    fn pressure(&self) -> Pressure {
-        let stats = self.head.stats();
-        let bytes = stats.bytes.total() + stats.raw_table_bytes;
-        pressure_of(bytes as u64, self.config.head.budget_bytes)
-    }
-}
-
-/// How short memory is with `bytes` of a budget used. See [`crate::HeadConfig::budget_bytes`].
-const fn pressure_of(bytes: u64, budget: u64) -> Pressure {
-    if bytes >= budget.saturating_add(budget / 4) {
-        Pressure::NoWrites
-    } else if bytes >= budget {
-        Pressure::NoNewSeries
-    } else {
-        Pressure::None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pressure_grows_with_memory_and_never_without_a_bound() {
-        assert_eq!(pressure_of(99, 100), Pressure::None);
-        assert_eq!(pressure_of(100, 100), Pressure::NoNewSeries);
-        assert_eq!(pressure_of(124, 100), Pressure::NoNewSeries);
-        assert_eq!(pressure_of(125, 100), Pressure::NoWrites);
-        assert_eq!(pressure_of(1 << 40, u64::MAX), Pressure::None);
+        self.head.set_pressure(measures.refuse);
     }
 }

@@ -69,7 +69,7 @@ impl Inner {
         if start > end {
             return Ok(());
         }
-        self.flush(crate::flush::OpenChunks::Seal)?;
+        self.flush(crate::flush::OpenChunks::SEAL)?;
         let _alone = self.compacting.lock();
         let tombstone = Tombstone {
             id: self.manifest.allocate_id(),

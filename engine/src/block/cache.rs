@@ -20,6 +20,16 @@ pub struct BlockCache {
     readers: Mutex<BTreeMap<u64, Arc<BlockReader>>>,
 }
 
+/// Memory of what was read of the live blocks, in bytes, by component. The mapped files themselves are the kernel's,
+/// which takes them back when it must.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BlockCacheBytes {
+    /// Decoded timestamp columns.
+    pub timestamps: usize,
+    /// Which series match regular expressions that were asked for.
+    pub matchers: usize,
+}
+
 impl BlockCache {
     /// An empty cache over the blocks in `dir`.
     #[must_use]
@@ -43,6 +53,17 @@ impl BlockCache {
     /// Lets go of the readers of all blocks but `live`, those of the current version.
     pub fn retain(&self, live: &BTreeSet<u64>) {
         self.readers.lock().retain(|id, _| live.contains(id));
+    }
+
+    /// Memory of what was read.
+    #[must_use]
+    pub fn bytes(&self) -> BlockCacheBytes {
+        let readers: Vec<_> = self.readers.lock().values().cloned().collect();
+        let sum = |bytes: fn(&BlockReader) -> usize| readers.iter().map(|reader| bytes(reader)).sum();
+        BlockCacheBytes {
+            timestamps: sum(BlockReader::timestamp_cache_bytes),
+            matchers: sum(BlockReader::matcher_cache_bytes),
+        }
     }
 
     /// Number of open readers.

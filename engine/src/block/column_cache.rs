@@ -43,6 +43,11 @@ impl ColumnCache {
         }
         Ok(column)
     }
+
+    /// Bytes of columns that are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.read().bytes
+    }
 }
 
 #[cfg(test)]

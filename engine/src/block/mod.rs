@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use kymo_formats::block::meta::BlockSummary;
 
-pub use cache::BlockCache;
+pub use cache::{BlockCache, BlockCacheBytes};
 pub use chunk_body::{ChunkBody, FloatColumns};
 pub use error::BlockError;
 pub use reader::{BlockReader, BlockSeries};

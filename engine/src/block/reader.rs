@@ -102,6 +102,16 @@ impl BlockReader {
         Ok(reader)
     }
 
+    /// Bytes of decoded timestamps that are kept.
+    pub(super) fn timestamp_cache_bytes(&self) -> usize {
+        self.timestamps.bytes()
+    }
+
+    /// Bytes of answers to regular expressions that are kept.
+    pub(super) fn matcher_cache_bytes(&self) -> usize {
+        self.matchers.bytes()
+    }
+
     /// Id, path, length and summary.
     #[must_use]
     pub const fn info(&self) -> &BlockInfo {

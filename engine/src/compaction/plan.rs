@@ -79,11 +79,26 @@ pub struct Choice {
 /// left out by the caller. Doing it and asking again comes to an end.
 #[must_use]
 pub fn plan(blocks: &[PlanBlock], levels: &Levels, time: DataTime, urgency: Urgency) -> Option<Choice> {
+    plan_within(blocks, levels, time, urgency, u64::MAX)
+}
+
+/// As [`plan`], for a disk that has room for outputs of `room_bytes`. A merge needs at most as much as its inputs have:
+/// one that has no room is done in part, or left out.
+#[must_use]
+pub fn plan_within(
+    blocks: &[PlanBlock],
+    levels: &Levels,
+    time: DataTime,
+    urgency: Urgency,
+    room_bytes: u64,
+) -> Option<Choice> {
     let mut blocks: Vec<_> = blocks.iter().filter(|block| !block.range.is_empty()).collect();
     blocks.sort_by_key(|block| (block.sequence, block.id));
     match urgency {
-        Urgency::Due => levels.iter().find_map(|level| plan_level(&blocks, level, levels, time, urgency)),
-        Urgency::Everything => plan_level(&blocks, levels.top(), levels, time, urgency),
+        Urgency::Due => {
+            levels.iter().find_map(|level| plan_level(&blocks, level, levels, time, urgency, room_bytes))
+        }
+        Urgency::Everything => plan_level(&blocks, levels.top(), levels, time, urgency, room_bytes),
     }
 }
 
@@ -93,6 +108,7 @@ fn plan_level(
     levels: &Levels,
     time: DataTime,
     urgency: Urgency,
+    room_bytes: u64,
 ) -> Option<Choice> {
     let closed = |window: &Range<i64>| urgency == Urgency::Everything || is_closed(window, level, time);
     let mut windows: BTreeMap<i64, Vec<&PlanBlock>> = BTreeMap::new();
@@ -100,13 +116,13 @@ fn plan_level(
         let window = level.window(block.range.start);
         if level.holds(&block.range) {
             windows.entry(window.start).or_default().push(block);
-        } else if closed(&window) {
+        } else if closed(&window) && block.bytes <= room_bytes {
             return Some(split(block, level, levels, urgency));
         }
     }
     windows.into_iter().find_map(|(start, blocks)| {
         let due = closed(&level.window(start)) && is_due(&blocks, level, urgency);
-        due.then(|| merge(&blocks, level)).flatten()
+        due.then(|| merge(&blocks, level, room_bytes)).flatten()
     })
 }
 
@@ -132,7 +148,8 @@ fn is_due(blocks: &[&PlanBlock], level: &Level, urgency: Urgency) -> bool {
     }
 }
 
-fn merge(blocks: &[&PlanBlock], level: &Level) -> Option<Choice> {
+/// As much of the window at once as there is room for.
+fn merge(blocks: &[&PlanBlock], level: &Level, room_bytes: u64) -> Option<Choice> {
     // The level's own blocks always: two of them would overlap if one stayed behind.
     let mut late_max = INPUTS_MAX;
     let taken = |block: &&&PlanBlock| {
@@ -140,15 +157,32 @@ fn merge(blocks: &[&PlanBlock], level: &Level) -> Option<Choice> {
         late_max -= usize::from(!own && late_max > 0);
         own || late_max > 0
     };
-    let inputs: Vec<_> = blocks.iter().filter(taken).map(|block| block.id).collect();
+    let all: Vec<&PlanBlock> = blocks.iter().filter(taken).copied().collect();
+    let inputs = fitting(&all, level, room_bytes)?;
     Some(Choice {
-        inputs,
+        inputs: inputs.iter().map(|block| block.id).collect(),
         level: level.level,
-        sequence: blocks.first()?.sequence,
+        sequence: inputs.first()?.sequence,
         window_ms: level.window_ms,
         chunk_samples: level.chunk_samples,
         floats: level.floats,
     })
+}
+
+/// All of `inputs`, or the oldest of them as far as there is room. The youngest may stay behind: whatever the others
+/// become is older than they are.
+fn fitting<'a, 'b>(
+    inputs: &'a [&'b PlanBlock],
+    level: &Level,
+    room_bytes: u64,
+) -> Option<&'a [&'b PlanBlock]> {
+    let fits = |inputs: &[&PlanBlock]| inputs.iter().map(|block| block.bytes).sum::<u64>() <= room_bytes;
+    if fits(inputs) {
+        return Some(inputs);
+    }
+    let own = inputs.iter().rposition(|block| block.level == level.level).map_or(0, |last| last + 1);
+    // One block alone gains nothing.
+    (own.max(2)..inputs.len()).rev().map(|len| &inputs[..len]).find(|inputs| fits(inputs))
 }
 
 /// Splits one block, alone: merged with others its parts would get the age of the oldest of them, and win

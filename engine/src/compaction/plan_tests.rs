@@ -40,6 +40,32 @@ fn a_window_is_merged_when_data_is_past_its_end_and_the_grace() {
 }
 
 #[test]
+fn a_merge_without_room_is_done_in_part_or_left_out() {
+    // Five blocks in the first window, two in the second, of 100 bytes each.
+    let mut blocks: Vec<_> = (1..6).map(|id| block(id, 0, 0..HOUR)).collect();
+    blocks.extend([block(6, 0, 2 * HOUR..3 * HOUR), block(7, 0, 2 * HOUR..3 * HOUR)]);
+    let within = |blocks: &[PlanBlock], room| {
+        let time = DataTime { newest_ts: 10 * HOUR, now: 10 * HOUR };
+        plan_within(blocks, &levels(), time, Urgency::Due, room).map(|choice| choice.inputs)
+    };
+    assert_eq!(within(&blocks, 500), Some(vec![1, 2, 3, 4, 5]));
+    assert_eq!(within(&blocks, 499), Some(vec![1, 2, 3, 4]), "the oldest");
+    assert_eq!(within(&blocks, 200), Some(vec![1, 2]));
+    assert_eq!(within(&blocks, 199), None, "one block alone gains nothing");
+    // The first window cannot be merged without its own block, which is large; the second can.
+    blocks.push(PlanBlock { bytes: 10_000, sequence: 1, ..block(8, 1, 0..2 * HOUR) });
+    assert_eq!(within(&blocks, 9_999), Some(vec![6, 7]));
+    assert_eq!(within(&blocks, 10_199), Some(vec![1, 8]));
+    // Nor without one that is younger than blocks that would stay behind.
+    blocks.last_mut().unwrap().sequence = 5;
+    assert_eq!(within(&blocks, 10_499), Some(vec![6, 7]));
+    assert_eq!(within(&blocks, 10_500), Some(vec![1, 2, 3, 4, 5, 8]));
+    let wide = [block(1, 0, 0..3 * HOUR)];
+    assert_eq!(within(&wide, 99), None, "nor is one split");
+    assert_eq!(within(&wide, 100), Some(vec![1]));
+}
+
+#[test]
 fn without_new_data_the_clock_closes_a_window() {
     let blocks = [block(1, 0, 0..HOUR)];
     let at = |now| plan(&blocks, &levels(), DataTime { newest_ts: HOUR - 1, now }, Urgency::Due);

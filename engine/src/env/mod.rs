@@ -24,7 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use spawn::spawn_scoped;
+pub(crate) use spawn::{spawn_background, spawn_scoped};
 
 #[cfg(any(test, feature = "test-util"))]
 pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};

@@ -37,6 +37,11 @@ impl ByteArena {
         &self.pages[span.page as usize][start..start + span.len as usize]
     }
 
+    /// Bytes of the strings.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.pages.iter().map(Vec::len).sum()
+    }
+
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
         self.pages.iter().map(Vec::capacity).sum()

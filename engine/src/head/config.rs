@@ -15,8 +15,9 @@ pub struct HeadConfig {
     /// Most distinct values in memory of one label name, `__name__` included. New series that would bring another
     /// value are refused above it; 0 = no limit.
     pub label_values_max: u64,
-    /// Memory budget of the head in bytes. Above three quarters of it data is flushed early, above it new series
-    /// are refused, above five quarters all writes. 0 = half of the machine's (or cgroup's) memory.
+    /// Memory budget of the head in bytes. Above three quarters of it chunks are spilled early, above seven eighths
+    /// idle series leave early, above it new series are refused, above five quarters all writes. 0 = half of the
+    /// machine's (or cgroup's) memory.
     pub budget_bytes: u64,
     /// Most bytes of the label names and values of one series together.
     pub label_bytes_max: usize,
@@ -28,7 +29,7 @@ pub struct HeadConfig {
     pub metadata_families_max: usize,
     /// Samples further ahead of the clock than this are refused, in milliseconds.
     pub future_max_ms: i64,
-    /// Series without samples for this long leave memory with the next flush, in milliseconds.
+    /// Series without samples for this long leave memory soon, in milliseconds.
     pub idle_ms: i64,
 }
 

@@ -44,6 +44,7 @@ pub(super) struct Exemplars {
     /// Bytes of the labels in the ring.
     bytes: usize,
     len_max: usize,
+    bytes_max: usize,
 }
 
 /// What became of an exemplar.
@@ -55,8 +56,11 @@ pub(super) enum Added {
 }
 
 impl Exemplars {
-    pub(super) const fn new(len_max: usize) -> Self {
-        Self { ring: VecDeque::new(), newest: BTreeMap::new(), bytes: 0, len_max }
+    /// At most `len_max` exemplars, with at most `bytes_max` bytes of labels, and no more than
+    /// [`BYTES_MAX_EACH`] on average.
+    pub(super) fn new(len_max: usize, bytes_max: usize) -> Self {
+        let bytes_max = bytes_max.min(len_max.saturating_mul(BYTES_MAX_EACH));
+        Self { ring: VecDeque::new(), newest: BTreeMap::new(), bytes: 0, len_max, bytes_max }
     }
 
     /// Adds an exemplar.
@@ -103,7 +107,7 @@ impl Exemplars {
         let added = SeriesExemplar { series: series(), exemplar };
         self.bytes += added.label_bytes();
         self.ring.push_back((fingerprint, added));
-        while self.ring.len() > self.len_max || self.bytes > self.len_max.saturating_mul(BYTES_MAX_EACH) {
+        while self.ring.len() > self.len_max || self.bytes > self.bytes_max {
             self.drop_oldest();
         }
         Ok(Added::Stored)
@@ -127,6 +131,14 @@ impl Exemplars {
 
     pub(super) fn len(&self) -> usize {
         self.ring.len()
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        // The newest of each series is there twice. What its labels have is not worth a walk: the average will do.
+        let of_labels = self.bytes / self.ring.len().max(1);
+        let newest = self.newest.len() * (size_of::<(Fingerprint, (usize, Exemplar))>() + of_labels);
+        self.ring.capacity() * size_of::<(Fingerprint, SeriesExemplar)>() + self.bytes + newest
     }
 }
 
@@ -154,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first() {
-        let mut exemplars = Exemplars::new(2);
+        let mut exemplars = Exemplars::new(2, usize::MAX);
         let labels = |n: u8| Labels::from_pairs([(b"a", [b'0' + n])]);
         for n in 0..3 {
             let series = labels(n);
@@ -169,7 +181,7 @@ mod tests {
 
     #[test]
     fn repeats_are_no_news_and_older_ones_refused() {
-        let mut exemplars = Exemplars::new(10);
+        let mut exemplars = Exemplars::new(10, usize::MAX);
         let series = Labels::from_pairs([("a", "1")]);
         let mut add = |exemplar| exemplars.add(Fingerprint::of(&series), || series.clone(), exemplar);
         assert_eq!(add(exemplar(5)), Ok(Added::Stored));
@@ -181,7 +193,7 @@ mod tests {
 
     #[test]
     fn exemplars_of_one_time_come_in_order() {
-        let mut exemplars = Exemplars::new(10);
+        let mut exemplars = Exemplars::new(10, usize::MAX);
         let series = Labels::from_pairs([("a", "1")]);
         let mut add = |value, id: &str| {
             let exemplar = Exemplar { labels: Labels::from_pairs([("trace_id", id)]), value, ts: 5 };

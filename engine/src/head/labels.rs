@@ -47,6 +47,13 @@ pub(super) struct HeadLabel {
     pub(super) series: Postings,
 }
 
+/// Labels on their way from one table to another: the id there of each label that was met.
+#[derive(Debug)]
+pub(super) struct Transfer<'a> {
+    from: &'a LabelTable,
+    ids: Vec<Option<u32>>,
+}
+
 impl LabelTable {
     /// An empty table whose look-ups are hashed with `seed`, so that nobody can choose labels that collide.
     pub(super) fn new(seed: u64) -> Self {
@@ -66,11 +73,41 @@ impl LabelTable {
         for label in labels {
             let name = self.intern_name(label.name);
             let label = self.intern_label(name, label.value);
-            self.names[name as usize].series.insert(id);
-            self.labels[label].series.insert(id);
-            self.entries += 1;
-            kymo_formats::varint::put(packed, u64::from(label));
+            self.index_series(id, label, packed);
         }
+    }
+
+    /// What [`LabelTable::adopt_series`] needs to know of this table.
+    pub(super) fn transfer(&self) -> Transfer<'_> {
+        Transfer { from: self, ids: vec![None; self.labels.len()] }
+    }
+
+    /// As [`LabelTable::add_series`], for a series of another table, whose labels are `packed` there. A label's
+    /// strings are looked at once, not for each series.
+    pub(super) fn adopt_series(
+        &mut self,
+        id: u32,
+        packed: &[u8],
+        labels: &mut Transfer<'_>,
+        packed_here: &mut Vec<u8>,
+    ) {
+        for label in label_ids(packed) {
+            let known = &mut labels.ids[label as usize];
+            let label = *known.get_or_insert_with(|| {
+                let (name, value) = labels.from.strings(label);
+                let name = self.intern_name(name);
+                self.intern_label(name, value)
+            });
+            self.index_series(id, label, packed_here);
+        }
+    }
+
+    fn index_series(&mut self, id: u32, label: u32, packed: &mut Vec<u8>) {
+        let name = self.labels[label].name;
+        self.names[name as usize].series.insert(id);
+        self.labels[label].series.insert(id);
+        self.entries += 1;
+        kymo_formats::varint::put(packed, u64::from(label));
     }
 
     fn intern_name(&mut self, name: &[u8]) -> u32 {
@@ -173,11 +210,17 @@ impl LabelTable {
         self.labels.len()
     }
 
-    /// Bytes of memory held by strings and tables.
-    pub(super) fn table_bytes(&self) -> usize {
+    /// Bytes of memory held by strings.
+    pub(super) fn string_bytes(&self) -> usize {
         self.strings.bytes()
-            + self.labels.bytes()
+    }
+
+    /// Bytes of memory held by tables.
+    pub(super) fn table_bytes(&self) -> usize {
+        self.labels.bytes()
             + self.by_label.allocation_size()
+            + self.by_name.allocation_size()
+            + self.names.capacity() * size_of::<Name>()
             + self.names.iter().map(|name| name.labels.capacity() * 4).sum::<usize>()
     }
 

@@ -25,11 +25,15 @@ pub(super) struct MetadataTable {
     /// Bytes of text in them.
     bytes: usize,
     len_max: usize,
+    bytes_max: usize,
 }
 
 impl MetadataTable {
-    pub(super) const fn new(len_max: usize) -> Self {
-        Self { families: BTreeMap::new(), bytes: 0, len_max }
+    /// At most `len_max` families, with at most `bytes_max` bytes of text, and no more than [`BYTES_MAX_EACH`] on
+    /// average; but one may always be as long as a family may be.
+    pub(super) fn new(len_max: usize, bytes_max: usize) -> Self {
+        let bytes_max = bytes_max.min(len_max.saturating_mul(BYTES_MAX_EACH)).max(FAMILY_BYTES_MAX);
+        Self { families: BTreeMap::new(), bytes: 0, len_max, bytes_max }
     }
 
     /// Whether `metadata` is news. What is too long is not, nor are new families when the table is full.
@@ -40,9 +44,7 @@ impl MetadataTable {
         known != Some(metadata)
             && bytes <= FAMILY_BYTES_MAX
             && (known.is_some() || self.families.len() < self.len_max)
-            && (bytes <= before
-                || self.bytes - before + bytes
-                    <= self.len_max.saturating_mul(BYTES_MAX_EACH).max(FAMILY_BYTES_MAX))
+            && (bytes <= before || self.bytes - before + bytes <= self.bytes_max)
     }
 
     pub(super) fn set(&mut self, family: &str, metadata: Metadata) {
@@ -52,6 +54,11 @@ impl MetadataTable {
                 self.bytes -= bytes(family, &before);
             }
         }
+    }
+
+    /// Bytes of memory held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.bytes + self.families.len() * size_of::<(String, Metadata)>()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Metadata)> {
@@ -73,7 +80,7 @@ mod tests {
 
     #[test]
     fn families_and_their_bytes_are_bounded() {
-        let mut table = MetadataTable::new(20);
+        let mut table = MetadataTable::new(20, usize::MAX);
         assert!(!table.is_news("long", &help(FAMILY_BYTES_MAX)));
         table.set("a", help(16_000));
         table.set("b", help(5_000));

@@ -12,6 +12,8 @@
 //! * `cardinality` - how many series and values labels have
 //! * `slab`, `arena`, `paged` - memory without an allocation per series
 //! * `histograms` - open chunks of native histograms
+//! * `bytes` - what the head costs, by component
+//! * `idle` - series and memory that are not needed any more
 //! * `sealed`, `late` - closed chunks and late samples, waiting for the flush
 //! * `exemplars`, `metadata` - what accompanies samples
 //! * `read` - copies of what a query needs
@@ -22,11 +24,13 @@ mod admission;
 mod append;
 mod arena;
 mod batch;
+mod bytes;
 mod cardinality;
 mod checkpoint;
 mod config;
 mod exemplars;
 mod histograms;
+mod idle;
 mod index;
 mod labels;
 mod late;
@@ -66,21 +70,25 @@ use shard::Shard;
 
 pub use {
     batch::{AppendOutcome, Batch, CommitError},
+    bytes::HeadBytes,
     cardinality::{Cardinality, Count, LabelCount},
     config::HeadConfig,
     exemplars::Exemplar,
     metadata::Metadata,
     raw_table::{RawHash, RawHasher},
     refusal::{Refusal, RefusedRow, RefusedSeries},
-    shard::ShardBytes,
 };
 pub(crate) use {
     exemplars::SeriesExemplar,
+    idle::DropIdle,
     late::LateSamples,
     read::{HeadChunk, HeadSeries},
     replay::{Arrivals, ReplayCounts, Replayer, Share},
     take::WindowRows,
 };
+
+/// Bytes of labels of exemplars, and bytes of metadata, are at most this part of the budget each.
+const SIDE_PART: u64 = 32;
 
 /// A series of the head, as a batch knows it: shard in the low bits, id in the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +132,11 @@ impl Head {
     pub(crate) fn new(env: &Env, config: HeadConfig, window_ms: i64) -> Self {
         let shards = if config.shards == 0 { default_shards() } else { config.shards };
         let mut rng = env.rng("head");
+        // No flush moves these to disk, so they must not be what uses the budget up.
+        let share_bytes = match config.budget_bytes {
+            0 => usize::MAX,
+            budget => usize::try_from(budget / SIDE_PART).unwrap_or(usize::MAX),
+        };
         Self {
             shards: (0..shards).map(|_| RwLock::new(Shard::new(rng.next_u64()))).collect(),
             shard_bits: shards.trailing_zeros(),
@@ -136,8 +149,8 @@ impl Head {
             pressure: AtomicU8::new(Pressure::None as u8),
             admission: Mutex::new(Admission::default()),
             refused: RefusedCounters::default(),
-            exemplars: Mutex::new(Exemplars::new(config.exemplars_max)),
-            metadata: RwLock::new(MetadataTable::new(config.metadata_families_max)),
+            exemplars: Mutex::new(Exemplars::new(config.exemplars_max, share_bytes)),
+            metadata: RwLock::new(MetadataTable::new(config.metadata_families_max, share_bytes)),
             config,
             window_ms,
         }
@@ -215,19 +228,21 @@ impl Head {
             samples_appended: self.samples.load(Ordering::Relaxed),
             series_created: self.series_created.load(Ordering::Relaxed),
             series_refused: self.refused.load(),
-            raw_table_bytes: self.raw.bytes(),
             exemplars: self.exemplars.lock().len(),
             newest_ts: i64::MIN,
             ..HeadStats::default()
         };
         for shard in &self.shards {
             let shard = shard.read();
-            stats.bytes = stats.bytes + shard.bytes();
+            stats.bytes += shard.bytes();
             stats.labels += shard.labels().len();
             stats.sealed_chunks += shard.sealed.len();
             stats.late_samples += shard.late_len;
             stats.newest_ts = stats.newest_ts.max(shard.newest_ts);
         }
+        stats.bytes.raw_table = self.raw.bytes();
+        stats.bytes.exemplars = self.exemplars.lock().heap_bytes();
+        stats.bytes.metadata = self.metadata.read().heap_bytes();
         stats
     }
 
@@ -270,10 +285,8 @@ pub struct HeadStats {
     pub exemplars: usize,
     /// Time of the newest sample in milliseconds; `i64::MIN` when there is none.
     pub newest_ts: i64,
-    /// Memory of the shards in bytes.
-    pub bytes: ShardBytes,
-    /// Memory of the table from raw label bytes to series, in bytes.
-    pub raw_table_bytes: usize,
+    /// Memory in bytes.
+    pub bytes: HeadBytes,
 }
 
 /// Twice the number of cores, rounded up to a power of two: enough that writers rarely meet.

@@ -31,6 +31,18 @@ impl<T> Paged<T> {
         index
     }
 
+    pub(super) fn get(&self, index: u32) -> Option<&T> {
+        self.pages.get(index as usize / PAGE_LEN)?.get(index as usize % PAGE_LEN)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pages.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.pages.iter_mut().flatten()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.len
     }

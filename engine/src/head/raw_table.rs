@@ -193,11 +193,16 @@ impl RawTable {
         *filled += 1;
     }
 
-    /// Forgets all series for which `keep` does not hold.
-    pub(super) fn retain(&self, keep: impl Fn(SeriesRef) -> bool) {
+    /// Gives series new names, and forgets those that have none.
+    pub(super) fn rename(&self, renamed: impl Fn(SeriesRef) -> Option<SeriesRef>) {
         let mut filled = self.filled.lock();
         let cells = self.cells();
-        let kept = || cells.filled().filter(|(_, rest)| keep(unpack(*rest).1));
+        let kept = || {
+            cells.filled().filter_map(|(bucket, rest)| {
+                let (check, series) = unpack(rest);
+                Some((bucket, pack(RawHash { bucket, check }, renamed(series)?)))
+            })
+        };
         *filled = kept().count();
         *self.cells.write() = Arc::new(Cells::rebuilt(*filled, kept()));
     }
@@ -256,12 +261,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_takes_no_memory() {
+    fn names_change_and_what_is_forgotten_takes_no_memory() {
         let table = RawTable::default();
         (0..10_000).for_each(|number| table.insert(hash(number), SeriesRef(number)));
-        table.retain(|series| series.0 % 100 == 0);
+        table.rename(|series| (series.0 % 100 == 0).then_some(SeriesRef(series.0 / 100)));
         for number in 0..10_000 {
-            let expected = (number % 100 == 0).then_some(SeriesRef(number));
+            let expected = (number % 100 == 0).then_some(SeriesRef(number / 100));
             assert_eq!(table.get(hash(number)), expected);
         }
         assert!(table.bytes() < 100 * 16 * 2, "{}", table.bytes());

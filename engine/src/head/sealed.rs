@@ -5,20 +5,24 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use kymo_formats::index::chunk_directory::ChunkMeta;
+use kymo_formats::{index::chunk_directory::ChunkMeta, varint};
 
-use super::{arena::ByteArena, arena::ByteSpan, late::LateSamples};
+use super::{
+    arena::{ByteArena, ByteSpan},
+    late::LateSamples,
+    paged::Paged,
+};
 
 /// No chunk.
 pub(super) const NO_CHUNK: u32 = u32::MAX;
 
-/// One sealed chunk.
+/// One sealed chunk. What is known of it lies in front of its bytes, in a third of the room: when a fleet was begun at
+/// once, as many chunks as series are sealed at once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SealedChunk {
-    pub(super) series: u32,
+struct SealedChunk {
+    series: u32,
     /// The chunk of the same series that was sealed before it in the same store, or [`NO_CHUNK`].
     previous: u32,
-    pub(super) meta: ChunkMeta,
     bytes: ByteSpan,
 }
 
@@ -26,47 +30,84 @@ pub(super) struct SealedChunk {
 /// from the newest back, so that a series needs no list of its own.
 #[derive(Debug, Default)]
 pub(super) struct SealedChunks {
-    entries: Vec<SealedChunk>,
+    entries: Paged<SealedChunk>,
     bytes: ByteArena,
 }
 
 impl SealedChunks {
     /// Adds a chunk; `previous` is what the last call for the series returned.
     pub(super) fn push(&mut self, series: u32, previous: u32, meta: ChunkMeta, bytes: &[u8]) -> u32 {
-        let bytes = self.bytes.push(bytes);
-        self.entries.push(SealedChunk { series, previous, meta, bytes });
-        u32::try_from(self.entries.len() - 1).expect("the head's budget keeps sealed chunks below 2^32")
+        let mut described = Vec::with_capacity(bytes.len() + 24);
+        put_meta(meta, &mut described);
+        described.extend_from_slice(bytes);
+        let bytes = self.bytes.push(&described);
+        self.entries.push(SealedChunk { series, previous, bytes })
     }
 
     /// The chunks of one series from the newest back, starting from `last`.
     pub(super) fn of_series(&self, last: u32) -> impl Iterator<Item = (ChunkMeta, &[u8])> {
         let mut next = last;
         std::iter::from_fn(move || {
-            let chunk = self.entries.get(next as usize)?;
+            let chunk = self.entries.get(next)?;
             next = chunk.previous;
-            Some((chunk.meta, self.bytes.get(chunk.bytes)))
+            Some(take_meta(self.bytes.get(chunk.bytes)))
         })
     }
 
     /// Changes the ids of series. A chunk whose series is gone stays, and belongs to none.
-    pub(super) fn rename(&mut self, renamed: impl Fn(&u32) -> Option<u32>) {
-        for chunk in &mut self.entries {
-            chunk.series = renamed(&chunk.series).unwrap_or(u32::MAX);
+    pub(super) fn rename(&mut self, renamed: impl Fn(u32) -> Option<u32>) {
+        for chunk in self.entries.iter_mut() {
+            chunk.series = renamed(chunk.series).unwrap_or(u32::MAX);
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &SealedChunk> {
-        self.entries.iter()
+    /// The series of each chunk, and what is known of the chunk.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, ChunkMeta)> {
+        self.entries.iter().map(|chunk| (chunk.series, take_meta(self.bytes.get(chunk.bytes)).0))
     }
 
     pub(super) const fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// Bytes of the chunks.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        self.bytes.used_bytes()
+    }
+
     /// Bytes of memory held.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.bytes.bytes() + self.entries.capacity() * size_of::<SealedChunk>()
+        self.bytes.bytes() + self.entries.bytes()
     }
+}
+
+fn put_meta(meta: ChunkMeta, out: &mut Vec<u8>) {
+    varint::put(out, u64::from(meta.encoding));
+    varint::put(out, u64::from(meta.count));
+    varint::put(out, varint::zigzag(meta.min_ts));
+    varint::put(out, meta.max_ts.wrapping_sub(meta.min_ts).cast_unsigned());
+}
+
+/// What [`put_meta`] wrote, and the bytes behind it.
+fn take_meta(bytes: &[u8]) -> (ChunkMeta, &[u8]) {
+    let mut rest = bytes;
+    let mut number = || {
+        let (mut number, mut shift) = (0, 0);
+        while let [byte, tail @ ..] = rest {
+            rest = tail;
+            number |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        number
+    };
+    let encoding = u8::try_from(number()).unwrap_or(u8::MAX);
+    let count = u32::try_from(number()).unwrap_or(u32::MAX);
+    let min_ts = varint::unzigzag(number());
+    let max_ts = min_ts.wrapping_add(number().cast_signed());
+    (ChunkMeta { encoding, count, min_ts, max_ts }, rest)
 }
 
 /// What a flush took out of a shard: it never changes, and readers use it until its blocks are live.
@@ -74,9 +115,9 @@ impl SealedChunks {
 pub(super) struct Generation {
     pub(super) sealed: SealedChunks,
     pub(super) late: BTreeMap<u32, LateSamples>,
-    /// Newest chunk of each series, made when it is first asked for: a flush should not keep writers waiting
-    /// for it.
-    last: OnceLock<BTreeMap<u32, u32>>,
+    /// Series and their newest chunk, ascending. Made when it is first asked for: a flush should not keep writers
+    /// waiting for it.
+    last: OnceLock<Vec<(u32, u32)>>,
 }
 
 impl Generation {
@@ -86,13 +127,50 @@ impl Generation {
 
     /// The chunks of `series`, newest first.
     pub(super) fn chunks(&self, series: u32) -> impl Iterator<Item = (ChunkMeta, &[u8])> {
-        let last = self.last.get_or_init(|| {
-            (0_u32..).zip(self.sealed.iter()).map(|(index, chunk)| (chunk.series, index)).collect()
-        });
-        self.sealed.of_series(last.get(&series).copied().unwrap_or(NO_CHUNK))
+        let last = self.last.get_or_init(|| self.newest_chunks());
+        let at = last.binary_search_by_key(&series, |(series, _)| *series);
+        self.sealed.of_series(at.map_or(NO_CHUNK, |at| last[at].1))
+    }
+
+    fn newest_chunks(&self) -> Vec<(u32, u32)> {
+        let mut chunks = Vec::with_capacity(self.sealed.len());
+        chunks.extend(self.sealed.iter().map(|(series, _)| series).zip(0_u32..));
+        chunks.sort_unstable_by(|a, b| b.cmp(a));
+        chunks.dedup_by_key(|(series, _)| *series);
+        chunks.reverse();
+        chunks
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.sealed.heap_bytes() + self.late.values().map(LateSamples::heap_bytes).sum::<usize>()
+        let last = self.last.get().map_or(0, |last| last.capacity() * size_of::<(u32, u32)>());
+        self.sealed.heap_bytes() + last + self.late.values().map(LateSamples::heap_bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_come_back_as_they_were() {
+        let meta = |encoding, count, min_ts, max_ts| ChunkMeta { encoding, count, min_ts, max_ts };
+        let chunks = [
+            (7, meta(1, 120, 1_700_000_000_000, 1_700_001_785_000), vec![1, 2, 3]),
+            (9, meta(0, 1, i64::MIN, i64::MIN), vec![]),
+            (7, meta(127, u32::MAX, i64::MIN, i64::MAX), vec![0xff; 100_000]),
+        ];
+        let mut sealed = SealedChunks::default();
+        let mut last = BTreeMap::new();
+        for (series, meta, bytes) in &chunks {
+            let previous = last.get(series).copied().unwrap_or(NO_CHUNK);
+            last.insert(*series, sealed.push(*series, previous, *meta, bytes));
+        }
+        let all: Vec<_> = sealed.iter().collect();
+        assert_eq!(all, chunks.iter().map(|(series, meta, _)| (*series, *meta)).collect::<Vec<_>>());
+        let generation = Generation::new(sealed, BTreeMap::new());
+        let of_7: Vec<_> = generation.chunks(7).map(|(meta, bytes)| (meta, bytes.to_vec())).collect();
+        assert_eq!(of_7, [(chunks[2].1, chunks[2].2.clone()), (chunks[0].1, chunks[0].2.clone())]);
+        assert_eq!(generation.chunks(9).count(), 1);
+        assert_eq!(generation.chunks(8).count(), 0);
     }
 }

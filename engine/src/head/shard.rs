@@ -6,8 +6,10 @@ use hashbrown::HashTable;
 
 use super::{
     arena::ByteArena,
+    bytes::HeadBytes,
     histograms::OpenHistograms,
-    labels::{LabelTable, label_ids},
+    idle::Idleness,
+    labels::{LabelTable, Transfer, label_ids},
     late::LateSamples,
     paged::Paged,
     pattern_cache::PatternCache,
@@ -19,6 +21,9 @@ use crate::{
     model::{Fingerprint, Labels},
     wal::Lsn,
 };
+
+/// No series: what became of one that was dropped.
+pub(super) const GONE: u32 = u32::MAX;
 
 /// A shard. Everything in it is reached under its lock.
 #[derive(Debug)]
@@ -103,8 +108,7 @@ impl Shard {
         self.labels.add_series(id, labels, &mut packed);
         let packed = self.packed_labels.push(&packed);
         self.series.push(Series::new(fingerprint, packed));
-        let series = &self.series;
-        self.by_fingerprint.insert_unique(low_bits(fingerprint), id, |id| low_bits(series[*id].fingerprint));
+        self.index_fingerprint(id, fingerprint);
         id
     }
 
@@ -173,37 +177,20 @@ impl Shard {
         }
     }
 
-    /// Whether samples of a series are in memory, those aside that are set aside for a flush.
-    pub(super) fn is_in_memory(&self, id: u32) -> bool {
-        self.open_meta(id).is_some() || self.sealed_of(id) != NO_CHUNK || self.late.contains_key(&id)
-    }
-
-    /// Whether a series has no sample in memory and none newer than `before`.
-    fn is_idle(&self, id: u32, before: i64) -> bool {
-        self.series[id].newest_ts < before && !self.is_in_memory(id)
-    }
-
-    /// Number of series that [`Shard::rebuild_without_idle`] would drop.
-    pub(super) fn count_idle(&self, before: i64) -> u32 {
-        let idle = (0..self.series_len()).filter(|id| self.is_idle(*id, before)).count();
-        u32::try_from(idle).unwrap_or(u32::MAX)
-    }
-
     /// Makes all tables anew without the series that have no sample in memory and none newer than `before`. Ids
-    /// change. Nothing may be set aside for a flush.
-    pub(super) fn rebuild_without_idle(&mut self, before: i64) {
+    /// change: the answer has the new one of each series, [`GONE`] for those that were dropped. Nothing may be set
+    /// aside for a flush.
+    pub(super) fn rebuild_without_idle(&mut self, before: i64) -> Vec<u32> {
         assert!(self.pending.is_empty(), "what a flush set aside names series by their ids");
         let mut rebuilt = Self::new(self.labels.seed());
-        let mut new_ids = BTreeMap::new();
-        for id in (0..self.series_len()).filter(|id| !self.is_idle(*id, before)) {
-            let labels = self.labels_of(id);
-            let old = &self.series[id];
-            let new = rebuilt.add(old.fingerprint, &labels);
-            let packed_labels = rebuilt.series[new].packed_labels;
-            rebuilt.series[new] = Series { packed_labels, wal_segment: 0, ..*old };
-            new_ids.insert(id, new);
+        let mut new_ids = vec![GONE; self.series.len()];
+        let mut labels = self.labels.transfer();
+        for (id, new_id) in (0_u32..).zip(&mut new_ids) {
+            if self.idleness(id, before) != Idleness::Gone {
+                *new_id = rebuilt.adopt(&self.series[id], self.packed_labels(id), &mut labels);
+            }
         }
-        let renamed = |id: &u32| new_ids.get(id).copied();
+        let renamed = |id: u32| new_ids.get(id as usize).copied().filter(|id| *id != GONE);
         rebuilt.slab = std::mem::take(&mut self.slab);
         rebuilt.extras = rename(std::mem::take(&mut self.extras), renamed);
         rebuilt.late = rename(std::mem::take(&mut self.late), renamed);
@@ -214,70 +201,60 @@ impl Shard {
         rebuilt.newest_ts = self.newest_ts;
         rebuilt.late_len = self.late_len;
         *self = rebuilt;
+        new_ids
+    }
+
+    /// Adds a series of another shard, which is not known here: by label ids, without a look at most strings.
+    fn adopt(&mut self, series: &Series, packed: &[u8], labels: &mut Transfer<'_>) -> u32 {
+        let id = self.series_len();
+        let mut packed_here = Vec::with_capacity(64);
+        self.labels.adopt_series(id, packed, labels, &mut packed_here);
+        let packed_labels = self.packed_labels.push(&packed_here);
+        self.series.push(Series { packed_labels, wal_segment: 0, ..*series });
+        self.index_fingerprint(id, series.fingerprint);
+        id
+    }
+
+    fn index_fingerprint(&mut self, id: u32, fingerprint: Fingerprint) {
+        let series = &self.series;
+        self.by_fingerprint.insert_unique(low_bits(fingerprint), id, |id| low_bits(series[*id].fingerprint));
+    }
+
+    /// Moves the open chunks of these series to the front of their pages; see [`Slab::tighten`].
+    pub(super) fn tighten(&mut self, ids: std::ops::Range<u32>) {
+        for id in ids.start..ids.end.min(self.series_len()) {
+            let slot = self.slab.tighten(self.series[id].slot);
+            self.series[id].slot = slot;
+        }
     }
 
     /// Bytes of memory held, by component.
-    pub(super) fn bytes(&self) -> ShardBytes {
-        ShardBytes {
-            series: self.series.bytes() + self.by_fingerprint.allocation_size() + self.packed_labels.bytes(),
-            labels: self.labels.table_bytes() + self.patterns.heap_bytes(),
+    pub(super) fn bytes(&self) -> HeadBytes {
+        let extras = self.extras.values().map(|extra| size_of::<Extra>() + extra.heap_bytes()).sum::<usize>();
+        HeadBytes {
+            series: self.series.bytes(),
+            fingerprints: self.by_fingerprint.allocation_size(),
+            packed_labels: self.packed_labels.bytes(),
+            label_strings: self.labels.string_bytes(),
+            label_tables: self.labels.table_bytes(),
             postings: self.labels.postings_bytes(),
-            open_chunks: self.slab.bytes()
-                + self.extras.values().map(|extra| size_of::<Extra>() + extra.heap_bytes()).sum::<usize>(),
-            sealed_chunks: self.sealed.heap_bytes()
-                + self.pending.iter().map(|generation| generation.heap_bytes()).sum::<usize>(),
+            patterns: self.patterns.heap_bytes(),
+            open_chunks: self.slab.bytes() + extras,
+            sealed_chunks: self.sealed.heap_bytes(),
             late_samples: self.late.values().map(LateSamples::heap_bytes).sum(),
+            flushing: self.pending.iter().map(|generation| generation.heap_bytes()).sum(),
+            ..HeadBytes::default()
         }
     }
 }
 
-fn rename<T>(map: BTreeMap<u32, T>, renamed: impl Fn(&u32) -> Option<u32>) -> BTreeMap<u32, T> {
-    map.into_iter().filter_map(|(id, value)| Some((renamed(&id)?, value))).collect()
+fn rename<T>(map: BTreeMap<u32, T>, renamed: impl Fn(u32) -> Option<u32>) -> BTreeMap<u32, T> {
+    map.into_iter().filter_map(|(id, value)| Some((renamed(id)?, value))).collect()
 }
 
 impl Extra {
     fn heap_bytes(&self) -> usize {
         self.start_ts.capacity() * 8 + self.histograms.as_ref().map_or(0, OpenHistograms::heap_bytes)
-    }
-}
-
-/// Memory of a shard or of the whole head in bytes, by component.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ShardBytes {
-    /// Series table, fingerprints, packed label ids.
-    pub series: usize,
-    /// Label strings and tables, and which of them match regular expressions.
-    pub labels: usize,
-    /// Inverted index.
-    pub postings: usize,
-    /// Open chunks.
-    pub open_chunks: usize,
-    /// Sealed chunks that wait for the flush.
-    pub sealed_chunks: usize,
-    /// Late samples that wait for the flush.
-    pub late_samples: usize,
-}
-
-impl ShardBytes {
-    /// The sum of all components.
-    #[must_use]
-    pub const fn total(&self) -> usize {
-        self.series + self.labels + self.postings + self.open_chunks + self.sealed_chunks + self.late_samples
-    }
-}
-
-impl std::ops::Add for ShardBytes {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            series: self.series + other.series,
-            labels: self.labels + other.labels,
-            postings: self.postings + other.postings,
-            open_chunks: self.open_chunks + other.open_chunks,
-            sealed_chunks: self.sealed_chunks + other.sealed_chunks,
-            late_samples: self.late_samples + other.late_samples,
-        }
     }
 }
 

@@ -1,10 +1,21 @@
 //! Memory of open chunks: slots of a few sizes in large pages, without an allocation per series.
+//!
+//! A chunk that grows moves from slot to slot, so a fleet whose series were all begun at once leaves one size after
+//! the other behind. A pass over the series ([`Slab::begin_tightening`], [`Slab::tighten`],
+//! [`Slab::end_tightening`]) moves slots to the front of their size, and gives the pages behind them back.
 
 /// Slot sizes in bytes. Constant series stay in the smallest, full-mantissa doubles reach the largest, which
-/// holds 120 samples of the worst kind.
-const SLOT_BYTES: [usize; 14] = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024, 1_536, 2_048, 2_560];
-const PAGE_BYTES: usize = 256 * 1_024;
-const CLASS_BITS: u32 = 4;
+/// holds 120 samples of the worst kind. Steps are small, since half a step is wasted in each slot.
+const SLOT_BYTES: [usize; 24] = [
+    32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1_024, 1_280,
+    1_536, 2_048, 2_560,
+];
+/// Small enough that a page begun in each size of each shard is little.
+const PAGE_BYTES: usize = 64 * 1_024;
+const CLASS_BITS: u32 = 5;
+const _: () = assert!(SLOT_BYTES.len() < 1 << CLASS_BITS, "no slot looks like `Slot::NONE`");
+/// Pages that a pass would give back must be this part of all, or moving slots costs more than it gains.
+const GAIN_PART: usize = 8;
 
 /// A slot of a [`Slab`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +25,7 @@ impl Slot {
     /// No slot.
     pub(super) const NONE: Self = Self(u32::MAX);
 
-    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 16 classes")]
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 32 classes")]
     const fn new(class: usize, index: u32) -> Self {
         Self(index << CLASS_BITS | class as u32)
     }
@@ -23,8 +34,8 @@ impl Slot {
         (self.0 & ((1 << CLASS_BITS) - 1)) as usize
     }
 
-    const fn index(self) -> usize {
-        (self.0 >> CLASS_BITS) as usize
+    const fn index(self) -> u32 {
+        self.0 >> CLASS_BITS
     }
 
     /// Bytes that the slot holds; 0 for [`Slot::NONE`].
@@ -44,7 +55,12 @@ struct Class {
     pages: Vec<Box<[u8]>>,
     /// Slots handed out so far, freed ones included.
     used: u32,
+    /// Slots that were freed. After a pass those in front are at its end, which is where the next one is taken.
     free: Vec<u32>,
+    /// Slots that a pass moved away from: it is to end with none of them in use.
+    vacated: Vec<u32>,
+    /// Where a pass moves slots away from: as many as were used when it began have room in front of it.
+    bound: u32,
 }
 
 impl Slab {
@@ -58,29 +74,21 @@ impl Slab {
         Some(Slot::new(class, self.classes[class].take(SLOT_BYTES[class])))
     }
 
-    /// Moves the first `len` bytes of `slot` to one of at least `bytes`. `None`: there is none so large, and
-    /// `slot` stays.
+    /// Moves the first `len` bytes of `slot` to one of at least `bytes`, which is more than it holds. `None`: there
+    /// is none so large, and `slot` stays.
     pub(super) fn grow(&mut self, slot: Slot, len: usize, bytes: usize) -> Option<Slot> {
         let grown = self.allocate(bytes)?;
-        let mut copy = [0; Self::CAPACITY_MAX];
-        copy[..len].copy_from_slice(&self.get(slot)[..len]);
-        self.get_mut(grown)[..len].copy_from_slice(&copy[..len]);
+        let classes = self.classes.get_disjoint_mut([slot.class(), grown.class()]);
+        let [from, to] = classes.expect("a slot grows into one of another size");
+        let bytes = &from.slot(SLOT_BYTES[slot.class()], slot.index())[..len];
+        to.slot_mut(SLOT_BYTES[grown.class()], grown.index())[..len].copy_from_slice(bytes);
         self.free(slot);
         Some(grown)
     }
 
     pub(super) fn free(&mut self, slot: Slot) {
         if slot != Slot::NONE {
-            self.classes[slot.class()].free.push(slot.0 >> CLASS_BITS);
-        }
-    }
-
-    /// Gives the pages of slot sizes back that no slot is used of.
-    pub(super) fn release_unused(&mut self) {
-        for class in &mut self.classes {
-            if class.free.len() == class.used as usize {
-                *class = Class::default();
-            }
+            self.classes[slot.class()].free.push(slot.index());
         }
     }
 
@@ -88,10 +96,7 @@ impl Slab {
         if slot == Slot::NONE {
             return &[];
         }
-        let size = SLOT_BYTES[slot.class()];
-        let per_page = PAGE_BYTES / size;
-        let start = slot.index() % per_page * size;
-        &self.classes[slot.class()].pages[slot.index() / per_page][start..start + size]
+        self.classes[slot.class()].slot(SLOT_BYTES[slot.class()], slot.index())
     }
 
     /// Looks at the first byte of a slot and at the one at `end`, if there is one. The sum has no meaning.
@@ -106,21 +111,105 @@ impl Slab {
         if slot == Slot::NONE {
             return &mut [];
         }
-        let size = SLOT_BYTES[slot.class()];
-        let per_page = PAGE_BYTES / size;
-        let start = slot.index() % per_page * size;
-        &mut self.classes[slot.class()].pages[slot.index() / per_page][start..start + size]
+        self.classes[slot.class()].slot_mut(SLOT_BYTES[slot.class()], slot.index())
     }
 
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
-        self.classes.iter().map(|class| class.pages.len() * PAGE_BYTES).sum()
+        let of = |class: &Class| {
+            class.pages.len() * PAGE_BYTES
+                + (class.free.capacity() + class.vacated.capacity()) * size_of::<u32>()
+        };
+        self.classes.iter().map(of).sum()
+    }
+
+    /// Whether a pass over the series would give back so many pages that it is worth it.
+    pub(super) fn is_loose(&self) -> bool {
+        let pages: usize = self.classes.iter().map(|class| class.pages.len()).sum();
+        let needed: usize =
+            std::iter::zip(&self.classes, SLOT_BYTES).map(|(class, size)| class.pages_needed(size)).sum();
+        pages > needed && pages - needed >= pages / GAIN_PART
+    }
+
+    /// Begins a pass: from now on the free slots in front are handed out first.
+    pub(super) fn begin_tightening(&mut self) {
+        for class in &mut self.classes {
+            class.free.sort_unstable_by(|a, b| b.cmp(a));
+            class.bound = class.live();
+        }
+    }
+
+    /// Where the content of `slot` is from now on: further in front, if it lay where no slot need be.
+    pub(super) fn tighten(&mut self, slot: Slot) -> Slot {
+        if slot == Slot::NONE {
+            return slot;
+        }
+        let size = SLOT_BYTES[slot.class()];
+        let class = &mut self.classes[slot.class()];
+        // Others may have been freed or taken since the pass began; the next pass sees to what that leaves behind.
+        let Some(front) = class.free.pop_if(|front| *front < class.bound && class.bound <= slot.index())
+        else {
+            return slot;
+        };
+        class.move_slot(size, slot.index(), front);
+        class.vacated.push(slot.index());
+        Slot::new(slot.class(), front)
+    }
+
+    /// Ends a pass: gives back the pages at the end that no slot is used of.
+    pub(super) fn end_tightening(&mut self) {
+        for (class, size) in std::iter::zip(&mut self.classes, SLOT_BYTES) {
+            class.truncate(size);
+        }
     }
 }
 
 impl Class {
+    fn slot(&self, size: usize, index: u32) -> &[u8] {
+        let per_page = PAGE_BYTES / size;
+        let start = index as usize % per_page * size;
+        &self.pages[index as usize / per_page][start..start + size]
+    }
+
+    fn slot_mut(&mut self, size: usize, index: u32) -> &mut [u8] {
+        let per_page = PAGE_BYTES / size;
+        let start = index as usize % per_page * size;
+        &mut self.pages[index as usize / per_page][start..start + size]
+    }
+
+    /// Slots in use.
+    fn live(&self) -> u32 {
+        let free = self.free.len() + self.vacated.len();
+        self.used - u32::try_from(free).expect("no more slots are free than were handed out")
+    }
+
+    fn pages_needed(&self, size: usize) -> usize {
+        (self.live() as usize).div_ceil(PAGE_BYTES / size)
+    }
+
+    fn move_slot(&mut self, size: usize, from: u32, to: u32) {
+        let mut copy = [0; Slab::CAPACITY_MAX];
+        let copy = &mut copy[..size];
+        copy.copy_from_slice(self.slot(size, from));
+        self.slot_mut(size, to).copy_from_slice(copy);
+    }
+
+    /// Forgets the free slots at the end, and the pages that held nothing else.
+    fn truncate(&mut self, size: usize) {
+        self.free.append(&mut self.vacated);
+        self.free.sort_unstable();
+        while self.free.pop_if(|last| *last + 1 == self.used).is_some() {
+            self.used -= 1;
+        }
+        self.free.reverse();
+        self.free.shrink_to_fit();
+        self.vacated = Vec::new();
+        self.pages.truncate((self.used as usize).div_ceil(PAGE_BYTES / size));
+        self.pages.shrink_to_fit();
+    }
+
     fn take(&mut self, size: usize) -> u32 {
-        if let Some(index) = self.free.pop() {
+        if let Some(index) = self.free.pop().or_else(|| self.vacated.pop()) {
             return index;
         }
         let index = self.used;
@@ -140,6 +229,10 @@ mod tests {
         u8::try_from(slot % 251).unwrap()
     }
 
+    fn pages(slab: &Slab) -> usize {
+        slab.classes.iter().map(|class| class.pages.len()).sum()
+    }
+
     #[test]
     fn slots_do_not_overlap_and_are_used_again() {
         let mut slab = Slab::default();
@@ -150,26 +243,50 @@ mod tests {
         for (i, slot) in slots.iter().enumerate() {
             assert!(slab.get(*slot).iter().all(|byte| *byte == pattern(i)), "slot {i}");
         }
-        let bytes = slab.bytes();
+        let before = pages(&slab);
         slots.iter().for_each(|slot| slab.free(*slot));
         (0..20_000_usize).for_each(|i| assert!(slab.allocate(1 + i % 100).is_some()));
-        assert_eq!(slab.bytes(), bytes);
+        assert_eq!(pages(&slab), before);
     }
 
     #[test]
-    fn memory_comes_back_once_no_slot_is_used() {
+    fn a_pass_gives_back_all_pages_but_those_that_are_needed() {
         let mut slab = Slab::default();
-        let slots: Vec<_> = (0..10_000).map(|_| slab.allocate(32).unwrap()).collect();
-        let (last, others) = slots.split_last().unwrap();
+        let mut slots: Vec<Slot> = (0..50_000).map(|_| slab.allocate(32).unwrap()).collect();
         let other_size = slab.allocate(100).unwrap();
-        others.iter().for_each(|slot| slab.free(*slot));
-        let bytes = slab.bytes();
-        slab.release_unused();
-        assert_eq!(slab.bytes(), bytes, "one slot of each size is used");
-        slab.free(*last);
-        slab.release_unused();
-        assert_eq!(slab.bytes(), PAGE_BYTES);
         slab.get_mut(other_size).fill(7);
+        // Every fifth stays, here and there in all pages.
+        let mut kept = Vec::new();
+        for (i, slot) in slots.drain(..).enumerate() {
+            if i % 5 == 0 {
+                slab.get_mut(slot).fill(pattern(i));
+                kept.push((i, slot));
+            } else {
+                slab.free(slot);
+            }
+        }
+        assert!(slab.is_loose());
+        slab.begin_tightening();
+        for (at, (_, slot)) in kept.iter_mut().enumerate() {
+            *slot = slab.tighten(*slot);
+            if at == 5_000 {
+                // Meanwhile others come and go.
+                let slots: Vec<Slot> = (0..100).map(|_| slab.allocate(32).unwrap()).collect();
+                slots.iter().for_each(|slot| slab.get_mut(*slot).fill(0));
+                slots.into_iter().for_each(|slot| slab.free(slot));
+            }
+        }
+        slab.end_tightening();
+        for (i, slot) in &kept {
+            assert!(slab.get(*slot).iter().all(|byte| *byte == pattern(*i)), "slot {i}");
+        }
+        assert_eq!(slab.get(other_size), [7; 112]);
+        assert!(pages(&slab) <= (10_000 * 32_usize).div_ceil(PAGE_BYTES) + 2, "{}", pages(&slab));
+        assert!(!slab.is_loose());
+        kept.iter().for_each(|(_, slot)| slab.free(*slot));
+        slab.begin_tightening();
+        slab.end_tightening();
+        assert_eq!(pages(&slab), 1);
         assert!(slab.allocate(32).is_some());
     }
 

@@ -1,11 +1,8 @@
 //! What a flush takes out of the head, in the order in which a block wants it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
+
+use parking_lot::RwLock;
 
 use kymo_formats::{DecodeError, index::chunk_directory::ChunkMeta};
 
@@ -21,11 +18,8 @@ const CHUNK_SAMPLES: u32 = 120;
 /// Series handled before writers get their turn.
 const SERIES_PER_LOCK: u16 = 1_024;
 
-/// How long the head waits to be alone; new batches wait as long.
-const GATE_WAIT: Duration = Duration::from_millis(500);
-
-/// Where a series lies: shard and id.
-type Place = (usize, u32);
+/// Where a series lies: shard and id. As small as can be: a flush has one for each series.
+type Place = (u16, u32);
 
 /// The series that have samples to flush in one window of time.
 #[derive(Debug)]
@@ -60,28 +54,36 @@ impl Head {
                     }
                 }
             }
-            let mut shard = shard.write();
-            shard.slab.release_unused();
-            shard.take_generation();
+            shard.write().take_generation();
         }
     }
 
     /// What is set aside, by window of time.
     pub(crate) fn taken_windows(&self) -> Vec<WindowRows> {
-        let mut windows: BTreeMap<i64, BTreeSet<Place>> = BTreeMap::new();
-        for (index, shard) in self.shards.iter().enumerate() {
+        let mut windows: BTreeMap<i64, Vec<Place>> = BTreeMap::new();
+        for (index, shard) in (0_u16..).zip(&self.shards) {
             let pending = shard.read().pending.clone();
             for generation in pending {
                 let mut note = |id: u32, ts: i64| {
-                    windows.entry(self.window_of(ts)).or_default().insert((index, id));
+                    let places = windows.entry(self.window_of(ts)).or_default();
+                    if places.last() != Some(&(index, id)) {
+                        places.push((index, id));
+                    }
                 };
-                generation.sealed.iter().for_each(|chunk| note(chunk.series, chunk.meta.min_ts));
+                generation.sealed.iter().for_each(|(series, meta)| note(series, meta.min_ts));
                 for (id, late) in &generation.late {
                     late.floats.keys().chain(late.histograms.keys()).for_each(|ts| note(*id, *ts));
                 }
             }
         }
-        windows.into_iter().map(|(start, places)| self.by_metric(start, places)).collect()
+        windows
+            .into_iter()
+            .map(|(start, mut places)| {
+                places.sort_unstable();
+                places.dedup();
+                self.by_metric(start, &places)
+            })
+            .collect()
     }
 
     fn window_of(&self, ts: i64) -> i64 {
@@ -94,10 +96,9 @@ impl Head {
         (start.div_euclid(self.window_ms) + 1).saturating_mul(self.window_ms)
     }
 
-    fn by_metric(&self, start: i64, places: BTreeSet<Place>) -> WindowRows {
-        let places: Vec<Place> = places.into_iter().collect();
+    fn by_metric(&self, start: i64, places: &[Place]) -> WindowRows {
         let mut metrics: BTreeMap<Vec<u8>, Vec<Place>> = BTreeMap::new();
-        self.for_each(&places, |shard, place| {
+        self.for_each(places, |shard, place| {
             let name = shard.metric_name(place.1);
             match metrics.get_mut(name) {
                 Some(places) => places.push(place),
@@ -115,7 +116,7 @@ impl Head {
             places.chunk_by(|a, b| a.0 == b.0).flat_map(|shard| shard.chunks(usize::from(SERIES_PER_LOCK)))
         {
             let Some((shard, _)) = part.first() else { continue };
-            let shard = self.shards[*shard].read();
+            let shard = self.shards[usize::from(*shard)].read();
             part.iter().for_each(|place| visit(&shard, *place));
         }
     }
@@ -138,11 +139,22 @@ impl Head {
             self.for_each(places, |shard, place| series.push((shard.labels_of(place.1), place)));
             series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             for (labels, (shard, id)) in series {
-                let chunks = window_chunks(&taken[shard], id, window.start..end, self.window_ms)?;
+                let chunks =
+                    window_chunks(&taken[usize::from(shard)], id, window.start..end, self.window_ms)?;
                 visit(WindowSeries { labels, chunks })?;
             }
         }
         Ok(())
+    }
+
+    /// Bytes of the sealed chunks, those that are set aside included: a flush writes no less.
+    pub(crate) fn chunk_bytes(&self) -> u64 {
+        let of = |shard: &RwLock<Shard>| {
+            let shard = shard.read();
+            let aside: usize = shard.pending.iter().map(|generation| generation.sealed.chunk_bytes()).sum();
+            (shard.sealed.chunk_bytes() + aside) as u64
+        };
+        self.shards.iter().map(of).sum()
     }
 
     /// Lets go of everything that was set aside: it is durable elsewhere.
@@ -167,27 +179,6 @@ impl Head {
                 }
             }
         }
-    }
-
-    /// Drops series without samples in memory whose newest sample is older than `before`, if they are many
-    /// enough to be worth it. Everybody waits meanwhile, so it does without where others do not let it in soon.
-    ///
-    /// No flush may be under way. Where one failed, what it set aside names series by their ids, and all stay.
-    pub(crate) fn drop_idle(&self, before: i64) {
-        let Some(_alone) = self.gate.try_write_for(GATE_WAIT) else { return };
-        for (index, shard) in self.shards.iter().enumerate() {
-            let mut shard = shard.write();
-            if !shard.pending.is_empty() {
-                continue;
-            }
-            let idle = shard.count_idle(before);
-            if idle > 0 && idle >= shard.series_len() / 8 {
-                shard.rebuild_without_idle(before);
-                self.raw.retain(|series| self.split_ref(series).0 != index);
-                self.series.fetch_sub(u64::from(idle), Ordering::Relaxed);
-            }
-        }
-        self.admission.lock().forget();
     }
 }
 

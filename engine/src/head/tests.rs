@@ -10,7 +10,7 @@ use kymo_formats::histogram::{FloatHistogram, Histogram, Span};
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
 use super::{
-    Batch, Count, Exemplar, Head, HeadConfig, Metadata, RawTable,
+    Batch, Count, DropIdle, Exemplar, Head, HeadConfig, Metadata, RawTable,
     late::{LateFloat, LateSamples, Novelty, same_histogram},
     read::select_ids,
 };
@@ -127,7 +127,7 @@ proptest! {
         prop_assert_eq!(with_samples, brute(&mut kept.clone()));
 
         // Those without samples leave, ids change, and whoever comes back finds its series.
-        head.drop_idle(i64::MAX);
+        head.drop_idle(i64::MAX, DropIdle::Any);
         let mut batch = head.batch(&wal, 0, i64::MIN);
         for (labels, _) in &series {
             let hash = head.hasher().hash(labels.canonical());
@@ -217,7 +217,7 @@ proptest! {
         for (round, labels) in series.iter().chain(&series).enumerate() {
             if round == series.len() {
                 // Nothing has samples: all leave, and counting begins anew.
-                head.drop_idle(i64::MAX);
+                head.drop_idle(i64::MAX, DropIdle::Any);
                 known.clear();
             }
             let of_metric = known.iter().filter(|other| other.metric_name() == labels.metric_name()).count();
@@ -406,6 +406,6 @@ fn the_raw_table_forgets_what_is_not_kept() {
     (0..1_000).for_each(|n| table.insert(hash(n), series(0)));
     assert!((0..1_000).all(|n| table.get(hash(n)) == Some(series(n))), "the first one stays");
     assert_eq!(table.get(hash(1_000)), None);
-    table.retain(|series| head.split_ref(series).0 == 1);
+    table.rename(|series| (head.split_ref(series).0 == 1).then_some(series));
     assert!((0..1_000).all(|n| table.get(hash(n)).is_some() == (n % 2 == 1)));
 }

@@ -43,6 +43,11 @@ impl MatcherCache {
         *self.entries.lock() = Entries::default();
     }
 
+    /// Bytes of what is kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.lock().bytes
+    }
+
     /// The series kept for this label and pattern.
     pub(crate) fn get(&self, name: &[u8], pattern: &[u8]) -> Option<Arc<RoaringBitmap>> {
         let queue = &mut self.entries.lock().queue;

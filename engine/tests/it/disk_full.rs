@@ -64,3 +64,58 @@ fn used_bytes(fs: &dyn Fs) -> u64 {
     });
     files.map(|path| fs.file_len(&path).unwrap()).sum()
 }
+
+/// A merge leaves room for the log and for flushes, and is done once there is room again.
+#[test]
+fn a_merge_without_room_waits() {
+    const HOUR: i64 = 3_600_000;
+    let fs = Arc::new(FaultFs::default());
+    let engine = open(&env(Arc::clone(&fs) as Arc<dyn Fs>), config());
+    for part in 0..4 {
+        for ts in 0..500 {
+            append(&engine, &labels(0), (part * 500 + ts) * HOUR / 1_000, 0.1 * ts as f64);
+        }
+        engine.flush().unwrap();
+    }
+    append(&engine, &labels(0), 10 * HOUR, 1.0);
+    engine.flush().unwrap();
+    let expected = content(&engine);
+    let blocks = || engine.stats().blocks.iter().map(|block| block.id).collect::<Vec<_>>();
+    let live = blocks();
+    let inputs: u64 = engine.stats().blocks.iter().map(|block| block.bytes).sum();
+    // Enough for the merge and for a segment, but not for what the next flush writes.
+    fs.set_capacity(Some(used_bytes(&*fs) + inputs + config().wal.segment_bytes));
+    for _ in 0..2 {
+        engine.maintain().unwrap();
+        assert_eq!(blocks(), live);
+        assert!(engine.stats().merges_without_room);
+    }
+    assert_eq!(engine.compact().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!((blocks(), content(&engine)), (live.clone(), expected.clone()));
+    let room = inputs + 2 * config().wal.segment_bytes + engine.stats().head.bytes.total() as u64;
+    fs.set_capacity(Some(used_bytes(&*fs) + room));
+    engine.maintain().unwrap();
+    assert_ne!(blocks(), live);
+    assert!(!engine.stats().merges_without_room);
+    assert_eq!(content(&engine), expected);
+}
+
+/// A flush that cannot succeed does not try: it would fill the disk each time.
+#[test]
+fn a_flush_without_room_writes_nothing() {
+    let fs = Arc::new(FaultFs::default());
+    let engine = open(&env(Arc::clone(&fs) as Arc<dyn Fs>), config());
+    for ts in 0..2_000 {
+        append(&engine, &labels(0), ts * 1_000, 1.0 / (1 + ts) as f64);
+    }
+    fs.set_capacity(Some(used_bytes(&*fs) + 4_096));
+    let segment = engine.stats().wal.segment;
+    for _ in 0..3 {
+        let error = engine.flush().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("a flush needs"), "{error}");
+    }
+    assert_eq!(engine.stats().wal.segment, segment, "nothing was begun");
+    fs.set_capacity(None);
+    assert_eq!(engine.flush().unwrap().samples, 2_000);
+}

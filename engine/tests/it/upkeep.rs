@@ -93,7 +93,7 @@ fn a_full_budget_refuses_writes_until_a_flush_has_made_room() {
 fn memory_is_free_again_after_a_restart_with_a_full_head() {
     let (env, _) = clocked(Arc::new(MemFs::default()));
     let engine = open(&env, config());
-    for series in 0..4_000 {
+    for series in 0..6_000 {
         append(&engine, &labels(series), 1_000 * HOUR, 0.5);
     }
     let expected = content(&engine);

@@ -45,6 +45,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
     if let Some(engine) = engine {
         let stats = engine.stats();
         head(&mut families, &stats);
+        memory(&mut families, &stats);
         wal(&mut families, &stats);
         blocks(&mut families, &stats);
     }
@@ -102,6 +103,19 @@ fn head(families: &mut Vec<Family>, stats: &EngineStats) {
     gauge(families, &names::HEAD_BYTES, super::head_bytes(stats) as f64);
 }
 
+fn memory(families: &mut Vec<Family>, stats: &EngineStats) {
+    let others = [
+        ("wal_buffer", usize::try_from(stats.wal.buffered_bytes).unwrap_or(usize::MAX)),
+        ("block_timestamps", stats.caches.timestamps),
+        ("block_matchers", stats.caches.matchers),
+    ];
+    let components = stats.head.bytes.components().into_iter().chain(others);
+    let points = components.map(|(component, bytes)| point([("component", component)], bytes as f64));
+    push(families, &names::MEMORY_BYTES, points.collect());
+    gauge(families, &names::MEMORY_BUDGET, stats.memory_budget_bytes as f64);
+    gauge(families, &names::MEMORY_STAGE, f64::from(stats.memory_stage as u8));
+}
+
 fn wal(families: &mut Vec<Family>, stats: &EngineStats) {
     let wal = &stats.wal;
     gauge(families, &names::WAL_BYTES, wal.bytes_total as f64);
@@ -146,6 +160,7 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
             outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into(),
         );
     }
+    gauge(families, &names::MERGES_WITHOUT_ROOM, f64::from(u8::from(stats.merges_without_room)));
     gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
 }
 

@@ -27,5 +27,5 @@ pub(crate) use {
 
 /// Memory of the part of the engine that is in memory.
 pub(crate) fn head_bytes(stats: &kymo_engine::EngineStats) -> usize {
-    stats.head.bytes.total() + stats.head.raw_table_bytes
+    stats.head.bytes.total()
 }

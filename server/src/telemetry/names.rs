@@ -68,7 +68,13 @@ metrics! {
     SEALED_CHUNKS = "kymo_engine_head_sealed_chunks", Gauge, "Sealed chunks that wait for the next flush.";
     LATE_SAMPLES = "kymo_engine_head_late_samples", Gauge, "Late samples that wait for the next flush.";
     EXEMPLARS = "kymo_engine_head_exemplars", Gauge, "Exemplars that are kept.";
-    HEAD_BYTES = "kymo_engine_head_bytes", Gauge, "Memory of the head.";
+    HEAD_BYTES = "kymo_engine_head_bytes", Gauge, "Memory of the head; head.budget_bytes bounds it.";
+    MEMORY_BYTES = "kymo_engine_memory_bytes", Gauge,
+        "Memory of the engine, by component: those of the head, the buffer of the WAL, what is kept of blocks.";
+    MEMORY_BUDGET = "kymo_engine_memory_budget_bytes", Gauge,
+        "Memory that the head and the buffer of the WAL may take: head.budget_bytes or its default.";
+    MEMORY_STAGE = "kymo_engine_memory_stage", Gauge,
+        "How short memory is: 0 not, 1 chunks are spilled early, 2 idle series leave early, 3 new series are refused, 4 writes are refused.";
     WAL_BYTES = "kymo_engine_wal_written_bytes_total", Counter, "Bytes written to the WAL since the start.";
     WAL_SEGMENTS = "kymo_engine_wal_segments", Gauge, "Number of WAL segments.";
     WAL_WAITING = "kymo_engine_wal_waiting_requests", Gauge, "Requests that wait for their rows to be durable.";
@@ -84,6 +90,8 @@ metrics! {
     FLUSHES = "kymo_engine_flushes_total", Counter, "Flushes since the start, by outcome: success, error.";
     COMPACTIONS = "kymo_engine_compactions_total", Counter,
         "Compactions since the start, by outcome: success, error.";
+    MERGES_WITHOUT_ROOM = "kymo_engine_compaction_waits_for_disk", Gauge,
+        "1 when a compaction is due that would not leave enough of the disk to the WAL and to flushes.";
     BLOCKS_EXPIRED = "kymo_engine_blocks_expired_total", Counter, "Blocks dropped by retention since the start.";
     SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
         "Attempts to store Kymo's own metrics that failed.";
