@@ -56,7 +56,7 @@ pub use index::IndexInMemory;
 pub use {
     block::{
         BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, ChunkBody,
-        FloatColumns, block_path,
+        ChunkColumns, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,

@@ -136,13 +136,20 @@ fn decode_runs_of(
 
 fn fill(bytes: &[u8], out: &mut [i64]) -> Result<(), DecodeError> {
     let mut reader = Reader::new(bytes);
-    if !out.is_empty() {
-        let mut runs = Runs::new(&mut reader)?;
-        for run in out.chunks_mut(RUN) {
-            runs.next(&mut reader, run)?;
-        }
-    }
+    read(&mut reader, out)?;
     reader.finish("end of integers")
+}
+
+/// Reads a column into `out`, which has one slot for each of its integers.
+///
+/// # Errors
+/// When the bytes are no column of that many; what is in `out` is then undefined.
+pub(crate) fn read(reader: &mut Reader<'_>, out: &mut [i64]) -> Result<(), DecodeError> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let mut runs = Runs::new(reader)?;
+    out.chunks_mut(RUN).try_for_each(|run| runs.next(reader, run))
 }
 
 /// Reads a column run by run.
