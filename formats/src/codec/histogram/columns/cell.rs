@@ -51,9 +51,7 @@ impl Cell for i64 {
     }
 
     fn read_column(reader: &mut Reader<'_>, count: usize, out: &mut Vec<Self>) -> Result<(), DecodeError> {
-        let before = out.len();
-        out.resize(before + count, 0);
-        integers::read(reader, out.get_mut(before..).unwrap_or_default())
+        integers::read(reader, count, out)
     }
 }
 
