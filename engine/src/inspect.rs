@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use kymo_formats::{
-    codec::{Encoding, column_chunk, column_chunk::ColumnChunk, values::ValueEncoding},
+    codec::{
+        Encoding,
+        column_chunk::{ColumnChunk, ColumnEncoding},
+        histogram::columns,
+        values::ValueEncoding,
+    },
     index::{chunk_directory::ChunkEntry, stats::MetricStats},
 };
 
@@ -224,26 +229,29 @@ impl Sums {
     }
 }
 
-/// How a chunk is stored: its encoding, and that of its values where they are a column.
+/// How a chunk is stored: its encoding, and what its column is where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Codec {
     encoding: u8,
-    values: Option<ValueEncoding>,
+    column: Option<&'static str>,
 }
 
 impl Codec {
     fn of(reader: &BlockReader, chunk: &ChunkEntry) -> Self {
         let encoding = chunk.meta.encoding;
-        let values = || {
-            let bytes = reader.chunk(chunk).ok()?;
-            ValueEncoding::of(ColumnChunk::parse(bytes).ok()?.values)
-        };
-        Self { encoding, values: if encoding == column_chunk::ENCODING { values() } else { None } }
+        let column = ColumnEncoding::from_u8(encoding).map(|of| {
+            let bytes = reader.chunk(chunk).ok();
+            let values = bytes.and_then(|bytes| ColumnChunk::parse(bytes).ok()).map(|parts| parts.values);
+            values
+                .and_then(|values| column_name(of, values, chunk.meta.count as usize))
+                .unwrap_or("unreadable")
+        });
+        Self { encoding, column }
     }
 
     fn name(self) -> String {
-        if self.encoding == column_chunk::ENCODING {
-            return format!("columns, {}", self.values.map_or("unreadable", ValueEncoding::name));
+        if let Some(column) = self.column {
+            return format!("columns, {column}");
         }
         let Some(encoding) = Encoding::from_u8(self.encoding) else {
             return format!("unknown ({})", self.encoding);
@@ -254,5 +262,15 @@ impl Codec {
             _ => "xor",
         };
         if encoding.has_start_ts() { format!("{base}, start timestamps") } else { base.to_owned() }
+    }
+}
+
+fn column_name(encoding: ColumnEncoding, column: &[u8], count: usize) -> Option<&'static str> {
+    match encoding {
+        ColumnEncoding::Floats => ValueEncoding::of(column).map(ValueEncoding::name),
+        ColumnEncoding::Histograms => {
+            let outline = columns::outline(column, count).ok()?;
+            Some(if outline.is_float { "float histogram" } else { "histogram" })
+        }
     }
 }

@@ -58,7 +58,7 @@ pub use index::IndexInMemory;
 pub use {
     block::{
         BlockCache, BlockCacheBytes, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter,
-        ChunkBody, FloatColumns, block_path,
+        ChunkBody, ChunkColumns, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,

@@ -7,18 +7,19 @@ use std::borrow::Cow;
 pub enum ChunkBody<'a> {
     /// Bytes of an encoding that stands for itself, [`kymo_formats::codec::Encoding`]; they are written as they are.
     Whole(Cow<'a, [u8]>),
-    /// Floats apart from their timestamps, which the block keeps once for all chunks that have the same.
-    Columns(FloatColumns<'a>),
+    /// Values apart from their timestamps, which the block keeps once for all chunks that have the same.
+    Columns(ChunkColumns<'a>),
 }
 
-/// Floats by column.
+/// The samples of a chunk of a [`kymo_formats::codec::column_chunk::ColumnEncoding`], by column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FloatColumns<'a> {
+pub struct ChunkColumns<'a> {
     /// Timestamps, ascending, milliseconds.
     pub ts: Vec<i64>,
     /// A column of [`kymo_formats::codec::start_ts`], if a start timestamp is known.
     pub starts: Option<Cow<'a, [u8]>>,
-    /// A column of [`kymo_formats::codec::values`].
+    /// A column of [`kymo_formats::codec::values`] or [`kymo_formats::codec::histogram::columns`], as the chunk's
+    /// encoding says.
     pub values: Cow<'a, [u8]>,
 }
 

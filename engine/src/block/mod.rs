@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use kymo_formats::block::meta::BlockSummary;
 
 pub use cache::{BlockCache, BlockCacheBytes};
-pub use chunk_body::{ChunkBody, FloatColumns};
+pub use chunk_body::{ChunkBody, ChunkColumns};
 pub use error::BlockError;
 pub use reader::{BlockReader, BlockSeries};
 pub use writer::{BlockSpec, BlockWriter};

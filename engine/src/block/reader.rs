@@ -23,7 +23,11 @@ use kymo_formats::{
         timestamps::TimestampColumns,
     },
     checksum::crc32,
-    codec::{ChunkSamples, Encoding, column_chunk, column_chunk::ColumnChunk, decode_chunk},
+    codec::{
+        ChunkSamples, Encoding,
+        column_chunk::{ColumnChunk, ColumnEncoding},
+        decode_chunk,
+    },
     index::{
         chunk_directory::{self, ChunkDirectory, ChunkEntry},
         fingerprints::Fingerprints,
@@ -33,7 +37,7 @@ use kymo_formats::{
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{BlockError, BlockInfo, FloatColumns, column_cache::ColumnCache, pages::VerifiedPages};
+use super::{BlockError, BlockInfo, ChunkColumns, column_cache::ColumnCache, pages::VerifiedPages};
 use crate::{
     env::{Fs, Mapping},
     index::{self, IndexBytes, IndexReader, LabelsCursor, MatcherCache},
@@ -209,10 +213,10 @@ impl BlockReader {
     /// When the chunk, or what it refers to, is damaged.
     pub fn decode(&self, chunk: &ChunkEntry, out: &mut ChunkSamples) -> Result<(), BlockError> {
         let bytes = self.chunk(chunk)?;
-        if chunk.meta.encoding == column_chunk::ENCODING {
+        if let Some(encoding) = ColumnEncoding::from_u8(chunk.meta.encoding) {
             let parts = ColumnChunk::parse(bytes).map_err(self.corrupt())?;
             let column = self.timestamps(parts.times.column)?;
-            return parts.decode(chunk.meta.count as usize, &column, out).map_err(self.corrupt());
+            return parts.decode(encoding, chunk.meta.count as usize, &column, out).map_err(self.corrupt());
         }
         let encoding = Encoding::from_u8(chunk.meta.encoding);
         let encoding = encoding.ok_or_else(|| self.corrupt()(DecodeError::new("chunk encoding", 0)))?;
@@ -223,15 +227,15 @@ impl BlockReader {
     ///
     /// # Errors
     /// When the chunk, or its timestamps, are damaged.
-    pub fn float_columns(&self, chunk: &ChunkEntry) -> Result<Option<FloatColumns<'_>>, BlockError> {
-        if chunk.meta.encoding != column_chunk::ENCODING {
+    pub fn columns(&self, chunk: &ChunkEntry) -> Result<Option<ChunkColumns<'_>>, BlockError> {
+        if ColumnEncoding::from_u8(chunk.meta.encoding).is_none() {
             return Ok(None);
         }
         let parts = ColumnChunk::parse(self.chunk(chunk)?).map_err(self.corrupt())?;
         let column = self.timestamps(parts.times.column)?;
         let mut ts = Vec::new();
         parts.times.resolve(chunk.meta.count as usize, &column, &mut ts).map_err(self.corrupt())?;
-        Ok(Some(FloatColumns {
+        Ok(Some(ChunkColumns {
             ts,
             starts: parts.starts.map(Cow::Borrowed),
             values: Cow::Borrowed(parts.values),

@@ -8,7 +8,8 @@ use std::{
 use kymo_formats::{
     block::PAGE_BYTES,
     codec::{
-        ChunkSamples, column_chunk,
+        ChunkSamples,
+        column_chunk::ColumnEncoding,
         values::{self, Density},
     },
     index::chunk_directory::ChunkMeta,
@@ -285,12 +286,12 @@ fn write_columns(fs: &Arc<MemFs>, dir: &Path) -> PathBuf {
             let mut column = Vec::new();
             values::encode(floats, Density::Fast, &mut column);
             let meta = ChunkMeta {
-                encoding: column_chunk::ENCODING,
+                encoding: ColumnEncoding::Floats.as_u8(),
                 count: u32::try_from(ts.len()).unwrap(),
                 min_ts: ts[0],
                 max_ts: ts[ts.len() - 1],
             };
-            let columns = FloatColumns { ts: ts.to_vec(), starts: None, values: column.into() };
+            let columns = ChunkColumns { ts: ts.to_vec(), starts: None, values: column.into() };
             (meta, ChunkBody::Columns(columns))
         });
         writer.add_series(&labels, chunks).unwrap();
@@ -320,7 +321,7 @@ fn timestamps_are_kept_once_for_all_series_of_a_target() {
     assert_eq!(read_columns(&block).unwrap(), column_series());
     let mut entries = Vec::new();
     block.series().unwrap().chunks(2, i64::MIN..i64::MAX, &mut entries).unwrap();
-    let moved = block.float_columns(&entries[1]).unwrap().unwrap();
+    let moved = block.columns(&entries[1]).unwrap().unwrap();
     assert_eq!(moved.ts, column_series()[2].1[70..140]);
     assert_eq!(block.timestamp_columns().unwrap(), 2);
 }

@@ -23,7 +23,7 @@ use kymo_formats::{
     },
 };
 
-use super::{BlockError, BlockInfo, ChunkBody, FloatColumns, block_path, timestamps::TimestampTable};
+use super::{BlockError, BlockInfo, ChunkBody, ChunkColumns, block_path, timestamps::TimestampTable};
 use crate::{
     env::{File, Fs, OpenMode},
     index::{IndexBuilder, series_order},
@@ -231,7 +231,7 @@ fn timestamps_of<'c>(body: &'c ChunkBody<'_>) -> Option<&'c [i64]> {
     }
 }
 
-fn column_chunk(columns: &FloatColumns<'_>, times: TimestampRun, out: &mut Vec<u8>) {
+fn column_chunk(columns: &ChunkColumns<'_>, times: TimestampRun, out: &mut Vec<u8>) {
     ColumnChunk { times, starts: columns.starts.as_deref(), values: &columns.values }.encode(out);
 }
 

@@ -7,17 +7,17 @@
 
 use std::{ops::Range, sync::Arc};
 
-use kymo_formats::{
-    codec::{ChunkSamples, Encoding},
-    index::chunk_directory::ChunkEntry,
-};
+use kymo_formats::{codec::ChunkSamples, index::chunk_directory::ChunkEntry};
 
 use super::error::CompactionError;
 use crate::{
     block::{BlockError, BlockReader, BlockSeries, ChunkBody},
     index::series_order,
     model::{Labels, Matcher},
-    signals::metrics::{ChunkTarget, Floats, MergedChunk, Sample, SeriesChunks, merge_samples, to_samples},
+    signals::metrics::{
+        ChunkTarget, Floats, MergedChunk, Sample, SeriesChunks, is_histogram, merge_samples, resets,
+        to_samples, words,
+    },
 };
 
 /// Samples to leave out: those of the series that satisfy all matchers, in `range`.
@@ -141,7 +141,7 @@ struct Piece {
 
 impl Piece {
     fn is_floats(&self) -> bool {
-        !Encoding::from_u8(self.chunk.meta.encoding).is_some_and(Encoding::is_histogram)
+        !is_histogram(self.chunk.meta.encoding)
     }
 }
 
@@ -165,7 +165,7 @@ impl<'a> SeriesMerger<'a> {
             let (cluster, tail) = rest.split_at_mut(cluster_len(rest));
             rest = tail;
             match cluster {
-                [(_, piece)] if piece.deleted.is_empty() && chunks.takes_whole(&piece.chunk.meta) => {
+                [(_, piece)] if piece.deleted.is_empty() && self.takes_whole(&chunks, piece) => {
                     chunks.push_chunk(piece.chunk.meta, self.body(piece)?);
                 }
                 [(_, piece)] if piece.deleted.is_empty() && piece.is_floats() => {
@@ -191,14 +191,11 @@ impl<'a> SeriesMerger<'a> {
             let from = self.samples.len();
             self.decode(piece)?;
             let reader = self.reader(piece);
-            let encoding = Encoding::from_u8(piece.chunk.meta.encoding);
-            let histograms = match encoding.filter(|encoding| encoding.is_histogram()) {
-                Some(encoding) => Some((encoding, reader.chunk(&piece.chunk).map_err(failed(reader))?)),
-                None => None,
-            };
-            to_samples(&mut self.columns, histograms, &mut self.samples)
+            let bytes = reader.chunk(&piece.chunk).map_err(failed(reader))?;
+            let resets = resets(&piece.chunk.meta, bytes)
                 .map_err(BlockError::corrupt(&reader.info().path))
                 .map_err(failed(reader))?;
+            to_samples(&mut self.columns, &resets, &mut self.samples);
             if !piece.deleted.is_empty() {
                 let mut position = 0;
                 self.samples.retain(|sample| {
@@ -211,6 +208,12 @@ impl<'a> SeriesMerger<'a> {
             merge_samples(&mut self.samples);
         }
         Ok(())
+    }
+
+    fn takes_whole(&self, chunks: &SeriesChunks<'_>, piece: &Piece) -> bool {
+        // A chunk that cannot be read is found out where it is decoded.
+        let bytes = || self.reader(piece).chunk(&piece.chunk).unwrap_or_default();
+        chunks.takes_whole(&piece.chunk.meta, || words(&piece.chunk.meta, bytes()))
     }
 
     fn reader(&self, piece: &Piece) -> &'a BlockReader {
@@ -228,7 +231,7 @@ impl<'a> SeriesMerger<'a> {
     /// The chunk as it is.
     fn body(&self, piece: &Piece) -> Result<ChunkBody<'a>, CompactionError> {
         let reader = self.reader(piece);
-        let columns = reader.float_columns(&piece.chunk).map_err(failed(reader))?;
+        let columns = reader.columns(&piece.chunk).map_err(failed(reader))?;
         match columns {
             Some(columns) => Ok(ChunkBody::Columns(columns)),
             None => Ok(reader.chunk(&piece.chunk).map_err(failed(reader))?.into()),

@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod decimal;
 pub mod float_histogram;
 pub mod histogram;
+pub mod histogram_columns;
 pub mod index_chunk_directory;
 pub mod index_dictionary;
 pub mod index_fingerprints;

@@ -1,4 +1,4 @@
-//! Floats at timestamps that the block keeps once for all series of a scrape.
+//! Samples at timestamps that the block keeps once for all series of a scrape.
 //!
 //! All samples of one scrape have the same timestamp, so a block stores each distinct column of timestamps once
 //! ([`crate::block::timestamps`]), and a chunk says which part of which column is its own. Such a chunk can be
@@ -11,16 +11,41 @@
 //! | first | varint | index of the chunk's first timestamp in it |
 //! | missed | `count: varint`, then varints | with flag 0: timestamps of the column behind `first` that the chunk lacks, each as its distance to the one before (the first one to `first`), less one |
 //! | starts | length as a varint, bytes | with flag 1: a column of [`super::start_ts`] |
-//! | values | bytes to the end | a column of [`super::values`] |
+//! | values | bytes to the end | a column of [`super::values`], or of [`super::histogram::columns`] |
 
-use super::{ChunkSamples, start_ts, values};
+use super::{ChunkHistogram, ChunkSamples, histogram, start_ts, values};
 use crate::{
     DecodeError,
     cursor::{Reader, Writer},
 };
 
-/// The number of the encoding. It continues those of [`super::Encoding`], whose chunks stand for themselves.
-pub const ENCODING: u8 = 7;
+/// What the values of a chunk are. The numbers continue those of [`super::Encoding`], whose chunks stand for
+/// themselves; they are on disk and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnEncoding {
+    /// Floats.
+    Floats = 7,
+    /// Native histograms of either form.
+    Histograms = 8,
+}
+
+impl ColumnEncoding {
+    /// The encoding with the number `byte`.
+    #[must_use]
+    pub const fn from_u8(byte: u8) -> Option<Self> {
+        match byte {
+            7 => Some(Self::Floats),
+            8 => Some(Self::Histograms),
+            _ => None,
+        }
+    }
+
+    /// The number of the encoding.
+    #[must_use]
+    pub const fn as_u8(self) -> u8 {
+        self as u8
+    }
+}
 
 const HAS_MISSED: u8 = 1;
 const HAS_STARTS: u8 = 2;
@@ -74,7 +99,7 @@ pub struct ColumnChunk<'a> {
     pub times: TimestampRun,
     /// A column of start timestamps, if any is known.
     pub starts: Option<&'a [u8]>,
-    /// A column of values.
+    /// A column of values or histograms, as the encoding says.
     pub values: &'a [u8],
 }
 
@@ -132,21 +157,45 @@ impl<'a> ColumnChunk<'a> {
     ///
     /// # Errors
     /// When the parts do not decode or do not fit each other; `out` is then as it was.
-    pub fn decode(&self, count: usize, column: &[i64], out: &mut ChunkSamples) -> Result<(), DecodeError> {
-        let (before, starts_before) = (out.ts.len(), out.start_ts.len());
-        self.decode_columns(count, column, out).inspect_err(|_| {
-            out.ts.truncate(before);
-            out.values.truncate(before);
-            out.start_ts.truncate(starts_before);
-        })
-    }
-
-    fn decode_columns(
+    pub fn decode(
         &self,
+        encoding: ColumnEncoding,
         count: usize,
         column: &[i64],
         out: &mut ChunkSamples,
     ) -> Result<(), DecodeError> {
+        let before = (out.ts.len(), out.start_ts.len(), out.histograms.len());
+        let decoded = match encoding {
+            ColumnEncoding::Floats => self.decode_floats(count, column, out),
+            ColumnEncoding::Histograms => self.decode_histograms(count, column, &mut out.histograms),
+        };
+        decoded.inspect_err(|_| {
+            out.ts.truncate(before.0);
+            out.values.truncate(before.0);
+            out.start_ts.truncate(before.1);
+            out.histograms.truncate(before.2);
+        })
+    }
+
+    fn decode_histograms(
+        &self,
+        count: usize,
+        column: &[i64],
+        out: &mut Vec<ChunkHistogram>,
+    ) -> Result<(), DecodeError> {
+        let (mut ts, mut start_ts) = (Vec::new(), Vec::new());
+        self.times.resolve(count, column, &mut ts)?;
+        if let Some(starts) = self.starts {
+            start_ts::decode(starts, &ts, &mut start_ts)?;
+        }
+        out.reserve(count);
+        let mut times = ts.into_iter().zip(start_ts.into_iter().chain(std::iter::repeat(0)));
+        histogram::columns::decode(self.values, count, |value| {
+            out.extend(times.next().map(|(ts, start_ts)| ChunkHistogram { ts, start_ts, value }));
+        })
+    }
+
+    fn decode_floats(&self, count: usize, column: &[i64], out: &mut ChunkSamples) -> Result<(), DecodeError> {
         let before = out.ts.len();
         self.times.resolve(count, column, &mut out.ts)?;
         values::decode(self.values, count, &mut out.values)?;
@@ -202,7 +251,7 @@ mod tests {
             let parsed = ColumnChunk::parse(&bytes).unwrap();
             prop_assert_eq!(&parsed, &chunk);
             let mut out = ChunkSamples { ts: vec![5], values: vec![5.0], ..ChunkSamples::default() };
-            parsed.decode(ts.len(), &column, &mut out).unwrap();
+            parsed.decode(ColumnEncoding::Floats, ts.len(), &column, &mut out).unwrap();
             prop_assert_eq!(&out.ts[1..], &ts[..]);
             prop_assert_eq!(&out.values[1..], &floats[..]);
             let expected = if with_starts { [&[0], &start_ts[..]].concat() } else { Vec::new() };
@@ -210,12 +259,13 @@ mod tests {
         }
 
         #[test]
-        fn hostile_bytes_never_panic(bytes in vec(any::<u8>(), 0..60), count in 0_usize..300) {
+        fn hostile_bytes_never_panic(bytes in vec(any::<u8>(), 0..60), count in 0_usize..300, histograms: bool) {
             let column: Vec<i64> = (0..200).collect();
             let mut out = ChunkSamples { ts: vec![1], values: vec![2.0], ..ChunkSamples::default() };
             let before = out.clone();
+            let encoding = if histograms { ColumnEncoding::Histograms } else { ColumnEncoding::Floats };
             if let Ok(chunk) = ColumnChunk::parse(&bytes)
-                && chunk.decode(count, &column, &mut out).is_err()
+                && chunk.decode(encoding, count, &column, &mut out).is_err()
             {
                 prop_assert_eq!(out, before);
             }

@@ -84,9 +84,7 @@ pub fn encode(values: &[i64], out: &mut Vec<u8>) {
 /// When `bytes` is not a column of exactly as many; `out` is then as it was.
 pub fn decode(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(), DecodeError> {
     let before = out.len();
-    out.resize(before + count, 0);
-    let slots = out.get_mut(before..).unwrap_or_default();
-    fill(bytes, slots).inspect_err(|_| out.truncate(before))
+    append(bytes, count, out).inspect_err(|_| out.truncate(before))
 }
 
 /// Appends the integers `first..first + length` of the `count` of the column `bytes` to `out`.
@@ -134,15 +132,30 @@ fn decode_runs_of(
     Ok(())
 }
 
-fn fill(bytes: &[u8], out: &mut [i64]) -> Result<(), DecodeError> {
+fn append(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(), DecodeError> {
     let mut reader = Reader::new(bytes);
-    if !out.is_empty() {
-        let mut runs = Runs::new(&mut reader)?;
-        for run in out.chunks_mut(RUN) {
-            runs.next(&mut reader, run)?;
-        }
-    }
+    read(&mut reader, count, out)?;
     reader.finish("end of integers")
+}
+
+/// Reads a column of `count` integers and appends them to `out`.
+///
+/// # Errors
+/// When the bytes are no column of that many; some may have been appended then.
+pub(crate) fn read(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), DecodeError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let mut runs = Runs::new(reader)?;
+    out.reserve(count);
+    // Through a run's worth of memory: it stays in the nearest cache, and no slot is written twice.
+    let mut run = [0; RUN];
+    for start in (0..count).step_by(RUN) {
+        let integers = run.get_mut(..RUN.min(count - start)).unwrap_or_default();
+        runs.next(reader, integers)?;
+        out.extend_from_slice(integers);
+    }
+    Ok(())
 }
 
 /// Reads a column run by run.
@@ -252,7 +265,9 @@ fn cheapest(candidates: [(Form, &[i64]); 3]) -> (Form, &[i64]) {
 fn sampled_bytes(values: &[i64]) -> usize {
     let runs = values.chunks(RUN);
     let step = runs.len().div_ceil(SAMPLE_RUNS).max(1);
-    runs.step_by(step).map(bitpack::estimate).sum()
+    // Where all runs are looked at, half of their values tell enough.
+    let value_step = if step == 1 { 2 } else { 1 };
+    runs.step_by(step).map(|run| bitpack::estimate(run, value_step)).sum()
 }
 
 #[cfg(test)]

@@ -147,6 +147,15 @@ impl HistogramValue {
         }
     }
 
+    /// Buckets, spans and custom bounds together, in words of eight bytes: what of a histogram's size varies.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        match self {
+            Self::Integer(histogram) => (histogram.size_bytes() - size_of::<Histogram>()) / 8,
+            Self::Float(histogram) => (histogram.size_bytes() - size_of::<FloatHistogram>()) / 8,
+        }
+    }
+
     /// What the histogram says about the one before it.
     pub const fn reset_hint_mut(&mut self) -> &mut ResetHint {
         match self {

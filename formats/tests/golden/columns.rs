@@ -14,7 +14,7 @@ fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-fn lines(file: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
+pub(crate) fn lines(file: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
     file.lines().map(|line| line.split_once(' ').map(|(name, bytes)| (name, hex(bytes))).unwrap())
 }
 

@@ -6,6 +6,8 @@ mod chunks;
 #[cfg(test)]
 mod columns;
 #[cfg(test)]
+mod histogram_columns;
+#[cfg(test)]
 mod histograms;
 #[cfg(test)]
 mod samples;

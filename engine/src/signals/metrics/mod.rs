@@ -3,10 +3,12 @@
 //!
 //! * `samples` - samples of any kind out of chunks, histograms into chunks
 //! * `floats` - floats by column
+//! * `histogram_columns` - histograms by column
 //! * `chunks` - samples to chunks of a size
 
 mod chunks;
 mod floats;
+mod histogram_columns;
 mod samples;
 
 pub use chunks::FloatForm;
@@ -15,5 +17,6 @@ pub(crate) use samples::{Kind, encode_chunks};
 pub(crate) use {
     chunks::{ChunkTarget, MergedChunk, SeriesChunks},
     floats::Floats,
+    histogram_columns::{is_histogram, resets, words},
     samples::{Sample, Value, decode_samples, merge_samples, to_samples},
 };

@@ -72,41 +72,37 @@ pub(crate) fn decode_samples(encoding: u8, bytes: &[u8], out: &mut Vec<Sample>) 
     let known = Encoding::from_u8(encoding).ok_or(DecodeError::new("chunk encoding", 0))?;
     let mut columns = ChunkSamples::default();
     decode_chunk(known, bytes, &mut columns)?;
-    to_samples(&mut columns, known.is_histogram().then_some((known, bytes)), out)
+    let is_reset = known.is_histogram() && reset_header(known, bytes)?;
+    to_samples(&mut columns, if is_reset { &[0] } else { &[] }, out);
+    Ok(())
 }
 
-/// Moves decoded samples to `out`. `chunk` are encoding and bytes of a chunk of histograms.
-pub(crate) fn to_samples(
-    columns: &mut ChunkSamples,
-    chunk: Option<(Encoding, &[u8])>,
-    out: &mut Vec<Sample>,
-) -> Result<(), DecodeError> {
+/// Moves decoded samples to `out`. `resets` are the histograms that are known to be counter resets, see
+/// [`super::resets`].
+pub(crate) fn to_samples(columns: &mut ChunkSamples, resets: &[usize], out: &mut Vec<Sample>) {
     let starts = columns.start_ts.drain(..).chain(std::iter::repeat(0));
     let floats = columns.ts.drain(..).zip(columns.values.drain(..)).zip(starts);
     out.extend(floats.map(|((ts, value), start_ts)| Sample { ts, start_ts, value: Value::Float(value) }));
-    let first = out.len();
+    for reset in resets {
+        if let Some(sample) = columns.histograms.get_mut(*reset) {
+            *sample.value.reset_hint_mut() = ResetHint::Reset;
+        }
+    }
     out.extend(columns.histograms.drain(..).map(|sample| Sample {
         ts: sample.ts,
         start_ts: sample.start_ts,
         value: Value::Histogram(Box::new(sample.value)),
     }));
-    // Readers are not told that the first histogram of a chunk is a reset, since they compare with the one
-    // before anyway. A sender may have said so where comparing shows nothing, so it must be passed on.
-    if let (Some(Sample { value: Value::Histogram(histogram), .. }), Some((encoding, bytes))) =
-        (out.get_mut(first), chunk)
-        && reset_header(encoding, bytes)? == ResetHeader::Reset
-    {
-        *histogram.reset_hint_mut() = ResetHint::Reset;
-    }
-    Ok(())
 }
 
-fn reset_header(encoding: Encoding, bytes: &[u8]) -> Result<ResetHeader, DecodeError> {
+/// Whether a chunk of histograms begins with a counter reset.
+pub(super) fn reset_header(encoding: Encoding, bytes: &[u8]) -> Result<bool, DecodeError> {
     let base = base_chunk(encoding, bytes)?;
-    match encoding.base() {
-        Encoding::FloatHistogram => Ok(HistogramIter::<FloatHistogram>::new(base)?.header()),
-        _ => Ok(HistogramIter::<Histogram>::new(base)?.header()),
-    }
+    let header = match encoding.base() {
+        Encoding::FloatHistogram => HistogramIter::<FloatHistogram>::new(base)?.header(),
+        _ => HistogramIter::<Histogram>::new(base)?.header(),
+    };
+    Ok(header == ResetHeader::Reset)
 }
 
 /// Makes chunks of `samples`, all of one kind and in order of time, as the head makes them.

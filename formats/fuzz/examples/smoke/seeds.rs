@@ -67,6 +67,13 @@ pub fn float_histogram() -> Inputs {
     golden_hex!("float_histogram_counter.hex" "float_histogram_custom.hex" "float_histogram_gauge.hex")
 }
 
+/// Behind the number of histograms, the golden columns.
+pub fn histogram_columns() -> Inputs {
+    let counts = [40_u16, 3, 20, 20, 41, 5];
+    let columns = hex(include_str!("../../../tests/golden/columns-1/histograms.hex"));
+    counts.iter().zip(columns).map(|(count, column)| [&count.to_le_bytes()[..], &column].concat()).collect()
+}
+
 pub fn start_ts() -> Inputs {
     let ts: Vec<i64> = (0..100).map(|n| n * 15_000).collect();
     let columns =

@@ -42,6 +42,12 @@ impl Plan {
             if 2 * low >= best_bytes {
                 break;
             }
+            // With so many patches the width is the least there is: where that does not pay, fewer do not either.
+            let floor = sorted.len() - 1 - PATCHES_MAX.min(rest.len());
+            let floor = width_of(base, sorted.get(floor).copied().unwrap_or(base));
+            if packed_bytes(sorted.len(), floor) + 2 * low >= best_bytes {
+                continue;
+            }
             let mut narrowest = u8::MAX;
             for high in 0..=PATCHES_MAX.min(rest.len()) {
                 let max = sorted.get(sorted.len() - 1 - high).copied().unwrap_or(base);
@@ -81,20 +87,24 @@ pub(super) const fn fits(distance: i64, width: u8) -> bool {
 
 /// About how many bytes the run of `values` takes, in a fraction of the time that a plan takes.
 ///
-/// It is off by up to a bit for each value, in the same way for all runs: for comparing columns.
-pub(crate) fn estimate(values: &[i64]) -> usize {
+/// It is off by up to a bit for each value, in the same way for all runs: for comparing columns. One in `step` values is
+/// looked at.
+pub(crate) fn estimate(values: &[i64], step: usize) -> usize {
     let pivot = median_of_some(values);
     let mut values_of_width = [0_usize; 65];
-    for value in values {
+    let mut widest = 0;
+    for value in values.iter().step_by(step) {
         let width = 64 - zigzag(value.wrapping_sub(pivot)).leading_zeros();
+        widest = widest.max(width);
         if let Some(count) = values_of_width.get_mut(width as usize) {
-            *count += 1;
+            *count += step;
         }
     }
     // From wide to narrow: how many values are wider, and by how many bits in all.
     let (mut wider, mut excess_bits) = (0, 0);
     let mut best = usize::MAX;
-    for (width, count) in (0..=64_u8).zip(values_of_width).rev() {
+    let widths = (0..=64_u8).zip(values_of_width).take(widest as usize + 1);
+    for (width, count) in widths.rev() {
         excess_bits += wider;
         let patches = wider + (excess_bits + 6 * wider) / 7;
         best = best.min(packed_bytes(values.len(), width) + patches);
@@ -148,7 +158,7 @@ mod tests {
             values[9] = 1 << 50;
             let mut run = Vec::new();
             super::super::encode(&values, &mut run);
-            let estimate = estimate(&values);
+            let estimate = estimate(&values, 1);
             assert!(
                 estimate + 12 > run.len() && estimate < run.len() + 30,
                 "{spread}: {estimate}, {}",

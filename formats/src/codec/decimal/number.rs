@@ -50,9 +50,9 @@ impl Scale {
         fits.then_some(Split { integer, correction })
     }
 
-    /// Writes the values of `integers` to `out`, as long; the integers are lost.
+    /// Appends the values of `integers` to `out`; the integers are lost.
     #[inline]
-    pub(super) fn join(&self, integers: &mut [i64], out: &mut [f64]) {
+    pub(super) fn join(&self, integers: &mut [i64], out: &mut Vec<f64>) {
         if self.factor != 1 || self.offset != 0 {
             for integer in &mut *integers {
                 *integer = integer.wrapping_mul(self.factor).wrapping_add(self.offset);
@@ -60,9 +60,9 @@ impl Scale {
         }
         // Division by one is exact, and as slow as any.
         if self.power == 1.0 {
-            out.iter_mut().zip(integers).for_each(|(slot, integer)| *slot = to_float(*integer));
+            out.extend(integers.iter().map(|integer| to_float(*integer)));
         } else {
-            out.iter_mut().zip(integers).for_each(|(slot, integer)| *slot = to_float(*integer) / self.power);
+            out.extend(integers.iter().map(|integer| to_float(*integer) / self.power));
         }
     }
 }
@@ -119,7 +119,7 @@ mod tests {
             for exponent in 0..16 {
                 let scale = Scale::new(exponent);
                 if let Some(Split { integer, correction }) = scale.split(value) {
-                    let mut out = [0.0];
+                    let mut out = Vec::new();
                     scale.join(&mut [integer], &mut out);
                     assert_eq!(corrected(out[0], correction).to_bits(), value.to_bits());
                 }

@@ -1,13 +1,14 @@
 //! Appending to a histogram chunk: what still fits it, what needs more buckets, and what starts a new chunk.
 
-use super::form::{Form, Side, State};
+use super::form::{Form, Last, Side, State};
 use super::iter::HistogramIter;
-use super::layout::{Layout, bucket_count};
-use super::spans::{Fit, compare_counters, compare_gauges, move_counts, union};
+use super::layout::{Layout, assert_consistent, words};
+use super::spans::move_counts;
+use super::verdict::{Tail, first_header};
 use super::{COUNT_BYTES, FLAGS_OFFSET, HEADER_BYTES, ResetHeader, SAMPLES_MAX, WORDS_MAX};
 use crate::DecodeError;
 use crate::bits::BitWriter;
-use crate::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, STALE_NAN_BITS, Span};
+use crate::histogram::{STALE_NAN_BITS, Span};
 
 use super::super::varbit::signed_bits;
 
@@ -35,19 +36,6 @@ pub struct Appender<H: Form> {
     state: H::State,
 }
 
-/// Whether a histogram goes into a chunk, and what the header of a new chunk would say if not.
-#[derive(Debug, Clone, Copy)]
-struct Verdict {
-    fits: Option<(Fit, Fit)>,
-    header: ResetHeader,
-}
-
-impl Verdict {
-    const fn cut(header: ResetHeader) -> Self {
-        Self { fits: None, header }
-    }
-}
-
 impl<H: Form> Appender<H> {
     /// A chunk whose first histogram is `histogram`; nothing is known of one before it.
     ///
@@ -55,30 +43,13 @@ impl<H: Form> Appender<H> {
     /// When the histogram's spans and buckets do not agree; so do [`Appender::after`] and [`Appender::append`].
     #[must_use]
     pub fn new(ts: i64, histogram: &H) -> Self {
-        let header = match histogram.parts().reset_hint {
-            ResetHint::Gauge => ResetHeader::Gauge,
-            ResetHint::Reset => ResetHeader::Reset,
-            ResetHint::Unknown | ResetHint::NotReset => ResetHeader::Unknown,
-        };
-        Self::with_header(header, ts, histogram)
+        Self::with_header(first_header(histogram.parts().reset_hint), ts, histogram)
     }
 
     /// A chunk that goes on where `previous` was cut for its size or age; the header says whether the counts do too.
     #[must_use]
     pub fn after(previous: &Self, ts: i64, histogram: &H) -> Self {
-        let header = match histogram.parts().reset_hint {
-            ResetHint::Gauge => ResetHeader::Gauge,
-            ResetHint::Reset => ResetHeader::Reset,
-            ResetHint::Unknown | ResetHint::NotReset => {
-                let header = previous.verdict_on_counter(histogram).header;
-                if !H::CUT_KEEPS_NOT_RESET && header != ResetHeader::Reset {
-                    ResetHeader::NotReset
-                } else {
-                    header
-                }
-            }
-        };
-        Self::with_header(header, ts, histogram)
+        Self::with_header(previous.tail().header_after(histogram), ts, histogram)
     }
 
     /// The state behind the last histogram of `chunk`.
@@ -133,21 +104,16 @@ impl<H: Form> Appender<H> {
         if self.count() == SAMPLES_MAX {
             return self.cut_after(ts, histogram);
         }
-        let gauge = histogram.parts().reset_hint == ResetHint::Gauge;
-        let verdict =
-            if gauge { self.verdict_on_gauge(histogram) } else { self.verdict_on_counter(histogram) };
-        let Some((positive, negative)) = verdict.fits else {
+        let tail = self.tail();
+        let verdict = tail.verdict(histogram);
+        let Some(fits) = verdict.fits else {
             return Appended::Cut(Box::new(Self::with_header(verdict.header, ts, histogram)));
         };
-        let chunk_grows = positive.grows_chunk || negative.grows_chunk;
-        if positive.grows_histogram || negative.grows_histogram {
-            let mut wide = histogram.clone();
-            for (side, fit) in [(Side::Positive, positive), (Side::Negative, negative)] {
-                self.widen(&mut wide, side, fit, chunk_grows);
-            }
-            self.append_fitting(ts, &wide, chunk_grows)
+        if fits.grow_histogram() {
+            let wide = tail.widened(histogram, fits);
+            self.append_fitting(ts, &wide, fits.grow_run())
         } else {
-            self.append_fitting(ts, histogram, chunk_grows)
+            self.append_fitting(ts, histogram, fits.grow_run())
         }
     }
 
@@ -215,25 +181,6 @@ impl<H: Form> Appender<H> {
         ResetHeader::of(self.bits.bytes().get(FLAGS_OFFSET).copied().unwrap_or_default())
     }
 
-    /// Gives one side of `histogram` the empty buckets that only the chunk has.
-    fn widen(&self, histogram: &mut H, side: Side, fit: Fit, chunk_grows: bool) {
-        let parts = histogram.parts();
-        let (chunk, spans, buckets) = match side {
-            Side::Positive => (&self.layout.positive_spans, parts.positive_spans, parts.positive_buckets),
-            Side::Negative => (&self.layout.negative_spans, parts.negative_spans, parts.negative_buckets),
-        };
-        let gauge = parts.reset_hint == ResetHint::Gauge;
-        // Where upstream takes the chunk's own spans, so do we: the same buckets can be cut into spans differently.
-        let wide = match (gauge, chunk_grows, fit.grows_histogram) {
-            (true, ..) | (false, true, true) => union(chunk, spans),
-            (false, true, false) => return,
-            (false, false, _) => chunk.clone(),
-        };
-        let counts = move_counts(spans, H::counts(buckets), &wide);
-        let buckets = H::buckets(counts);
-        histogram.set_buckets(side, wide, buckets);
-    }
-
     /// This chunk with the buckets of `histogram`, which are those of the chunk and more.
     fn recoded_for(&self, histogram: &H) -> Result<Self, DecodeError> {
         let to = histogram.parts();
@@ -256,91 +203,11 @@ impl<H: Form> Appender<H> {
         wide.ok_or(DecodeError::new("sample count", 0))
     }
 
-    fn verdict_on_counter(&self, histogram: &H) -> Verdict {
-        let not_reset = if H::CUT_KEEPS_NOT_RESET { ResetHeader::NotReset } else { ResetHeader::Unknown };
-        if self.header() == ResetHeader::Gauge {
-            return Verdict::cut(not_reset);
-        }
-        let parts = histogram.parts();
-        if parts.reset_hint == ResetHint::Reset {
-            return Verdict::cut(ResetHeader::Reset);
-        }
-        if histogram.is_stale() {
-            return Verdict { fits: Some(Default::default()), header: ResetHeader::NotReset };
-        }
-        if self.state.sum_bits() == STALE_NAN_BITS {
-            return Verdict::cut(ResetHeader::Unknown);
-        }
-        if self.state.count_declines(histogram) {
-            return Verdict::cut(ResetHeader::Reset);
-        }
-        if !self.same_grid(histogram) {
-            return Verdict::cut(ResetHeader::Unknown);
-        }
-        if !self.same_bounds(histogram) || self.state.zero_count_declines(histogram) {
-            return Verdict::cut(ResetHeader::Reset);
-        }
-        let positive = compare_counters(
-            (&self.layout.positive_spans, self.state.counts(Side::Positive)),
-            (parts.positive_spans, H::counts(parts.positive_buckets)),
-        );
-        let negative = compare_counters(
-            (&self.layout.negative_spans, self.state.counts(Side::Negative)),
-            (parts.negative_spans, H::counts(parts.negative_buckets)),
-        );
-        match positive.zip(negative) {
-            Some(fits) => Verdict { fits: Some(fits), header: ResetHeader::NotReset },
-            None => Verdict::cut(ResetHeader::Reset),
-        }
+    fn tail(&self) -> Tail<'_, H::State> {
+        Tail { header: self.header(), layout: &self.layout, last: &self.state }
     }
-
-    fn verdict_on_gauge(&self, histogram: &H) -> Verdict {
-        let header = ResetHeader::Gauge;
-        if self.header() != ResetHeader::Gauge {
-            return Verdict::cut(header);
-        }
-        if histogram.is_stale() {
-            return Verdict { fits: Some(Default::default()), header };
-        }
-        let after_stale = self.state.sum_bits() == STALE_NAN_BITS;
-        if after_stale || !self.same_grid(histogram) || !self.same_bounds(histogram) {
-            return Verdict::cut(header);
-        }
-        let parts = histogram.parts();
-        let positive = compare_gauges(&self.layout.positive_spans, parts.positive_spans);
-        let negative = compare_gauges(&self.layout.negative_spans, parts.negative_spans);
-        Verdict { fits: Some((positive, negative)), header }
-    }
-
-    #[expect(clippy::float_cmp, reason = "another zero threshold is another grid, however close")]
-    fn same_grid(&self, histogram: &H) -> bool {
-        let parts = histogram.parts();
-        parts.schema == self.layout.schema && parts.zero_threshold == self.layout.zero_threshold
-    }
-
-    fn same_bounds(&self, histogram: &H) -> bool {
-        let parts = histogram.parts();
-        parts.schema != CUSTOM_BUCKETS_SCHEMA || parts.custom_values == self.layout.custom_values
-    }
-}
-
-/// What [`Layout::words`] would be for a chunk that begins with `histogram`.
-fn words<H: Form>(histogram: &H) -> usize {
-    let parts = histogram.parts();
-    parts.positive_spans.len()
-        + parts.negative_spans.len()
-        + parts.positive_buckets.len()
-        + parts.negative_buckets.len()
-        + parts.custom_values.len()
 }
 
 fn moved<H: Form>(from: &[Span], buckets: &[H::Bucket], to: &[Span]) -> Vec<H::Bucket> {
     H::buckets(move_counts(from, H::counts(buckets), to))
-}
-
-/// A chunk stores the spans once and trusts every histogram to have as many buckets.
-fn assert_consistent<H: Form>(histogram: &H) {
-    let parts = histogram.parts();
-    assert_eq!(bucket_count(parts.positive_spans), parts.positive_buckets.len(), "validated histogram");
-    assert_eq!(bucket_count(parts.negative_spans), parts.negative_buckets.len(), "validated histogram");
 }

@@ -1,7 +1,7 @@
 //! Histograms with float counts: every count and bucket as XOR with its predecessor in time.
 
 use super::super::xor_value::Window;
-use super::form::{Side, State};
+use super::form::{Coded, Last, Side, State};
 use super::layout::Layout;
 use crate::DecodeError;
 use crate::bits::{BitReader, BitWriter, Bits};
@@ -117,7 +117,9 @@ impl State<FloatHistogram> for FloatState {
             custom_values: layout.custom_values.clone(),
         }
     }
+}
 
+impl Last<FloatHistogram> for FloatState {
     fn sum_bits(&self) -> u64 {
         self.sum.bits
     }
@@ -130,11 +132,32 @@ impl State<FloatHistogram> for FloatState {
         next.zero_count < self.zero_count.value()
     }
 
-    fn counts(&self, side: Side) -> impl Iterator<Item = f64> {
+    fn bucket_counts(&self, side: Side) -> impl Iterator<Item = f64> {
         let buckets = match side {
             Side::Positive => &self.positive,
             Side::Negative => &self.negative,
         };
         buckets.iter().map(Field::value)
+    }
+}
+
+impl Last<Self> for FloatHistogram {
+    fn sum_bits(&self) -> u64 {
+        self.sum.to_bits()
+    }
+
+    fn count_declines(&self, next: &Self) -> bool {
+        next.count < self.count
+    }
+
+    fn zero_count_declines(&self, next: &Self) -> bool {
+        next.zero_count < self.zero_count
+    }
+
+    fn bucket_counts(&self, side: Side) -> impl Iterator<Item = f64> {
+        <Self as Coded>::counts(match side {
+            Side::Positive => &self.positive_buckets,
+            Side::Negative => &self.negative_buckets,
+        })
     }
 }

@@ -6,6 +6,7 @@ use crate::DecodeError;
 use crate::bits::{BitReader, BitWriter};
 use crate::histogram::{FloatHistogram, Histogram, ResetHint, STALE_NAN_BITS, Span};
 
+use super::columns::Cell;
 use super::float::FloatState;
 use super::integer::IntegerState;
 use super::layout::Layout;
@@ -32,11 +33,11 @@ impl Form for Histogram {}
 impl Form for FloatHistogram {}
 
 /// How a form is taken apart and coded.
-pub(super) trait Coded: Clone + Default + fmt::Debug {
+pub(super) trait Coded: Last<Self> + Clone + Default + fmt::Debug {
     /// A bucket as the form keeps it.
     type Bucket: Copy + fmt::Debug;
     /// The absolute count of a bucket.
-    type Count: Copy + PartialOrd + Default;
+    type Count: Cell + PartialOrd + fmt::Debug;
     /// The coder's state after a histogram.
     type State: State<Self>;
     /// Whether a chunk that is cut with no reset detected says "no reset" in its header. Upstream's integer chunks
@@ -44,6 +45,8 @@ pub(super) trait Coded: Clone + Default + fmt::Debug {
     const CUT_KEEPS_NOT_RESET: bool;
     /// The fewest bits a bucket of a chunk's first histogram takes.
     const BUCKET_BITS_MIN: usize;
+    /// The form in columns; on disk.
+    const NUMBER: u8;
 
     /// The fields that both forms have.
     fn parts(&self) -> Parts<'_, Self::Bucket>;
@@ -51,6 +54,14 @@ pub(super) trait Coded: Clone + Default + fmt::Debug {
     fn set_buckets(&mut self, side: Side, spans: Vec<Span>, buckets: Vec<Self::Bucket>);
     /// A histogram that is nothing but a sum: a stale marker.
     fn stale(sum: f64) -> Self;
+    /// A histogram of `layout` without counts.
+    fn of_layout(layout: &Layout, reset_hint: ResetHint) -> Self;
+    /// Count and zero count.
+    fn totals(&self) -> (Self::Count, Self::Count);
+    /// Replaces count, zero count and sum.
+    fn set_totals(&mut self, count: Self::Count, zero_count: Self::Count, sum: f64);
+    /// Replaces the buckets of one side, given their absolute counts.
+    fn set_counts(&mut self, side: Side, counts: impl Iterator<Item = Self::Count>);
     /// The absolute counts of `buckets`.
     fn counts(buckets: &[Self::Bucket]) -> impl Iterator<Item = Self::Count>;
     /// The inverse of [`Coded::counts`].
@@ -72,7 +83,7 @@ pub(super) enum Side {
 }
 
 /// The state behind the last histogram of a chunk, the same for the one who writes and the one who reads.
-pub(super) trait State<H: Coded>: Clone + fmt::Debug {
+pub(super) trait State<H: Coded>: Last<H> + Clone + fmt::Debug {
     /// Writes the first histogram of a chunk.
     fn begin(histogram: &H, out: &mut BitWriter) -> Self;
     /// Writes the next one.
@@ -83,6 +94,10 @@ pub(super) trait State<H: Coded>: Clone + fmt::Debug {
     fn read_next(&mut self, reader: &mut BitReader<'_>) -> Result<(), DecodeError>;
     /// The histogram as a value; not for a stale one.
     fn histogram(&self, layout: &Layout, reset_hint: ResetHint) -> H;
+}
+
+/// What of the last histogram decides about the next one.
+pub(super) trait Last<H: Coded> {
     /// Bits of the sum.
     fn sum_bits(&self) -> u64;
     /// Whether `next` has fewer observations.
@@ -90,7 +105,7 @@ pub(super) trait State<H: Coded>: Clone + fmt::Debug {
     /// Whether `next` has fewer observations in the zero bucket.
     fn zero_count_declines(&self, next: &H) -> bool;
     /// Absolute counts of the buckets of one side.
-    fn counts(&self, side: Side) -> impl Iterator<Item = H::Count>;
+    fn bucket_counts(&self, side: Side) -> impl Iterator<Item = H::Count>;
 }
 
 impl Coded for Histogram {
@@ -99,6 +114,7 @@ impl Coded for Histogram {
     type State = IntegerState;
     const CUT_KEEPS_NOT_RESET: bool = true;
     const BUCKET_BITS_MIN: usize = 1;
+    const NUMBER: u8 = 0;
 
     fn parts(&self) -> Parts<'_, i64> {
         Parts {
@@ -125,6 +141,34 @@ impl Coded for Histogram {
         Self { sum, ..Self::default() }
     }
 
+    fn of_layout(layout: &Layout, reset_hint: ResetHint) -> Self {
+        Self {
+            reset_hint,
+            schema: layout.schema,
+            zero_threshold: layout.zero_threshold,
+            positive_spans: layout.positive_spans.clone(),
+            negative_spans: layout.negative_spans.clone(),
+            custom_values: layout.custom_values.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn totals(&self) -> (i64, i64) {
+        (self.count.cast_signed(), self.zero_count.cast_signed())
+    }
+
+    fn set_totals(&mut self, count: i64, zero_count: i64, sum: f64) {
+        (self.count, self.zero_count, self.sum) = (count.cast_unsigned(), zero_count.cast_unsigned(), sum);
+    }
+
+    fn set_counts(&mut self, side: Side, counts: impl Iterator<Item = i64>) {
+        let buckets = Self::buckets(counts);
+        match side {
+            Side::Positive => self.positive_buckets = buckets,
+            Side::Negative => self.negative_buckets = buckets,
+        }
+    }
+
     fn counts(buckets: &[i64]) -> impl Iterator<Item = i64> {
         running(buckets.iter().copied())
     }
@@ -145,6 +189,7 @@ impl Coded for FloatHistogram {
     type State = FloatState;
     const CUT_KEEPS_NOT_RESET: bool = false;
     const BUCKET_BITS_MIN: usize = 64;
+    const NUMBER: u8 = 1;
 
     fn parts(&self) -> Parts<'_, f64> {
         Parts {
@@ -169,6 +214,34 @@ impl Coded for FloatHistogram {
 
     fn stale(sum: f64) -> Self {
         Self { sum, ..Self::default() }
+    }
+
+    fn of_layout(layout: &Layout, reset_hint: ResetHint) -> Self {
+        Self {
+            reset_hint,
+            schema: layout.schema,
+            zero_threshold: layout.zero_threshold,
+            positive_spans: layout.positive_spans.clone(),
+            negative_spans: layout.negative_spans.clone(),
+            custom_values: layout.custom_values.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn totals(&self) -> (f64, f64) {
+        (self.count, self.zero_count)
+    }
+
+    fn set_totals(&mut self, count: f64, zero_count: f64, sum: f64) {
+        (self.count, self.zero_count, self.sum) = (count, zero_count, sum);
+    }
+
+    fn set_counts(&mut self, side: Side, counts: impl Iterator<Item = f64>) {
+        let buckets = Self::buckets(counts);
+        match side {
+            Side::Positive => self.positive_buckets = buckets,
+            Side::Negative => self.negative_buckets = buckets,
+        }
     }
 
     fn counts(buckets: &[f64]) -> impl Iterator<Item = f64> {

@@ -2,7 +2,7 @@
 
 use super::super::varbit::{read_signed, read_unsigned, signed_bits, unsigned_bits};
 use super::super::xor_value::Window;
-use super::form::{Side, State, running};
+use super::form::{Coded, Last, Side, State, running};
 use super::layout::Layout;
 use crate::DecodeError;
 use crate::bits::{BitReader, BitWriter, Bits};
@@ -137,7 +137,9 @@ impl State<Histogram> for IntegerState {
             custom_values: layout.custom_values.clone(),
         }
     }
+}
 
+impl Last<Histogram> for IntegerState {
     fn sum_bits(&self) -> u64 {
         self.sum_bits
     }
@@ -150,12 +152,33 @@ impl State<Histogram> for IntegerState {
         next.zero_count < self.zero_count
     }
 
-    fn counts(&self, side: Side) -> impl Iterator<Item = i64> {
+    fn bucket_counts(&self, side: Side) -> impl Iterator<Item = i64> {
         let buckets = match side {
             Side::Positive => &self.positive,
             Side::Negative => &self.negative,
         };
         running(buckets.iter().map(|bucket| bucket.value))
+    }
+}
+
+impl Last<Self> for Histogram {
+    fn sum_bits(&self) -> u64 {
+        self.sum.to_bits()
+    }
+
+    fn count_declines(&self, next: &Self) -> bool {
+        next.count < self.count
+    }
+
+    fn zero_count_declines(&self, next: &Self) -> bool {
+        next.zero_count < self.zero_count
+    }
+
+    fn bucket_counts(&self, side: Side) -> impl Iterator<Item = i64> {
+        <Self as Coded>::counts(match side {
+            Side::Positive => &self.positive_buckets,
+            Side::Negative => &self.negative_buckets,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading a histogram chunk.
 
 use super::super::varbit::read_signed;
-use super::form::{Form, State};
+use super::form::{Form, Last, State};
 use super::layout::{Layout, bucket_count};
 use super::{HEADER_BYTES, ResetHeader, WORDS_MAX};
 use crate::DecodeError;

@@ -83,6 +83,23 @@ pub(super) fn bucket_count(spans: &[Span]) -> usize {
     spans.iter().fold(0, |count, span| count.saturating_add(span.length as usize))
 }
 
+/// What [`Layout::words`] would be for a chunk that begins with `histogram`.
+pub(super) fn words<H: Form>(histogram: &H) -> usize {
+    let parts = histogram.parts();
+    parts.positive_spans.len()
+        + parts.negative_spans.len()
+        + parts.positive_buckets.len()
+        + parts.negative_buckets.len()
+        + parts.custom_values.len()
+}
+
+/// A chunk stores the spans once and trusts every histogram to have as many buckets.
+pub(super) fn assert_consistent<H: Form>(histogram: &H) {
+    let parts = histogram.parts();
+    assert_eq!(bucket_count(parts.positive_spans), parts.positive_buckets.len(), "validated histogram");
+    assert_eq!(bucket_count(parts.negative_spans), parts.negative_buckets.len(), "validated histogram");
+}
+
 fn read_spans(reader: &mut BitReader<'_>) -> Result<Vec<Span>, DecodeError> {
     let count = read_unsigned(reader, "span count")?;
     // Two bits at least for each, whatever the count says.

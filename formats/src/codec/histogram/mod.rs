@@ -5,11 +5,13 @@
 //! buckets. A histogram that does not fit the layout makes the chunk be rewritten with more buckets, or starts
 //! another. A stale marker has a sum and nothing else, and only stale markers follow it.
 //!
-//! * `appender`: decides and writes; `iter`: reads
+//! * `appender`: writes; `verdict`: decides what a chunk takes; `iter`: reads
+//! * `columns`: the same histograms by column, for blocks of level 1 and above
 //! * `form`: one trait for both forms; `integer`, `float`: how each codes its counts
 //! * `layout`: the part stored once; `spans`: layouts against each other
 
 mod appender;
+pub mod columns;
 mod float;
 mod form;
 mod integer;
@@ -18,6 +20,7 @@ mod layout;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use appender::{Appended, Appender};
 pub use form::Form;

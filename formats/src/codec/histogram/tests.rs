@@ -10,7 +10,7 @@ use crate::histogram::{CUSTOM_BUCKETS_SCHEMA, ResetHint, STALE_NAN_BITS, Span};
 use crate::test_config::config;
 
 /// Any histogram whose spans and buckets agree; counts are whatever bits they are.
-fn histogram() -> impl Strategy<Value = Histogram> {
+pub(super) fn histogram() -> impl Strategy<Value = Histogram> {
     let side = || vec((0..4_i32, vec(any::<i64>().prop_map(|n| n >> 40), 0..4)), 0..4);
     let extreme = prop_oneof![3 => Just(None), 1 => any::<i64>().prop_map(Some)];
     let schema = prop_oneof![3 => -4..=8_i32, 1 => Just(CUSTOM_BUCKETS_SCHEMA)];
@@ -47,7 +47,7 @@ fn histogram() -> impl Strategy<Value = Histogram> {
 }
 
 /// Histograms of one layout with close values, so that chunks are filled and not cut at every turn.
-fn gauges() -> impl Strategy<Value = Vec<(i64, Histogram)>> {
+pub(super) fn gauges() -> impl Strategy<Value = Vec<(i64, Histogram)>> {
     let step = (any::<i64>(), 0..20_u64, vec(-5..50_i64, 6), any::<u64>(), 0..12_u8, 0..3_u8);
     vec(step, 1..30).prop_map(|steps| {
         steps
@@ -76,7 +76,7 @@ fn gauges() -> impl Strategy<Value = Vec<(i64, Histogram)>> {
 }
 
 /// The bits of everything but the hint; `==` does not see NaN payloads.
-fn bits(histogram: &FloatHistogram) -> impl PartialEq + std::fmt::Debug + use<> {
+pub(super) fn bits(histogram: &FloatHistogram) -> impl PartialEq + std::fmt::Debug + use<> {
     let all = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     (
         histogram.schema,
@@ -89,7 +89,7 @@ fn bits(histogram: &FloatHistogram) -> impl PartialEq + std::fmt::Debug + use<> 
     )
 }
 
-fn chunks<H: Form>(samples: &[(i64, H)]) -> Vec<Vec<u8>> {
+pub(super) fn chunks<H: Form>(samples: &[(i64, H)]) -> Vec<Vec<u8>> {
     let mut done = Vec::new();
     let mut open: Option<Appender<H>> = None;
     for (ts, histogram) in samples {
@@ -111,7 +111,7 @@ fn all<H: Form>(chunk: &[u8]) -> Result<Vec<(i64, H)>, DecodeError> {
     decode(chunk, &mut out).map(|()| out)
 }
 
-fn counter(counts: &[i64]) -> Histogram {
+pub(super) fn counter(counts: &[i64]) -> Histogram {
     let mut previous = 0;
     Histogram {
         count: counts.iter().sum::<i64>().unsigned_abs(),
