@@ -53,10 +53,11 @@ mod wal;
 pub use env::{FaultFs, MemFs, SimClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use index::IndexInMemory;
+pub use kymo_formats::codec::summary::ChunkSummary;
 pub use {
     block::{
-        BlockCache, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter, ChunkBody,
-        FloatColumns, block_path,
+        BlockCache, BlockChunk, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter,
+        ChunkBody, ChunkSummaries, FloatColumns, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
@@ -84,7 +85,7 @@ pub use {
         Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
-    read::{Found, SelectedSeries, Selection, Warnings},
+    read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     damage::Warnings,
-    series::{Part, SelectedSeries},
+    series::{BlockPart, Part, SelectedSeries},
 };
 use crate::{
     block::BlockReader,
@@ -125,7 +125,7 @@ fn collect_block(
     let mut series = reader.series()?;
     for rank in ranks {
         let mut chunks = Vec::new();
-        series.chunks(rank, start..end.saturating_add(1), &mut chunks)?;
+        let first = series.chunks(rank, start..end.saturating_add(1), &mut chunks)?;
         if chunks.is_empty() {
             continue;
         }
@@ -133,7 +133,8 @@ fn collect_block(
         let deleted = deleted_ranges(tombstones, meta, &labels);
         memory.take(held_bytes(&labels) + size_of_val(&*chunks) + size_of_val(&*deleted))?;
         if !is_covered(&deleted, start.max(meta.range.start), end.min(meta.range.end - 1)) {
-            found.push((labels, Part::Block { reader: Arc::clone(reader), chunks, deleted }));
+            let part = BlockPart { reader: Arc::clone(reader), rank, first, chunks, deleted };
+            found.push((labels, Part::Block(part)));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use kymo_formats::{
     codec::{
         Encoding, column_chunk, start_ts,
+        summary::ChunkSummary,
         values::{self, Density},
         with_start_ts, xor,
     },
@@ -46,6 +47,8 @@ pub(crate) struct ChunkTarget {
 pub(crate) struct MergedChunk<'a> {
     pub(crate) meta: ChunkMeta,
     pub(crate) body: ChunkBody<'a>,
+    /// What it amounts to, if it has a summary.
+    pub(crate) summary: Option<ChunkSummary>,
 }
 
 /// Makes the chunks of one series, in order of time.
@@ -81,9 +84,9 @@ impl<'a> SeriesChunks<'a> {
     }
 
     /// Appends a chunk as it is.
-    pub(crate) fn push_chunk(&mut self, meta: ChunkMeta, body: ChunkBody<'a>) {
+    pub(crate) fn push_chunk(&mut self, chunk: MergedChunk<'a>) {
         self.flush();
-        self.chunks.push(MergedChunk { meta, body });
+        self.chunks.push(chunk);
     }
 
     /// Appends samples, in order of time.
@@ -143,7 +146,7 @@ impl<'a> SeriesChunks<'a> {
         let chunks = &mut self.chunks;
         for part in self.histograms.chunks(self.target.part_len(self.histograms.len())) {
             encode_histogram_chunks(part, |meta, bytes| {
-                chunks.push(MergedChunk { meta, body: ChunkBody::Whole(Cow::Owned(bytes)) });
+                chunks.push(MergedChunk { meta, body: ChunkBody::Whole(Cow::Owned(bytes)), summary: None });
             });
         }
         for part in self.floats.parts(self.target.part_len(self.floats.len())) {
@@ -171,14 +174,16 @@ fn encode_floats(floats: &super::floats::Part<'_>, form: FloatForm) -> MergedChu
         min_ts: floats.ts.first().copied().unwrap_or(0),
         max_ts: floats.ts.last().copied().unwrap_or(0),
     };
+    let summary = ChunkSummary::of(floats.ts, floats.values);
     match form {
         FloatForm::Gorilla => {
             let base = xor::encode(floats.ts.iter().copied().zip(floats.values.iter().copied()));
             match floats.start_ts {
-                None => MergedChunk { meta: meta(Encoding::Xor.as_u8()), body: base.into() },
+                None => MergedChunk { meta: meta(Encoding::Xor.as_u8()), body: base.into(), summary },
                 Some(start_ts) => MergedChunk {
                     meta: meta(Encoding::XorStart.as_u8()),
                     body: with_start_ts(&base, floats.ts, start_ts).into(),
+                    summary,
                 },
             }
         }
@@ -191,7 +196,7 @@ fn encode_floats(floats: &super::floats::Part<'_>, form: FloatForm) -> MergedChu
                 Cow::Owned(starts)
             });
             let columns = FloatColumns { ts: floats.ts.to_vec(), starts, values: Cow::Owned(column) };
-            MergedChunk { meta: meta(column_chunk::ENCODING), body: ChunkBody::Columns(columns) }
+            MergedChunk { meta: meta(column_chunk::ENCODING), body: ChunkBody::Columns(columns), summary }
         }
     }
 }
