@@ -47,7 +47,7 @@ impl WindowGrid {
             let steps = distance / self.interval + i64::from(distance % self.interval != 0);
             Some((steps, first.checked_add(steps.checked_mul(self.interval)?)?))
         };
-        next().is_none_or(|(step, edge)| (step.unsigned_abs() as usize) < self.steps && edge < max_ts)
+        next().is_none_or(|(step, edge)| step.unsigned_abs() < self.steps as u64 && edge < max_ts)
     }
 }
 

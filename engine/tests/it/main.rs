@@ -6,6 +6,7 @@
 //! * `damage` - random bytes of blocks changed: what is answered was written, and what is missing is named
 //! * `example` - what the documentation shows
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
+//! * `summaries` - what chunks amount to, instead of their samples
 //! * `upkeep` - memory, disk and time: what keeps a store in shape
 //! * `verify` - checks of, and looks at, a store that nobody has open
 
@@ -21,6 +22,8 @@ mod disk_full;
 mod example;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod summaries;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -183,7 +183,9 @@ mod tests {
             let Ok(section) = Summaries::parse(&bytes) else { return Ok(()) };
             for (rank, chunks) in (0..section.len()).zip(&series) {
                 let Ok(mut summaries) = section.series(rank) else { continue };
-                chunks.iter().for_each(|(meta, _)| drop(summaries.next(meta)));
+                for (meta, _) in chunks {
+                    let _ = summaries.next(meta);
+                }
             }
         }
     }

@@ -129,7 +129,8 @@ pub fn decode(reader: &mut Reader<'_>, meta: &ChunkMeta) -> Result<Option<ChunkS
         ChunkSummary { count: meta.count, first_ts: meta.min_ts, last_ts: meta.max_ts, ..EMPTY };
     if more & STALE != 0 {
         let stale = reader.varint_u32("stale markers")?;
-        summary.count = meta.count.checked_sub(stale).ok_or_else(|| reader.error("stale markers"))?;
+        let count = meta.count.checked_sub(stale).filter(|_| stale > 0);
+        summary.count = count.ok_or_else(|| reader.error("stale markers"))?;
         summary.first_ts = meta.min_ts.wrapping_add_unsigned(reader.varint("first timestamp")?);
         summary.last_ts = meta.max_ts.wrapping_sub_unsigned(reader.varint("last timestamp")?);
     }

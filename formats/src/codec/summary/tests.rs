@@ -196,3 +196,13 @@ fn stale_markers_are_no_samples() {
     assert_eq!((summary.resets, summary.changes, summary.sum), (1, 1, 12.0));
     assert_eq!(summary.before_resets(), Some(&[7.0][..]));
 }
+
+#[test]
+fn a_chunk_that_is_said_to_have_stale_markers_has_some() {
+    let meta = ChunkMeta { encoding: column_chunk::ENCODING, count: 3, min_ts: 0, max_ts: 9 };
+    let bytes = |stale| [0xd0, 1, stale, 1, 1, 4, 0];
+    assert!(decode(&mut Reader::new(&bytes(0)), &meta).is_err());
+    let summary = decode(&mut Reader::new(&bytes(1)), &meta).unwrap().unwrap();
+    assert_eq!((summary.count, summary.first_ts, summary.last_ts, summary.sum), (2, 1, 8, 4.0));
+    assert!(decode(&mut Reader::new(&bytes(3)), &meta).is_err());
+}
