@@ -1,4 +1,5 @@
-//! Columns of values and of timestamps: bytes per sample, and encoding and decoding, beside Gorilla chunks.
+//! Columns of values and of timestamps: bytes per sample, and encoding and decoding, beside Gorilla chunks; summaries
+//! of chunks: bytes per chunk.
 //!
 //! Shapes are generated; with `KYMO_RECORDING` set to a recording of `/metrics` pages its series are measured as
 //! well, with a table of what each encoding takes. The recording is played at 15 s with millisecond jitter.
@@ -23,10 +24,14 @@ use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
 use dataset::{Protocol, Setup, fleet::Fleet, recording::Recording};
-use kymo_formats::codec::{
-    integers,
-    values::{self, Density, ValueEncoding},
-    xor,
+use kymo_formats::{
+    codec::{
+        column_chunk, integers,
+        summary::{self, ChunkSummary},
+        values::{self, Density, ValueEncoding},
+        xor,
+    },
+    index::chunk_directory::ChunkMeta,
 };
 
 /// Samples per chunk on the levels of compaction.
@@ -61,6 +66,19 @@ impl Chunks {
             out
         };
         self.ts.iter().map(column).collect()
+    }
+
+    fn summaries(&self) -> Vec<Vec<u8>> {
+        let summary = |(ts, values): (&Vec<i64>, &Vec<f64>)| {
+            let count = u32::try_from(ts.len()).expect("chunks are short");
+            let (min_ts, max_ts) = (ts.first().copied().unwrap_or(0), ts.last().copied().unwrap_or(0));
+            let meta =
+                ChunkMeta { encoding: column_chunk::ColumnEncoding::Floats.as_u8(), count, min_ts, max_ts };
+            let mut out = Vec::new();
+            summary::encode(ChunkSummary::of(ts, values).as_ref(), &meta, &mut out);
+            out
+        };
+        self.ts.iter().zip(&self.values).map(summary).collect()
     }
 
     fn gorilla(&self) -> Vec<Vec<u8>> {
@@ -162,6 +180,24 @@ fn print_sizes(name: &str, chunks: &Chunks) {
     }
 }
 
+/// Prints bytes per chunk of its summary.
+fn print_summaries(name: &str, chunks: &[&Chunks]) {
+    let mut lens: Vec<usize> =
+        chunks.iter().flat_map(|chunks| chunks.summaries()).map(|summary| summary.len()).collect();
+    lens.sort_unstable();
+    let at = |part: usize| lens.get(lens.len() * part / 100).copied().unwrap_or_default();
+    println!(
+        "{name}: {} summaries, {} of 1 byte (none), average {:.2} B, median {}, 90th {}, 99th {}, longest {} B",
+        lens.len(),
+        lens.iter().filter(|len| **len == 1).count(),
+        lens.iter().sum::<usize>() as f64 / lens.len().max(1) as f64,
+        at(50),
+        at(90),
+        at(99),
+        lens.last().copied().unwrap_or_default(),
+    );
+}
+
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, chunks: &Chunks) {
     group.throughput(Throughput::Elements(chunks.samples() as u64));
     let (columns, ts, gorilla) = (chunks.encoded(Density::Fast), chunks.encoded_ts(), chunks.gorilla());
@@ -200,6 +236,7 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, chunks: &Chunks
             }
         });
     });
+    group.bench_function(format!("{name}/summary"), |b| b.iter(|| black_box(chunks).summaries()));
     group.bench_function(format!("{name}/encode_gorilla"), |b| b.iter(|| black_box(chunks).gorilla()));
 }
 
@@ -222,6 +259,9 @@ fn recording(criterion: &mut Criterion) {
     };
     for samples in CHUNK_SAMPLES {
         let Some(kinds) = recorded(Path::new(&path), samples) else { return };
+        let [(_, constant), (_, changing)] = &kinds;
+        print_summaries(&format!("recording {samples}"), &[constant, changing]);
+        print_summaries(&format!("recording changing {samples}"), &[changing]);
         let mut group = criterion.benchmark_group(format!("codec_recording_{samples}"));
         group.sample_size(10);
         for (name, chunks) in kinds {

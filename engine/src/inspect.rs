@@ -49,6 +49,8 @@ pub struct InspectedBlock {
     pub chunks: u64,
     /// Number of distinct timestamp columns that chunks share.
     pub timestamp_columns: u64,
+    /// Bytes of the summaries of its chunks.
+    pub summary_bytes: u64,
     /// Why the block, or a part of it, is not in the tables.
     pub damage: Option<String>,
 }
@@ -154,11 +156,17 @@ struct Sums {
 
 impl Sums {
     fn add_block(&mut self, fs: &dyn Fs, dir: &Path, meta: &Arc<BlockMeta>) -> InspectedBlock {
-        let mut block =
-            InspectedBlock { meta: (**meta).clone(), chunks: 0, timestamp_columns: 0, damage: None };
+        let mut block = InspectedBlock {
+            meta: (**meta).clone(),
+            chunks: 0,
+            timestamp_columns: 0,
+            summary_bytes: 0,
+            damage: None,
+        };
         let opened = BlockReader::open(fs, &block_path(&dir.join("blocks"), meta.id), meta.id);
         let added = opened.and_then(|reader| {
             block.chunks = reader.info().summary.chunks;
+            block.summary_bytes = reader.summary_bytes();
             self.add_sections(&reader);
             self.add_chunks(&reader)?;
             self.add_metrics(&reader)?;

@@ -55,10 +55,11 @@ mod wal;
 pub use env::{FaultFs, MemFs, SimClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use index::IndexInMemory;
+pub use kymo_formats::codec::summary::ChunkSummary;
 pub use {
     block::{
-        BlockCache, BlockCacheBytes, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec, BlockWriter,
-        ChunkBody, ChunkColumns, block_path,
+        BlockCache, BlockCacheBytes, BlockChunk, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec,
+        BlockWriter, ChunkBody, ChunkColumns, ChunkSummaries, block_path,
     },
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
@@ -87,7 +88,7 @@ pub use {
         STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     pressure::MemoryStage,
-    read::{Found, SelectedSeries, Selection, Warnings},
+    read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},

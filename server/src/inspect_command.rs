@@ -63,9 +63,10 @@ fn print_blocks(blocks: &[InspectedBlock], out: &mut impl Write) -> io::Result<(
         "bytes",
         "bytes/sample",
         "timestamp columns",
+        "summary bytes/chunk",
     ];
     let mut table = Table::new("blocks", columns);
-    for InspectedBlock { meta, chunks, timestamp_columns, .. } in blocks {
+    for InspectedBlock { meta, chunks, timestamp_columns, summary_bytes, .. } in blocks {
         table.row([
             meta.id.into(),
             u64::from(meta.level).into(),
@@ -77,6 +78,7 @@ fn print_blocks(blocks: &[InspectedBlock], out: &mut impl Write) -> io::Result<(
             meta.bytes.into(),
             Cell::per(meta.bytes, meta.samples),
             (*timestamp_columns).into(),
+            Cell::per(*summary_bytes, *chunks),
         ]);
     }
     table.print(out)?;
@@ -155,7 +157,7 @@ fn to_json(inspection: &Inspection, limit: usize) -> Value {
         json!({
             "id": meta.id, "level": meta.level, "start": meta.range.start, "end": meta.range.end,
             "series": meta.series, "chunks": block.chunks, "samples": meta.samples, "bytes": meta.bytes,
-            "timestampColumns": block.timestamp_columns, "sources": meta.sources, "damage": block.damage,
+            "timestampColumns": block.timestamp_columns, "summaryBytes": block.summary_bytes, "sources": meta.sources, "damage": block.damage,
         })
     };
     let encodings = inspection.encodings.iter().map(|encoding| {

@@ -2,6 +2,25 @@
 
 use std::borrow::Cow;
 
+use kymo_formats::{codec::summary::ChunkSummary, index::chunk_directory::ChunkMeta};
+
+/// A chunk for a block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockChunk<'a> {
+    /// What the directory says of it.
+    pub meta: ChunkMeta,
+    /// Its samples.
+    pub body: ChunkBody<'a>,
+    /// What it amounts to, if it has a summary; blocks of level 0 keep none.
+    pub summary: Option<ChunkSummary>,
+}
+
+impl<'a, B: Into<ChunkBody<'a>>> From<(ChunkMeta, B)> for BlockChunk<'a> {
+    fn from((meta, body): (ChunkMeta, B)) -> Self {
+        Self { meta, body: body.into(), summary: None }
+    }
+}
+
 /// The samples of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChunkBody<'a> {

@@ -2,7 +2,7 @@
 //!
 //! * `writer` - series in order to a block file; `chunk_body` - what it takes as a chunk; `timestamps` - the
 //!   timestamps that its chunks share
-//! * `reader` - a block file, mapped, as an index and chunks
+//! * `reader` - a block file, mapped, as an index and chunks; `summaries` - what its chunks amount to
 //! * `verify` - every byte of a block file against its checksums
 //! * `column_cache` - decoded timestamps of an open block
 //! * `pages` - which pages of a block's chunk data have been verified
@@ -15,6 +15,7 @@ mod column_cache;
 mod error;
 mod pages;
 mod reader;
+mod summaries;
 mod timestamps;
 mod verify;
 mod writer;
@@ -24,9 +25,10 @@ use std::path::{Path, PathBuf};
 use kymo_formats::block::meta::BlockSummary;
 
 pub use cache::{BlockCache, BlockCacheBytes};
-pub use chunk_body::{ChunkBody, ChunkColumns};
+pub use chunk_body::{BlockChunk, ChunkBody, ChunkColumns};
 pub use error::BlockError;
 pub use reader::{BlockReader, BlockSeries};
+pub use summaries::ChunkSummaries;
 pub use writer::{BlockSpec, BlockWriter};
 
 /// A block that has been written and is durable, or that has been opened.

@@ -303,7 +303,7 @@ impl BlockReader {
     }
 
     /// The bytes of a section, verified.
-    fn section(&self, kind: SectionKind) -> Result<&[u8], BlockError> {
+    pub(super) fn section(&self, kind: SectionKind) -> Result<&[u8], BlockError> {
         let section = self.find(kind)?;
         // Relaxed: the flag says something about bytes that never change, and guards nothing else.
         if !section.verified.load(Ordering::Relaxed) {
@@ -377,7 +377,8 @@ impl BlockSeries<'_> {
         self.labels.get(rank).map_err(self.block.corrupt())
     }
 
-    /// Appends to `out` the chunks of the series `rank` that may have samples in `[start, end)`, in order.
+    /// Appends to `out` the chunks of the series `rank` that may have samples in `[start, end)`, in order. Which chunk
+    /// of the series the first of them is; from level 1 up, where chunks do not overlap, the others follow it.
     ///
     /// # Errors
     /// When there is no such series, or the chunk directory is damaged.
@@ -386,14 +387,16 @@ impl BlockSeries<'_> {
         rank: u32,
         range: Range<i64>,
         out: &mut Vec<ChunkEntry>,
-    ) -> Result<(), BlockError> {
+    ) -> Result<u32, BlockError> {
         let from = out.len();
         self.chunks.get(rank, out).map_err(self.block.corrupt())?;
+        let in_range = |chunk: &ChunkEntry| chunk.meta.min_ts < range.end && chunk.meta.max_ts >= range.start;
+        let first = out.iter().skip(from).position(in_range).unwrap_or(0);
         let mut position = 0;
         out.retain(|chunk| {
             position += 1;
-            position <= from || (chunk.meta.min_ts < range.end && chunk.meta.max_ts >= range.start)
+            position <= from || in_range(chunk)
         });
-        Ok(())
+        Ok(u32::try_from(first).expect("chunks of a block are counted in u32"))
     }
 }

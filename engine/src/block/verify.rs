@@ -46,6 +46,13 @@ impl BlockReader {
         self.sections.iter().map(|section| (section.entry.kind.name(), section.entry.len))
     }
 
+    /// Where a section starts in the file.
+    #[cfg(test)]
+    pub(crate) fn section_offset(&self, name: &str) -> u64 {
+        let of_name = |section: &&super::reader::Section| section.entry.kind.name() == name;
+        self.sections.iter().find(of_name).expect("the section is there").entry.offset
+    }
+
     /// Where a chunk starts, in bytes from the start of the file.
     pub(crate) const fn offset_in_file(&self, offset: u64) -> u64 {
         (self.chunk_data.start as u64).saturating_add(offset)

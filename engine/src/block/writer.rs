@@ -20,10 +20,13 @@ use kymo_formats::{
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
         stats::{self, MetricStats},
+        summaries::SummariesBuilder,
     },
 };
 
-use super::{BlockError, BlockInfo, ChunkBody, ChunkColumns, block_path, timestamps::TimestampTable};
+use super::{
+    BlockChunk, BlockError, BlockInfo, ChunkBody, ChunkColumns, block_path, timestamps::TimestampTable,
+};
 use crate::{
     env::{File, Fs, OpenMode},
     index::{IndexBuilder, series_order},
@@ -55,6 +58,8 @@ pub struct BlockWriter {
     pages: PageChecksums,
     index: IndexBuilder,
     chunks: ChunkDirectoryBuilder,
+    /// None at level 0, whose chunks are short and soon merged.
+    summaries: Option<SummariesBuilder>,
     timestamps: TimestampTable,
     metrics: Vec<MetricStats>,
     summary: BlockSummary,
@@ -78,6 +83,7 @@ impl BlockWriter {
             pages: PageChecksums::default(),
             index: IndexBuilder::default(),
             chunks: ChunkDirectoryBuilder::default(),
+            summaries: (spec.level > 0).then(SummariesBuilder::default),
             timestamps: TimestampTable::default(),
             metrics: Vec::new(),
             summary: BlockSummary {
@@ -96,23 +102,22 @@ impl BlockWriter {
     ///
     /// # Errors
     /// When `labels` do not come after those of the series before, and when writing fails.
-    pub fn add_series<'b, B: Into<ChunkBody<'b>>>(
+    pub fn add_series<'b, C: Into<BlockChunk<'b>>>(
         &mut self,
         labels: &Labels,
-        chunks: impl IntoIterator<Item = (ChunkMeta, B)>,
+        chunks: impl IntoIterator<Item = C>,
     ) -> Result<(), BlockError> {
-        let chunks: Vec<(ChunkMeta, ChunkBody<'b>)> =
-            chunks.into_iter().map(|(meta, body)| (meta, body.into())).collect();
+        let chunks: Vec<BlockChunk<'b>> = chunks.into_iter().map(Into::into).collect();
         if chunks.is_empty() {
             return Ok(());
         }
         self.start_series(labels)?;
         self.series_chunks.clear();
-        let columns: Vec<&[i64]> = chunks.iter().filter_map(|(_, body)| timestamps_of(body)).collect();
+        let columns: Vec<&[i64]> = chunks.iter().filter_map(|chunk| timestamps_of(&chunk.body)).collect();
         let mut runs =
             if columns.is_empty() { Vec::new() } else { self.timestamps.runs(&columns) }.into_iter();
         let mut bytes = Vec::new();
-        for (meta, body) in &chunks {
+        for BlockChunk { meta, body, .. } in &chunks {
             match body {
                 ChunkBody::Whole(bytes) => self.add_chunk(*meta, bytes)?,
                 ChunkBody::Columns(columns) => {
@@ -121,6 +126,10 @@ impl BlockWriter {
                     self.add_chunk(*meta, &bytes)?;
                 }
             }
+        }
+        if let Some(summaries) = &mut self.summaries {
+            let chunks = chunks.iter().map(|chunk| (&chunk.meta, chunk.summary.as_ref()));
+            summaries.push(chunks).map_err(self.out.too_large())?;
         }
         self.chunks.push(&self.series_chunks).map_err(self.out.too_large())
     }
@@ -208,6 +217,11 @@ impl BlockWriter {
         let mut summary = Vec::new();
         self.summary.encode(&mut summary);
         let timestamps = self.timestamps.section().map(|section| (SectionKind::TIMESTAMPS, section));
+        let summaries = self.summaries.take().map(|summaries| {
+            let mut section = Vec::new();
+            summaries.finish(&mut section);
+            (SectionKind::SUMMARIES, section)
+        });
         let sections = vec![
             (SectionKind::CHUNK_PAGES, std::mem::take(&mut self.pages).finish()),
             (SectionKind::CHUNK_DIRECTORY, chunk_directory),
@@ -220,7 +234,7 @@ impl BlockWriter {
             (SectionKind::STATS, metrics),
             (SectionKind::META, summary),
         ];
-        Ok(timestamps.into_iter().chain(sections).collect())
+        Ok(timestamps.into_iter().chain(summaries).chain(sections).collect())
     }
 }
 

@@ -7,7 +7,10 @@
 
 use std::{ops::Range, sync::Arc};
 
-use kymo_formats::{codec::ChunkSamples, index::chunk_directory::ChunkEntry};
+use kymo_formats::{
+    codec::{ChunkSamples, summary::ChunkSummary},
+    index::chunk_directory::ChunkEntry,
+};
 
 use super::error::CompactionError;
 use crate::{
@@ -88,13 +91,15 @@ struct Cursor<'a> {
     head: Option<Labels>,
     /// The series after the current one.
     next: u32,
+    /// Whether the summaries were found damaged; they are not read any more then.
+    summaries_damaged: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// A cursor at the first series.
     fn new(input: &'a MergeInput) -> Result<Self, CompactionError> {
         let series = input.reader.series().map_err(failed(&input.reader))?;
-        let mut cursor = Self { input, series, head: None, next: 0 };
+        let mut cursor = Self { input, series, head: None, next: 0, summaries_damaged: false };
         cursor.advance()?;
         Ok(cursor)
     }
@@ -118,16 +123,35 @@ impl<'a> Cursor<'a> {
         self.series
             .chunks(self.next - 1, i64::MIN..i64::MAX, &mut chunks)
             .map_err(failed(&self.input.reader))?;
-        for chunk in chunks {
+        let summaries = self.kept_summaries(&chunks);
+        for (chunk, summary) in chunks.into_iter().zip(summaries) {
             let (min_ts, max_ts) = (chunk.meta.min_ts, chunk.meta.max_ts);
             if deleted.iter().any(|range| range.contains(&min_ts) && range.contains(&max_ts)) {
                 continue;
             }
             let touches = |range: &&Range<i64>| range.start <= max_ts && min_ts < range.end;
             let deleted = deleted.iter().filter(touches).cloned().collect();
-            pieces.push(Piece { input: at, chunk, deleted });
+            pieces.push(Piece { input: at, chunk, summary, deleted });
         }
         Ok(())
+    }
+}
+
+impl Cursor<'_> {
+    /// What the block says of the chunks of the current series. Damaged summaries are no reason to leave the block
+    /// out: they are made anew.
+    fn kept_summaries(&mut self, chunks: &[ChunkEntry]) -> Vec<Kept> {
+        let reader = &self.input.reader;
+        if !self.summaries_damaged {
+            match kept_summaries(reader, self.next - 1, chunks) {
+                Ok(kept) => return kept,
+                Err(error) => {
+                    self.summaries_damaged = true;
+                    tracing::warn!(block = reader.info().id, %error, "damaged summaries are made anew");
+                }
+            }
+        }
+        vec![Kept::Unknown; chunks.len()]
     }
 }
 
@@ -135,8 +159,18 @@ impl<'a> Cursor<'a> {
 struct Piece {
     input: usize,
     chunk: ChunkEntry,
+    summary: Kept,
     /// The deletions that concern some of its samples.
     deleted: Vec<Range<i64>>,
+}
+
+/// What a block says that a chunk amounts to.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    /// The summary, or that the chunk has none.
+    Known(Option<ChunkSummary>),
+    /// Nothing.
+    Unknown,
 }
 
 impl Piece {
@@ -166,7 +200,8 @@ impl<'a> SeriesMerger<'a> {
             rest = tail;
             match cluster {
                 [(_, piece)] if piece.deleted.is_empty() && self.takes_whole(&chunks, piece) => {
-                    chunks.push_chunk(piece.chunk.meta, self.body(piece)?);
+                    let (body, summary) = (self.body(piece)?, self.summary(piece)?);
+                    chunks.push_chunk(MergedChunk { meta: piece.chunk.meta, body, summary });
                 }
                 [(_, piece)] if piece.deleted.is_empty() && piece.is_floats() => {
                     self.decode(piece)?;
@@ -228,6 +263,19 @@ impl<'a> SeriesMerger<'a> {
         reader.decode(&piece.chunk, &mut self.columns).map_err(failed(reader))
     }
 
+    /// What a chunk that stays as it is amounts to: as its block says, or else by decoding it. So what a block does
+    /// not tell, because it is of an old version or because that part of it is damaged, the next one does.
+    fn summary(&mut self, piece: &Piece) -> Result<Option<ChunkSummary>, CompactionError> {
+        match piece.summary {
+            Kept::Known(summary) => Ok(summary),
+            Kept::Unknown if piece.is_floats() => {
+                self.decode(piece)?;
+                Ok(ChunkSummary::of(&self.columns.ts, &self.columns.values))
+            }
+            Kept::Unknown => Ok(None),
+        }
+    }
+
     /// The chunk as it is.
     fn body(&self, piece: &Piece) -> Result<ChunkBody<'a>, CompactionError> {
         let reader = self.reader(piece);
@@ -237,6 +285,12 @@ impl<'a> SeriesMerger<'a> {
             None => Ok(reader.chunk(&piece.chunk).map_err(failed(reader))?.into()),
         }
     }
+}
+
+/// What its block says of each of the chunks of a series.
+fn kept_summaries(reader: &BlockReader, rank: u32, chunks: &[ChunkEntry]) -> Result<Vec<Kept>, BlockError> {
+    let Some(mut summaries) = reader.summaries(rank)? else { return Ok(vec![Kept::Unknown; chunks.len()]) };
+    chunks.iter().map(|chunk| summaries.next(chunk).map(Kept::Known)).collect()
 }
 
 /// How many of `pieces`, sorted by their start, hang together by overlapping; at least one.

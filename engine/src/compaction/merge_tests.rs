@@ -14,7 +14,7 @@ use proptest::{
 
 use super::*;
 use crate::{
-    block::{BlockCache, BlockInfo, BlockSpec, BlockWriter},
+    block::{BlockCache, BlockChunk, BlockInfo, BlockSpec, BlockWriter},
     compaction::{Choice, Compacted, CompactionEnv, compact},
     env::{Fs, MemFs, OpenMode},
     model::{MatchOp, stale_nan},
@@ -153,6 +153,16 @@ impl Store {
         })
     }
 
+    /// A block of one chunk that does not decode.
+    fn write_undecodable(&self, id: u64, level: u8, summary: Option<ChunkSummary>) {
+        let spec = BlockSpec { id, level, sequence: id, space: 0 };
+        let mut writer = BlockWriter::create(Arc::clone(&self.env.fs), &self.env.dir, spec).unwrap();
+        let meta = ChunkMeta { encoding: Encoding::Xor.as_u8(), count: 100, min_ts: 0, max_ts: 99 };
+        let chunk = BlockChunk { meta, body: b"not a chunk"[..].into(), summary };
+        writer.add_series(&labels(0), [chunk]).unwrap();
+        writer.finish().unwrap();
+    }
+
     fn files(&self) -> usize {
         self.env.fs.list(&self.env.dir).unwrap().len()
     }
@@ -169,10 +179,13 @@ impl Store {
             let mut entries = Vec::new();
             cursor.chunks(rank, i64::MIN..i64::MAX, &mut entries).unwrap();
             let mut samples = Vec::new();
+            let mut summaries = reader.summaries(rank).unwrap().expect("there are some from level 1 up");
             for entry in entries {
                 let before = samples.len();
                 let mut columns = ChunkSamples::default();
                 reader.decode(&entry, &mut columns).unwrap();
+                let summary = ChunkSummary::of(&columns.ts, &columns.values);
+                assert_eq!(summaries.next(&entry).unwrap(), summary, "each chunk has its own");
                 let resets = resets(&entry.meta, reader.chunk(&entry).unwrap()).unwrap();
                 to_samples(&mut columns, &resets, &mut samples);
                 let chunk = &samples[before..];
@@ -180,6 +193,7 @@ impl Store {
                 assert!(chunk.len() <= chunk_samples as usize * 3 / 2 + 1 || chunk.len() <= 30);
                 assert_eq!((chunk[0].ts, chunk[chunk.len() - 1].ts), (entry.meta.min_ts, entry.meta.max_ts));
             }
+            summaries.finish().unwrap();
             assert!(samples.is_sorted_by(|a, b| a.ts < b.ts), "each time once, in order");
             let samples = samples.into_iter().map(|sample| (sample.ts, sample)).collect();
             found.insert(cursor.labels(rank).unwrap(), samples);
@@ -318,15 +332,38 @@ fn large_chunks_are_copied() {
     let compacted = store.compact(&[(1, Vec::new()), (2, Vec::new())], 120).unwrap();
     let chunks = only_series(&store, &compacted);
     assert_eq!(chunks.iter().map(|chunk| chunk.meta.count).collect::<Vec<_>>(), [100, 10]);
-    // Told apart from re-encoding by a chunk that cannot be decoded.
-    let spec = BlockSpec { id: 3, level: 0, sequence: 3, space: 0 };
-    let mut writer = BlockWriter::create(Arc::clone(&store.env.fs), &store.env.dir, spec).unwrap();
-    let meta = ChunkMeta { encoding: Encoding::Xor.as_u8(), count: 100, min_ts: 0, max_ts: 99 };
-    writer.add_series(&labels(0), [(meta, &b"not a chunk"[..])]).unwrap();
-    writer.finish().unwrap();
+    // Told apart from re-encoding by a chunk that cannot be decoded, and with it its summary.
+    let summary = ChunkSummary::of(&(0..100).collect::<Vec<_>>(), &[0.5; 100]);
+    store.write_undecodable(3, 1, summary);
     let compacted = store_compact(&mut store, 3, 120).unwrap();
-    assert_eq!(only_series(&store, &compacted).len(), 1);
+    let chunks = only_series(&store, &compacted);
+    assert_eq!(chunks.len(), 1);
+    let reader = store.cache.get(compacted.added[0].id).unwrap();
+    assert_eq!(reader.summaries(0).unwrap().unwrap().next(&chunks[0]).unwrap(), summary);
     assert!(store_compact(&mut store, 3, 480).is_err());
+    // Where there is no summary to be copied there has to be made one.
+    store.write_undecodable(4, 0, summary);
+    assert!(store_compact(&mut store, 4, 120).is_err());
+    // That a chunk has none is known, too.
+    store.write_undecodable(5, 1, None);
+    store_compact(&mut store, 5, 120).unwrap();
+}
+
+#[test]
+fn damaged_summaries_are_made_anew() {
+    let mut store = Store::new();
+    let samples = floats((0..100).map(|i| (i, (i % 7) as f64)));
+    store.write(1, &BlockModel::from([(0, vec![samples])])).unwrap();
+    let first = store_compact(&mut store, 1, 120).unwrap();
+    let path = first.added[0].path.clone();
+    let file = store.env.fs.open(&path, OpenMode::ReadWrite).unwrap();
+    let at = store.cache.get(first.added[0].id).unwrap().section_offset("chunk summaries");
+    file.write_at(&[0xff; 4], at + 8).unwrap();
+    let cache = BlockCache::new(Arc::clone(&store.env.fs), store.env.dir.clone());
+    store.cache = cache;
+    assert!(store.cache.get(first.added[0].id).unwrap().summaries(0).is_err());
+    let second = store_compact(&mut store, first.added[0].id, 120).unwrap();
+    store.read(&second.added[0], 120);
 }
 
 fn store_compact(store: &mut Store, id: u64, chunk_samples: u32) -> Result<Compacted, CompactionError> {

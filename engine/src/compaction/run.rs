@@ -8,7 +8,7 @@ use super::{
     plan::Choice,
 };
 use crate::{
-    block::{BlockInfo, BlockSpec, BlockWriter},
+    block::{BlockChunk, BlockInfo, BlockSpec, BlockWriter},
     env::Fs,
     signals::metrics::{ChunkTarget, MergedChunk},
 };
@@ -66,14 +66,16 @@ pub fn compact(
                     entry.insert(writer.map_err(CompactionError::output)?)
                 }
             };
-            writer
-                .add_series(labels, here.map(|chunk| (chunk.meta, chunk.body)))
-                .map_err(CompactionError::output)?;
+            writer.add_series(labels, here.map(block_chunk)).map_err(CompactionError::output)?;
         }
         Ok(())
     })?;
     let added = finish(env, writers.into_values())?;
     Ok(Compacted { added, removed: choice.inputs.clone() })
+}
+
+fn block_chunk(MergedChunk { meta, body, summary }: MergedChunk<'_>) -> BlockChunk<'_> {
+    BlockChunk { meta, body, summary }
 }
 
 /// Finishes all blocks, or removes those that were finished.

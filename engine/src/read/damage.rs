@@ -89,6 +89,13 @@ impl DamageLog {
         }
     }
 
+    /// Notes damage of `block` that leaves nothing out of an answer.
+    pub(super) fn note_harmless(&self, block: u64, error: &BlockError) {
+        if self.blocks.lock().insert(block) {
+            error!(block, error = %error, "damaged summaries are not used; kymo verify lists all damage");
+        }
+    }
+
     /// Counts a part of `block` that is left out, and warns of it.
     pub(super) fn note(&self, block: u64, what: &str, error: &BlockError, warnings: &mut Warnings) {
         self.left_out.fetch_add(1, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::{
     damage::Warnings,
-    series::{Part, SelectedSeries},
+    series::{BlockPart, Part, SelectedSeries},
 };
 use crate::{
     block::BlockReader,
@@ -127,7 +127,7 @@ fn collect_block(
     let mut series = reader.series()?;
     for rank in ranks {
         let mut chunks = Vec::new();
-        series.chunks(rank, start..end.saturating_add(1), &mut chunks)?;
+        let first = series.chunks(rank, start..end.saturating_add(1), &mut chunks)?;
         if chunks.is_empty() {
             continue;
         }
@@ -135,7 +135,8 @@ fn collect_block(
         let deleted = deleted_ranges(tombstones, meta, &labels);
         memory.take(held_bytes(&labels) + size_of_val(&*chunks) + size_of_val(&*deleted))?;
         if !is_covered(&deleted, start.max(meta.range.start), end.min(meta.range.end - 1)) {
-            found.push((labels, Part::Block { reader: Arc::clone(reader), chunks, deleted }));
+            let part = BlockPart { reader: Arc::clone(reader), rank, first, chunks, deleted };
+            found.push((labels, Part::Block(part)));
         }
     }
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use kymo_formats::index::chunk_directory::ChunkEntry;
+use kymo_formats::{codec::summary::ChunkSummary, index::chunk_directory::ChunkEntry};
 
 use super::{
     damage::{DamageLog, Warnings},
     merge::{ChunkData, Merge},
+    summaries::{Summarised, SummaryRequest},
 };
 use crate::{
     block::BlockReader,
@@ -29,16 +30,21 @@ pub struct SelectedSeries {
 /// A place that holds samples of a series.
 #[derive(Debug)]
 pub(super) enum Part {
-    Block {
-        reader: Arc<BlockReader>,
-        chunks: Vec<ChunkEntry>,
-        /// Ranges of time, both ends inclusive, in which samples are deleted.
-        deleted: Vec<(i64, i64)>,
-    },
-    Head {
-        chunks: Vec<HeadChunk>,
-        late: Vec<LateSamples>,
-    },
+    Block(BlockPart),
+    Head { chunks: Vec<HeadChunk>, late: Vec<LateSamples> },
+}
+
+/// The chunks of a block.
+#[derive(Debug)]
+pub(super) struct BlockPart {
+    pub(super) reader: Arc<BlockReader>,
+    /// The series in the block.
+    pub(super) rank: u32,
+    /// Which chunk of the series the first of `chunks` is.
+    pub(super) first: u32,
+    pub(super) chunks: Vec<ChunkEntry>,
+    /// Ranges of time, both ends inclusive, in which samples are deleted.
+    pub(super) deleted: Vec<(i64, i64)>,
 }
 
 impl SelectedSeries {
@@ -64,7 +70,24 @@ impl SelectedSeries {
     /// # Errors
     /// When a chunk in memory does not decode, which is a bug.
     pub fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
-        self.read_form(columns)
+        self.read_form(columns, &Summarised::default())
+    }
+
+    /// As [`SelectedSeries::read`], but chunks that no window of the request cuts may be left out of `columns`: their
+    /// summaries replace the content of `summaries`, ascending in time. There is none if the series has histograms in
+    /// the selected range. Summaries tell nothing of start timestamps.
+    ///
+    /// # Errors
+    /// As for [`SelectedSeries::read`].
+    pub fn read_summarised(
+        &self,
+        request: &SummaryRequest,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        summaries.clear();
+        let summarised = Summarised::find(&self.parts, request, &self.damage, summaries);
+        self.read_form(columns, &summarised)
     }
 
     /// As [`SelectedSeries::read`], with histograms in the form in which they were sent.
@@ -72,16 +95,22 @@ impl SelectedSeries {
     /// # Errors
     /// As for [`SelectedSeries::read`].
     pub fn read_as_sent(&self, columns: &mut SampleColumns<HistogramValue>) -> Result<Warnings, Error> {
-        self.read_form(columns)
+        self.read_form(columns, &Summarised::default())
     }
 
-    fn read_form<H: HistogramForm>(&self, columns: &mut SampleColumns<H>) -> Result<Warnings, Error> {
+    /// All samples but those of chunks that are summarised.
+    fn read_form<H: HistogramForm>(
+        &self,
+        columns: &mut SampleColumns<H>,
+        summarised: &Summarised,
+    ) -> Result<Warnings, Error> {
         columns.clear();
         let mut merge = Merge::new(self.start, self.end);
-        for part in &self.parts {
+        for (idx, part) in self.parts.iter().enumerate() {
             match part {
-                Part::Block { reader, chunks, deleted } => {
-                    for chunk in chunks {
+                Part::Block(BlockPart { reader, chunks, deleted, .. }) => {
+                    let decoded = |(at, _): &(usize, &ChunkEntry)| !summarised.contains(idx, *at);
+                    for (_, chunk) in chunks.iter().enumerate().filter(decoded) {
                         merge.chunk(chunk.meta, ChunkData::Block(reader, chunk), deleted);
                     }
                 }

@@ -7,7 +7,7 @@ use kymo_formats::{
     index::chunk_directory::{ChunkEntry, ChunkMeta},
 };
 
-use super::{CheckedFile, FileKind, Unreadable, index, readable};
+use super::{CheckedFile, FileKind, Unreadable, index, readable, summaries::SummaryCheck};
 use crate::{
     block::{BlockError, BlockReader},
     env::Fs,
@@ -92,8 +92,10 @@ fn each_chunk(reader: &BlockReader, file: &mut CheckedFile) -> Result<(), BlockE
     let (mut chunks, mut samples) = (Vec::new(), ChunkSamples::default());
     let mut end = 0;
     let mut range: Option<(i64, i64)> = None;
+    let mut summaries = SummaryCheck::new(reader, directory.len(), file);
     for rank in 0..directory.len() {
         chunks.clear();
+        summaries.start_series(rank, file);
         cursor.get(rank, &mut chunks).map_err(BlockError::corrupt(&reader.info().path))?;
         for chunk in &chunks {
             let ChunkMeta { count, min_ts, max_ts, .. } = chunk.meta;
@@ -103,20 +105,14 @@ fn each_chunk(reader: &BlockReader, file: &mut CheckedFile) -> Result<(), BlockE
             range =
                 range.map_or(Some((min_ts, max_ts)), |(min, max)| Some((min.min(min_ts), max.max(max_ts))));
             samples.clear();
-            match reader.decode(chunk, &mut samples) {
+            let decoded = reader.decode(chunk, &mut samples);
+            summaries.chunk(chunk, decoded.is_ok().then_some(&samples), file);
+            match decoded {
                 Ok(()) => check_samples(chunk, &samples, reader, file),
-                Err(error) => {
-                    file.unreadable.chunks += 1;
-                    file.unreadable.samples += u64::from(count);
-                    if !matches!(error, BlockError::Checksum { .. }) {
-                        file.damage(
-                            Some(reader.offset_in_file(chunk.offset)),
-                            format!("chunk does not decode: {error}"),
-                        );
-                    }
-                }
+                Err(error) => unreadable_chunk(chunk, &error, reader, file),
             }
         }
+        summaries.end_series(file);
     }
     let summary = &reader.info().summary;
     let (min_ts, max_ts) = range.unwrap_or((i64::MAX, i64::MIN));
@@ -129,6 +125,14 @@ fn each_chunk(reader: &BlockReader, file: &mut CheckedFile) -> Result<(), BlockE
     ];
     expect(file, "the summary", facts);
     Ok(())
+}
+
+fn unreadable_chunk(chunk: &ChunkEntry, error: &BlockError, reader: &BlockReader, file: &mut CheckedFile) {
+    file.unreadable.chunks += 1;
+    file.unreadable.samples += u64::from(chunk.meta.count);
+    if !matches!(error, BlockError::Checksum { .. }) {
+        file.damage(Some(reader.offset_in_file(chunk.offset)), format!("chunk does not decode: {error}"));
+    }
 }
 
 fn check_samples(chunk: &ChunkEntry, samples: &ChunkSamples, reader: &BlockReader, file: &mut CheckedFile) {

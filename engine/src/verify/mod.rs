@@ -2,6 +2,7 @@
 //!
 //! * `report` - what a check found
 //! * `block` - one block: checksums, every chunk decoded, sums against the manifest
+//! * `summaries` - the summaries of its chunks against their samples
 //! * `index` - its label index against the labels of its series
 //!
 //! It takes a share of the directory's lock, so that no server writes meanwhile, and several checks may.
@@ -9,6 +10,7 @@
 mod block;
 mod index;
 mod report;
+mod summaries;
 
 use std::{io, ops::Range, path::Path, sync::Arc};
 

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use kymo_engine::{Engine, Fs, MemFs, OpenMode, SampleColumns, block_path, verify};
+use kymo_engine::{
+    ChunkSummary, Engine, Fs, MemFs, OpenMode, SampleColumns, SummaryRequest, WindowGrid, block_path, verify,
+};
 use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
 use crate::support::{Content, config, content, digest, env, equal, everything, histogram, labels, open};
@@ -129,6 +131,7 @@ fn check(flips: &[Flip]) {
         assert!(is_part(&found, &STORE.1), "a sample was never written");
         assert!(warnings.iter().all(|text| text.contains("/data/blocks/")), "{warnings:?}");
         assert!(found == STORE.1 || !warnings.is_empty(), "samples are missing and nothing says so");
+        check_summaries(&engine);
     }
     let names = engine.label_names(&[], i64::MIN, i64::MAX).unwrap();
     assert!(names.items.len() == 3 || !names.warnings.is_empty(), "{names:?}");
@@ -137,6 +140,28 @@ fn check(flips: &[Flip]) {
     assert!(values.items.len() == SERIES / 2 || !values.warnings.is_empty(), "{values:?}");
     let series = engine.series(&[everything()], i64::MIN, i64::MAX).unwrap();
     assert!(series.items.len() == SERIES || !series.warnings.is_empty(), "{series:?}");
+}
+
+/// What summaries say in the place of samples is what the samples would, and with them nothing is missing unnoticed.
+fn check_summaries(engine: &Engine) {
+    let windows = WindowGrid { first_end: i64::MAX / 2, interval: 0, steps: 1, range: i64::MAX / 2 + 1 };
+    let request = SummaryRequest { windows, before_resets: false };
+    let selection = engine.select(&[everything()], i64::MIN, i64::MAX).unwrap();
+    let (mut columns, mut summaries) = (SampleColumns::default(), Vec::new());
+    for series in selection.series {
+        let warnings = series.read_summarised(&request, &mut columns, &mut summaries).unwrap();
+        let all = &STORE.1[series.labels()];
+        let mut count = columns.ts.len() + columns.histograms.len();
+        for summary in &summaries {
+            let samples = all.range(summary.first_ts..=summary.last_ts);
+            let (ts, values): (Vec<_>, Vec<_>) =
+                samples.map(|(ts, bits)| (*ts, f64::from_bits(*bits))).unzip();
+            assert!(ChunkSummary::of(&ts, &values).unwrap().is_same(summary), "{summary:?}");
+            count += summary.count as usize;
+        }
+        let is_whole = selection.warnings.is_empty() && warnings.is_empty();
+        assert!(count == all.len() || !is_whole, "samples are missing and nothing says so");
+    }
 }
 
 fn settings() -> ProptestConfig {

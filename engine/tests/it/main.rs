@@ -7,6 +7,7 @@
 //! * `example` - what the documentation shows
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
 //! * `pressure` - memory under churn, and when it gets short
+//! * `summaries` - what chunks amount to, instead of their samples
 //! * `upkeep` - memory, disk and time: what keeps a store in shape
 //! * `verify` - checks of, and looks at, a store that nobody has open
 
@@ -24,6 +25,8 @@ mod example;
 mod model;
 #[cfg(test)]
 mod pressure;
+#[cfg(test)]
+mod summaries;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -36,6 +36,8 @@ impl SectionKind {
     pub const STATS: Self = Self(11);
     /// [`super::timestamps`]; absent where no chunk refers to it.
     pub const TIMESTAMPS: Self = Self(12);
+    /// [`crate::index::summaries`]; absent at level 0.
+    pub const SUMMARIES: Self = Self(13);
 
     /// The section in words, for errors.
     #[must_use]
@@ -53,6 +55,7 @@ impl SectionKind {
             Self::FINGERPRINTS => "fingerprints",
             Self::STATS => "metric statistics",
             Self::TIMESTAMPS => "timestamp columns",
+            Self::SUMMARIES => "chunk summaries",
             _ => "unknown section",
         }
     }

@@ -6,6 +6,7 @@
 //! * `values`: a column of floats, as whichever is smallest of `decimal`, `raw_bits`, `pco` and `xor_column`
 //! * `integers`: a column of integers, in runs of `bitpack`
 //! * `column_chunk`: floats at timestamps that a block keeps once for many chunks
+//! * `summary`: what a chunk of floats amounts to
 //! * `chunk`: which of them a chunk is in, and decoding any of them
 
 pub mod bitpack;
@@ -17,6 +18,7 @@ pub mod integers;
 pub mod pco;
 pub mod raw_bits;
 pub mod start_ts;
+pub mod summary;
 pub mod values;
 mod varbit;
 pub mod xor;

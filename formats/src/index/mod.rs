@@ -7,6 +7,7 @@
 //! * `fingerprints` - from a series' identity to its rank
 //! * `chunk_directory` - where the chunks of each series lie, and their time ranges
 //! * `label_directory` - where the dictionary and the postings of each label lie
+//! * `summaries` - what each chunk amounts to
 //! * `stats` - series, chunks, samples and bytes of each metric
 //!
 //! A reader of a section borrows the section's bytes and is cheap to make. The section's checksum has been
@@ -20,6 +21,7 @@ pub mod postings;
 mod restarts;
 pub mod series;
 pub mod stats;
+pub mod summaries;
 
 /// Entries from one restart to the next: what a look-up decodes at most.
 pub const RESTART_INTERVAL: u32 = 16;

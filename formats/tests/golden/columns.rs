@@ -5,9 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use kymo_formats::codec::{
-    integers::{self, Form},
-    values::{self, ValueEncoding},
+use kymo_formats::{
+    codec::{
+        column_chunk::ColumnEncoding,
+        integers::{self, Form},
+        summary::{self, ChunkSummary},
+        values::{self, ValueEncoding},
+    },
+    cursor::Reader,
+    index::chunk_directory::ChunkMeta,
 };
 
 fn hex(text: &str) -> Vec<u8> {
@@ -31,7 +37,10 @@ fn value_columns() -> BTreeMap<&'static str, Vec<f64>> {
     {
         odd[at] = f64::from_bits(bits);
     }
+    let mut gone = column(130, &|n| (noise(n) - 500.0) / 100.0);
+    gone[129] = f64::from_bits(0x7ff0_0000_0000_0002);
     BTreeMap::from([
+        ("gone", gone),
         ("tenth", vec![0.1; 100]),
         ("three", vec![3.0; 100]),
         ("minus", vec![-2_147_483_648.0; 9]),
@@ -106,4 +115,29 @@ fn integer_columns_decode_for_ever() {
         }
         assert!(found > 0, "{form:?}");
     }
+}
+
+/// What the directory says of a chunk of `len` samples, and their times.
+fn chunk(len: usize) -> (ChunkMeta, Vec<i64>) {
+    let ts: Vec<i64> = (0..len as i64).map(|n| 1_700_000_000_000 + n * 15_000).collect();
+    let count = u32::try_from(len).unwrap();
+    (ChunkMeta { encoding: ColumnEncoding::Floats.as_u8(), count, min_ts: ts[0], max_ts: ts[len - 1] }, ts)
+}
+
+#[test]
+fn summaries_decode_for_ever() {
+    let columns = value_columns();
+    let mut found = 0;
+    for (name, bytes) in lines(include_str!("columns-1/summary.hex")) {
+        let (meta, ts) = chunk(columns[name].len());
+        let mut reader = Reader::new(&bytes);
+        let summary = summary::decode(&mut reader, &meta).unwrap();
+        reader.finish("end").unwrap();
+        match (summary, ChunkSummary::of(&ts, &columns[name])) {
+            (Some(summary), Some(expected)) => assert!(summary.is_same(&expected), "{name}"),
+            (summary, expected) => assert_eq!(summary, expected, "{name}"),
+        }
+        found += 1;
+    }
+    assert_eq!(found, columns.len());
 }

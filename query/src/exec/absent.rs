@@ -3,14 +3,14 @@
 use kymo_engine::{Labels, LabelsBuilder, MatchOp};
 
 use super::{
-    Column, Evaluator, Notes, Sample, Series,
+    Column, Evaluator, Notes, Series,
     call::{argument, unwrapped},
-    context::Evaluated,
+    context::{Evaluated, internal},
     hash::Set,
-    kernel::{Window, WindowFunction},
+    kernel::{Function, WindowFunction},
 };
 use crate::{
-    Error,
+    Error, functions,
     lang::promql::{self, Expr},
 };
 
@@ -33,9 +33,11 @@ impl Evaluator<'_> {
         call: &promql::Call,
         notes: &mut Notes,
     ) -> Result<Evaluated, Error> {
-        let present_function = WindowFunction::new(|_: &Window<'_>, _| Ok(Some(Sample::Float(1.0))));
+        let Some(Function::Window(present_function)) = functions::find("present_over_time") else {
+            return Err(internal("present_over_time is not a window function"));
+        };
         let arguments =
-            self.window_arguments(call, WindowFunction { keeps_name: true, ..present_function }, notes)?;
+            self.window_arguments(call, WindowFunction { keeps_name: true, ..*present_function }, notes)?;
         let mut present = vec![false; self.grid.steps];
         let held = self.shared.budget.held();
         self.run_window_call(call, arguments, notes, &mut |part, _| {

@@ -1,6 +1,6 @@
 //! Function calls.
 
-use kymo_engine::{Labels, SampleColumns};
+use kymo_engine::Labels;
 
 use super::{
     Column, Evaluator, Note, Notes, Series,
@@ -9,7 +9,7 @@ use super::{
     hash::Set,
     kernel::{Argument, Call, Extension, Function, WindowFunction},
     matrix::SubqueryInput,
-    scan::Timing,
+    scan::{SeriesData, Timing},
     window::{WindowCall, extension},
 };
 use crate::{
@@ -252,16 +252,17 @@ impl Evaluator<'_> {
             (Some(inputs), _) => {
                 let evaluate = |input: &SubqueryInput| {
                     let mut columns = input.columns.clone();
-                    window.evaluate(self, &input.labels, input.drop_name, &mut columns)
+                    window.evaluate(self, &input.labels, input.drop_name, &mut columns, &[])
                 };
                 self.for_each_item(&inputs, &evaluate, notes, finish)
             }
             (None, Expr::Matrix(matrix)) => {
                 let readers = self.select(&matrix.selector, timing, window.reach(), notes)?;
-                let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
-                    window.evaluate(self, labels, false, columns)
+                let request = window.summary_request();
+                let evaluate = |labels: &Labels, data: &mut SeriesData| {
+                    window.evaluate(self, labels, false, &mut data.columns, &data.summaries)
                 };
-                self.for_each_series(&readers, &evaluate, notes, finish)
+                self.for_each_summarised_series(&readers, request.as_ref(), &evaluate, notes, finish)
             }
             (None, _) => Err(internal("unexpected kind of range vector")),
         }

@@ -3,12 +3,15 @@
 //! `functions` holds one table of [`Function`]s; the executor never asks for a function's name where a fact
 //! in the table can tell.
 
-use std::cell::Cell;
+use std::{cell::Cell, ops::Range};
 
 use kymo_engine::HistogramSample;
 use kymo_formats::histogram::FloatHistogram;
 
-use super::{Column, EvalOptions, Grid, Notes, Sample, Series};
+use super::{
+    Column, EvalOptions, Grid, Notes, Sample, Series,
+    condensed::{Condense, Weights},
+};
 use crate::Error;
 
 /// How the executor calls a function.
@@ -37,6 +40,8 @@ pub(crate) struct WindowFunction {
     /// The kernel for all steps at once, called instead of `window` when the series has floats only, the
     /// selector is plain, start timestamps are off and the call has no scalars. Must answer the same.
     pub(crate) windows: Option<WindowsFn>,
+    /// What may stand for a chunk when `windows` is called, if anything may.
+    pub(crate) condense: Option<Condense>,
     /// Whether the result keeps the metric's name.
     pub(crate) keeps_name: bool,
     /// Whether the kernel looks at start timestamps when they are switched on.
@@ -55,6 +60,7 @@ impl WindowFunction {
         Self {
             window,
             windows: None,
+            condense: None,
             keeps_name: false,
             start_timestamps: false,
             expects_counter: false,
@@ -150,7 +156,8 @@ impl Window<'_> {
     }
 }
 
-/// All floats of one series, for the windows of all steps.
+/// All floats of one series, for the windows of all steps. Some may stand for a whole chunk, as the function's
+/// [`Condense`] says.
 ///
 /// The window of the step at time `t` is `(t - offset - range, t - offset]`.
 #[derive(Debug, Clone, Copy)]
@@ -165,6 +172,8 @@ pub(crate) struct Windows<'a> {
     pub(crate) offset: i64,
     /// The call.
     pub(crate) call: &'a Call<'a>,
+    /// How many samples each of them stands for; `None` when all are just themselves.
+    pub(crate) weights: Option<&'a Weights>,
     /// What the windows held, for statistics and limits.
     pub(crate) seen: &'a Cell<Seen>,
 }
@@ -181,11 +190,17 @@ pub(crate) struct Seen {
 }
 
 impl Windows<'_> {
+    /// How many samples those of `range` stand for.
+    #[inline]
+    pub(crate) fn count(&self, range: &Range<usize>) -> usize {
+        self.weights.map_or(range.len(), |weights| weights.count(range))
+    }
+
     /// Calls `visit` for each step whose window has samples, with the step and the window's index range. Each kernel
     /// does this once: samples are counted here.
     pub(crate) fn for_each(
         &self,
-        mut visit: impl FnMut(usize, std::ops::Range<usize>) -> Result<(), Error>,
+        mut visit: impl FnMut(usize, Range<usize>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (mut from, mut to) = (0, 0);
         let (mut seen, mut counted) = (Seen::default(), 0);
@@ -198,9 +213,10 @@ impl Windows<'_> {
                 from += 1;
             }
             if from < to {
-                seen.queryable += (to - from) as u64;
-                seen.read += (to - from.max(counted)) as u64;
-                seen.widest = seen.widest.max(to - from);
+                let count = self.count(&(from..to));
+                seen.queryable += count as u64;
+                seen.read += self.count(&(from.max(counted)..to)) as u64;
+                seen.widest = seen.widest.max(count);
                 counted = to;
                 visit(step, from..to)?;
             }

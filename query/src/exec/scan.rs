@@ -1,6 +1,6 @@
 //! Selectors: which series to read, in parallel and in a fixed order, and instant selection.
 
-use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
+use kymo_engine::{ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, Warnings, is_stale};
 use rayon::prelude::*;
 
 use super::{
@@ -59,6 +59,37 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
 }
 
+/// The samples of one series.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesData {
+    /// What was decoded.
+    pub(crate) columns: SampleColumns,
+    /// What was not, between it.
+    pub(crate) summaries: Vec<ChunkSummary>,
+}
+
+impl SeriesData {
+    fn read(
+        &mut self,
+        reader: &dyn SeriesReader,
+        request: Option<&SummaryRequest>,
+    ) -> Result<Warnings, Error> {
+        match request {
+            Some(request) => reader.read_summarised(request, &mut self.columns, &mut self.summaries),
+            None => {
+                self.summaries.clear();
+                reader.read(&mut self.columns)
+            }
+        }
+    }
+
+    /// Memory that it takes, and that what is made of both for the kernels takes.
+    fn held_bytes(&self) -> usize {
+        let condensed = if self.summaries.is_empty() { 0 } else { self.columns.held_bytes() };
+        self.columns.held_bytes() + condensed + 2 * size_of_val(&*self.summaries)
+    }
+}
+
 impl Evaluator<'_> {
     /// The readers of the series that a selector asks for.
     pub(crate) fn select(
@@ -105,13 +136,26 @@ impl Evaluator<'_> {
         notes: &mut Notes,
         consume: Consume<'_>,
     ) -> Result<(), Error> {
+        let evaluate = |labels: &Labels, data: &mut SeriesData| evaluate(labels, &mut data.columns);
+        self.for_each_summarised_series(readers, None, &evaluate, notes, consume)
+    }
+
+    /// As [`Self::for_each_series`], but `request` says which chunks need not be decoded.
+    pub(crate) fn for_each_summarised_series(
+        &self,
+        readers: &[Box<dyn SeriesReader>],
+        request: Option<&SummaryRequest>,
+        evaluate: &(dyn Fn(&Labels, &mut SeriesData) -> Result<Outcome, Error> + Sync),
+        notes: &mut Notes,
+        consume: Consume<'_>,
+    ) -> Result<(), Error> {
         for wave in readers.chunks(WAVE) {
-            let outcomes = in_order(wave, |columns: &mut SampleColumns, reader| {
+            let outcomes = in_order(wave, |data: &mut SeriesData, reader| {
                 self.shared.check_interrupt()?;
-                let warnings = reader.read(columns)?;
-                let decoded = columns.held_bytes();
+                let warnings = data.read(&**reader, request)?;
+                let decoded = data.held_bytes();
                 self.shared.budget.take_bytes(decoded)?;
-                let outcome = evaluate(reader.labels(), columns);
+                let outcome = evaluate(reader.labels(), data);
                 self.shared.budget.memory().release(decoded);
                 let mut outcome = outcome?;
                 outcome.notes.add_storage_warnings(warnings);

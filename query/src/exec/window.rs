@@ -2,11 +2,14 @@
 
 use std::{cell::Cell, ops::Range};
 
-use kymo_engine::{HistogramSample, Labels, SampleColumns, is_stale};
+use kymo_engine::{
+    ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, WindowGrid, is_stale,
+};
 
 use super::{
-    Column, Evaluator, Note, Notes, Series,
+    Column, Evaluator, Grid, Note, Notes, Series,
     column::histogram_weight,
+    condensed::{Condense, Weights, condense},
     context::execution,
     counters::Tally,
     kernel::{Call, Extension, Seen, Window, WindowFunction, Windows},
@@ -77,24 +80,39 @@ impl WindowCall<'_> {
         }
     }
 
-    /// The function over all windows of one series. Stale markers in `columns` are removed.
+    /// Which chunks of a series need not be decoded; `None` when the function has to see all samples.
+    pub(crate) fn summary_request(&self) -> Option<SummaryRequest> {
+        let condense = self.function.condense.filter(|_| self.is_plain() && !self.with_starts())?;
+        let Grid { start, interval, steps } = self.call.grid;
+        let windows =
+            WindowGrid { first_end: self.timing.reference(start), interval, steps, range: self.range };
+        Some(SummaryRequest { windows, before_resets: condense == Condense::Counter })
+    }
+
+    /// The function over all windows of one series, of which some chunks may be there as `summaries`. Stale markers in
+    /// `columns` are removed.
     pub(crate) fn evaluate(
         &self,
         evaluator: &Evaluator<'_>,
         labels: &Labels,
         drop_name: bool,
         columns: &mut SampleColumns,
+        summaries: &[ChunkSummary],
     ) -> Result<Outcome, Error> {
         drop_stale(columns);
-        let with_starts = self.function.start_timestamps && self.call.options.use_start_timestamps;
-        if !with_starts {
+        if !self.with_starts() {
             columns.start_ts.clear();
             columns.histograms.iter_mut().for_each(|sample| sample.start_ts = 0);
         }
+        let weights = match self.function.condense {
+            Some(to) if !summaries.is_empty() => Some(condense(columns, summaries, to)),
+            _ => None,
+        };
         let mut run = Run {
             evaluator,
             call: self,
             columns,
+            weights: weights.as_ref(),
             metric_name: labels.metric_name(),
             notes: Notes::default(),
             column: Column::default(),
@@ -120,11 +138,25 @@ impl WindowCall<'_> {
     }
 
     fn can_run_at_once(&self, columns: &SampleColumns) -> bool {
-        columns.histograms.is_empty()
-            && columns.start_ts.is_empty()
-            && self.scalars.is_empty()
+        columns.histograms.is_empty() && columns.start_ts.is_empty() && self.is_plain()
+    }
+
+    /// Whether the windows are nothing but the samples of a range, `offset` before each step.
+    fn is_plain(&self) -> bool {
+        self.scalars.is_empty()
             && self.extension == Extension::Plain
-            && self.timing.at.is_none()
+            && (self.timing.at.is_none() || self.call.grid.steps == 1)
+    }
+
+    /// How far the first window ends before its step.
+    fn offset(&self) -> i64 {
+        let start = self.call.grid.start;
+        start - self.timing.reference(start)
+    }
+
+    /// Whether the function looks at start timestamps.
+    const fn with_starts(&self) -> bool {
+        self.function.start_timestamps && self.call.options.use_start_timestamps
     }
 
     fn note_non_counter(&self, labels: &Labels, metric_name: &[u8], notes: &mut Notes) {
@@ -150,6 +182,8 @@ struct Run<'r, 'a> {
     evaluator: &'r Evaluator<'r>,
     call: &'r WindowCall<'a>,
     columns: &'r SampleColumns,
+    /// What the samples stand for, if some stand for chunks.
+    weights: Option<&'r Weights>,
     metric_name: &'r [u8],
     notes: Notes,
     column: Column,
@@ -165,8 +199,9 @@ impl Run<'_, '_> {
             ts: &self.columns.ts,
             values: &self.columns.values,
             range: self.call.range,
-            offset: self.call.timing.offset,
+            offset: self.call.offset(),
             call: &self.call.call,
+            weights: self.weights,
             seen: &seen,
         };
         kernel(&windows, &mut self.notes, &mut self.column)?;
@@ -183,9 +218,9 @@ impl Run<'_, '_> {
     fn count_steps(&mut self, windows: &Windows<'_>) -> Result<(), Error> {
         let mut counted = 0;
         windows.for_each(|step, window| {
-            let read = window.end - window.start.max(counted);
+            let read = windows.count(&(window.start.max(counted)..window.end));
             counted = window.end;
-            self.tally.add(step, window.len() as u64, read as u64);
+            self.tally.add(step, windows.count(&window) as u64, read as u64);
             Ok(())
         })
     }

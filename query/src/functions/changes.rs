@@ -10,6 +10,7 @@ use crate::{
     Error,
     exec::{
         Column, Notes, Sample,
+        condensed::Weights,
         kernel::{Extension, Window, Windows},
     },
     histogram::{detect_reset, same_data},
@@ -61,9 +62,16 @@ fn count_all(
     let mut events = 0_u32;
     let mut up_to = Vec::with_capacity(windows.values.len());
     let mut previous = windows.values.first().copied().unwrap_or(0.0);
-    for &value in windows.values {
-        // The first value is compared with itself: neither a change nor a reset.
-        events += u32::from(happened(previous, value));
+    let mut within_chunks = windows.weights.map_or(&[][..], Weights::events);
+    for (idx, &value) in windows.values.iter().enumerate() {
+        if let Some(((_, within), later)) = within_chunks.split_first().filter(|((last, _), _)| *last == idx)
+        {
+            within_chunks = later;
+            events += within;
+        } else {
+            // The first value is compared with itself: neither a change nor a reset.
+            events += u32::from(happened(previous, value));
+        }
         up_to.push(events);
         previous = value;
     }

@@ -48,7 +48,14 @@ pub(super) fn avg(window: &Window<'_>, notes: &mut Notes) -> Result<Option<Sampl
 /// [`avg`] for all steps.
 pub(super) fn avg_all(windows: &Windows<'_>, _: &mut Notes, column: &mut Column) -> Result<(), Error> {
     windows.for_each(|step, samples| {
-        column.push_float(step, mean_of(&windows.values[samples]));
+        let mean = match windows.weights {
+            None => mean_of(&windows.values[samples]),
+            Some(weights) => {
+                let weighted = samples.map(|i| (windows.values[i], weights.count(&(i..i + 1))));
+                mean_of_weighted(weighted)
+            }
+        };
+        column.push_float(step, mean);
         Ok(())
     })
 }
@@ -61,7 +68,7 @@ pub(super) fn count(window: &Window<'_>, _: &mut Notes) -> Result<Option<Sample>
 /// [`count`] for all steps.
 pub(super) fn count_all(windows: &Windows<'_>, _: &mut Notes, column: &mut Column) -> Result<(), Error> {
     windows.for_each(|step, samples| {
-        column.push_float(step, samples.len() as f64);
+        column.push_float(step, windows.count(&samples) as f64);
         Ok(())
     })
 }
@@ -147,7 +154,7 @@ fn mean_of(values: &[f64]) -> f64 {
         let mut next = sum;
         next.add(*value);
         if next.sum.is_infinite() {
-            return incremental_mean(sum, i + 1, &rest[i..]);
+            return incremental_mean(sum, i + 1, rest[i..].iter().map(|value| (*value, 1)));
         }
         sum = next;
     }
@@ -155,13 +162,31 @@ fn mean_of(values: &[f64]) -> f64 {
     sum.sum / count + sum.compensation / count
 }
 
-/// The mean of `count` values with this sum, and of `values`.
-fn incremental_mean(sum: Kahan, count: usize, values: &[f64]) -> f64 {
+/// As [`mean_of`], for sums of several values each, with their numbers.
+fn mean_of_weighted(mut sums: impl Iterator<Item = (f64, usize)>) -> f64 {
+    let Some((first, mut count)) = sums.next() else { return f64::NAN };
+    let mut sum = Kahan::new(first);
+    while let Some((value, weight)) = sums.next() {
+        let mut next = sum;
+        next.add(value);
+        if next.sum.is_infinite() {
+            return incremental_mean(sum, count, std::iter::once((value, weight)).chain(sums));
+        }
+        sum = next;
+        count += weight;
+    }
+    let count = count as f64;
+    sum.sum / count + sum.compensation / count
+}
+
+/// The mean of `count` values with this sum, and of further ones: sums of values, with their numbers.
+fn incremental_mean(sum: Kahan, count: usize, further: impl Iterator<Item = (f64, usize)>) -> f64 {
     let mut count = count as f64;
     let mut mean = Kahan { sum: sum.sum / count, compensation: sum.compensation / count };
-    for value in values {
-        count += 1.0;
-        let weight = (count - 1.0) / count;
+    for (value, number) in further {
+        let before = count;
+        count += number as f64;
+        let weight = before / count;
         mean = Kahan { sum: weight * mean.sum, compensation: weight * mean.compensation };
         mean.add(value / count);
     }

@@ -231,14 +231,14 @@ impl Factors {
         Self { change, range, edges: (0, 0, 0), extrapolation, factor: 1.0 }
     }
 
-    /// The factor for the window of the floats at `ts` that ends at `end`; the first is `first`, and they change by
+    /// The factor for the window of the floats at `ts`, `count` in all, that ends at `end`; the first is `first`, and they change by
     /// `result`.
     #[inline]
-    fn of(&mut self, ts: &[i64], end: i64, first: f64, result: f64) -> f64 {
+    fn of(&mut self, ts: &[i64], count: usize, end: i64, first: f64, result: f64) -> f64 {
         let (&[first_ts, ..], &[.., last_ts]) = (ts, ts) else { return 1.0 };
-        let edges = (last_ts - first_ts, end - last_ts, ts.len());
+        let edges = (last_ts - first_ts, end - last_ts, count);
         if edges != self.edges {
-            let found = Edges { first: first_ts, last: last_ts, samples: ts.len(), start: None };
+            let found = Edges { first: first_ts, last: last_ts, samples: count, start: None };
             self.extrapolation = found.extrapolation(end - self.range, end);
             self.factor = self.extrapolation.factor(self.change, seconds(self.range), None);
             self.edges = edges;
@@ -282,7 +282,9 @@ fn change_all(windows: &Windows<'_>, change: Change, column: &mut Column) -> Res
             result += values[reset - 1];
         }
         let end = windows.call.grid.ts(step) - windows.offset;
-        column.push_float(step, result * factors.of(&windows.ts[samples], end, values[first], result));
+        let count = windows.count(&samples);
+        let factor = factors.of(&windows.ts[samples], count, end, values[first], result);
+        column.push_float(step, result * factor);
         Ok(())
     })
 }

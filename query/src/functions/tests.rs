@@ -517,7 +517,7 @@ proptest! {
                 Call { name, grid, options: EvalOptions::default(), position: 0, arg_positions: &[0], matrix_arg: 0 };
             let mut column = Column::default();
             let seen = Cell::default();
-            let windows = Windows { ts: &ts, values: &values, range, offset, call: &call, seen: &seen };
+            let windows = Windows { ts: &ts, values: &values, range, offset, call: &call, weights: None, seen: &seen };
             all(&windows, &mut Notes::default(), &mut column).unwrap();
             for (step, time) in grid.times().enumerate() {
                 let (from, to) = (time - offset - range, time - offset);

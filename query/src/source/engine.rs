@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries, Warnings};
+use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
 
 use super::{SelectRequest, Selection, SeriesReader, Source};
 use crate::{Error, ErrorKind, histogram::compact};
@@ -41,11 +41,26 @@ impl SeriesReader for Reader {
 
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
         let warnings = self.0.read(columns).map_err(query_error)?;
-        // All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on
-        // where chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
-        columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
+        compact_all(columns);
         Ok(warnings)
     }
+
+    fn read_summarised(
+        &self,
+        request: &SummaryRequest,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        let warnings = self.0.read_summarised(request, columns, summaries).map_err(query_error)?;
+        compact_all(columns);
+        Ok(warnings)
+    }
+}
+
+/// All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on where
+/// chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
+fn compact_all(columns: &mut SampleColumns) {
+    columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
 }
 
 fn query_error(error: kymo_engine::Error) -> Error {

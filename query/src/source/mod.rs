@@ -2,7 +2,7 @@
 
 mod engine;
 
-use kymo_engine::{Labels, Matcher, MemoryBudget, SampleColumns, Warnings};
+use kymo_engine::{ChunkSummary, Labels, Matcher, MemoryBudget, SampleColumns, SummaryRequest, Warnings};
 
 use crate::Error;
 
@@ -66,4 +66,20 @@ pub trait SeriesReader: Send + Sync {
     /// # Errors
     /// When storage cannot answer.
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error>;
+
+    /// As [`SeriesReader::read`], but what lies as a whole within or outside of each window of the request may be left
+    /// out of `columns`: then summaries of it replace the content of `summaries`, ascending in time. They and the
+    /// samples do not overlap, and there is no summary if there are histograms.
+    ///
+    /// # Errors
+    /// When storage cannot answer.
+    fn read_summarised(
+        &self,
+        _request: &SummaryRequest,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        summaries.clear();
+        self.read(columns)
+    }
 }

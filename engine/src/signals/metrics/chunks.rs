@@ -7,6 +7,7 @@ use kymo_formats::{
         Encoding,
         column_chunk::ColumnEncoding,
         start_ts,
+        summary::ChunkSummary,
         values::{self, Density},
         with_start_ts, xor,
     },
@@ -51,6 +52,8 @@ pub(crate) struct ChunkTarget {
 pub(crate) struct MergedChunk<'a> {
     pub(crate) meta: ChunkMeta,
     pub(crate) body: ChunkBody<'a>,
+    /// What it amounts to, if it has a summary.
+    pub(crate) summary: Option<ChunkSummary>,
 }
 
 /// Makes the chunks of one series, in order of time.
@@ -93,9 +96,9 @@ impl<'a> SeriesChunks<'a> {
     }
 
     /// Appends a chunk as it is.
-    pub(crate) fn push_chunk(&mut self, meta: ChunkMeta, body: ChunkBody<'a>) {
+    pub(crate) fn push_chunk(&mut self, chunk: MergedChunk<'a>) {
         self.flush();
-        self.chunks.push(MergedChunk { meta, body });
+        self.chunks.push(chunk);
     }
 
     /// Appends samples, in order of time.
@@ -192,7 +195,7 @@ fn encode_histograms(samples: &[Sample], form: FloatForm, chunks: &mut Vec<Merge
         return chunks.push(chunk);
     }
     encode_histogram_chunks(samples, |meta, bytes| {
-        chunks.push(MergedChunk { meta, body: ChunkBody::Whole(Cow::Owned(bytes)) });
+        chunks.push(MergedChunk { meta, body: ChunkBody::Whole(Cow::Owned(bytes)), summary: None });
     });
 }
 
@@ -204,14 +207,16 @@ fn encode_floats(floats: &super::floats::Part<'_>, form: FloatForm) -> MergedChu
         min_ts: floats.ts.first().copied().unwrap_or(0),
         max_ts: floats.ts.last().copied().unwrap_or(0),
     };
+    let summary = ChunkSummary::of(floats.ts, floats.values);
     match form {
         FloatForm::Gorilla => {
             let base = xor::encode(floats.ts.iter().copied().zip(floats.values.iter().copied()));
             match floats.start_ts {
-                None => MergedChunk { meta: meta(Encoding::Xor.as_u8()), body: base.into() },
+                None => MergedChunk { meta: meta(Encoding::Xor.as_u8()), body: base.into(), summary },
                 Some(start_ts) => MergedChunk {
                     meta: meta(Encoding::XorStart.as_u8()),
                     body: with_start_ts(&base, floats.ts, start_ts).into(),
+                    summary,
                 },
             }
         }
@@ -224,7 +229,8 @@ fn encode_floats(floats: &super::floats::Part<'_>, form: FloatForm) -> MergedChu
                 Cow::Owned(starts)
             });
             let columns = ChunkColumns { ts: floats.ts.to_vec(), starts, values: Cow::Owned(column) };
-            MergedChunk { meta: meta(ColumnEncoding::Floats.as_u8()), body: ChunkBody::Columns(columns) }
+            let meta = meta(ColumnEncoding::Floats.as_u8());
+            MergedChunk { meta, body: ChunkBody::Columns(columns), summary }
         }
     }
 }

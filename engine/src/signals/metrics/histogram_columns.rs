@@ -48,7 +48,7 @@ pub(super) fn encode_histogram_columns(samples: &[Sample], density: Density) -> 
         Cow::Owned(starts)
     });
     let columns = ChunkColumns { ts, starts, values: Cow::Owned(column) };
-    encoded.then_some(MergedChunk { meta, body: ChunkBody::Columns(columns) })
+    encoded.then_some(MergedChunk { meta, body: ChunkBody::Columns(columns), summary: None })
 }
 
 fn integers(samples: &[Sample]) -> Vec<&Histogram> {

@@ -7,7 +7,14 @@ use kymo_formats::{
         meta::BlockSummary,
         section::{SectionEntry, SectionKind},
     },
-    codec::{self, decimal::Decimal, pco::Level, values::Density, with_start_ts},
+    codec::{
+        self,
+        decimal::Decimal,
+        pco::Level,
+        summary::{self, ChunkSummary},
+        values::Density,
+        with_start_ts,
+    },
     histogram::{Histogram, HistogramValue, Span},
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
@@ -17,6 +24,7 @@ use kymo_formats::{
         postings::PostingsBuilder,
         series::{LabelId, SeriesTableBuilder},
         stats::{self, MetricStats},
+        summaries::SummariesBuilder,
     },
     manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, TombstoneRecord, encode_edit},
     wal::{
@@ -371,4 +379,44 @@ pub fn index_stats() -> Inputs {
     };
     let metrics: Vec<_> = (0..5).map(metric).collect();
     vec![bytes(|out| stats::encode(&metrics, out))]
+}
+
+/// Values whose summaries have all forms, and a chunk of them.
+fn summarised() -> Vec<(ChunkMeta, Option<ChunkSummary>)> {
+    let columns: [fn(u32) -> f64; 8] = [
+        |_| 3.0,
+        |_| 0.7_f64.sqrt(),
+        |n| f64::from(n) * 1.5,
+        |n| f64::from(n % 50) / 100.0,
+        |n| f64::from(n).sqrt(),
+        |n| f64::from(n % 40) * 0.1 + 0.2,
+        |n| if n % 9 == 0 { f64::from_bits(0x7ff0_0000_0000_0002) } else { f64::from(n) },
+        |_| f64::INFINITY,
+    ];
+    let chunk = |value: fn(u32) -> f64| {
+        let ts: Vec<i64> = (0..100).map(|n| n * 700).collect();
+        let values: Vec<f64> = (0..100).map(value).collect();
+        (ChunkMeta { encoding: 7, count: 100, min_ts: 0, max_ts: 69_300 }, ChunkSummary::of(&ts, &values))
+    };
+    columns.map(chunk).to_vec()
+}
+
+pub fn summary() -> Inputs {
+    let chunk = |(meta, summary): (ChunkMeta, Option<ChunkSummary>)| {
+        bytes(|out| {
+            out.extend_from_slice(&100_u16.to_le_bytes());
+            summary::encode(summary.as_ref(), &meta, out);
+        })
+    };
+    summarised().into_iter().map(chunk).collect()
+}
+
+pub fn index_summaries() -> Inputs {
+    let mut builder = SummariesBuilder::default();
+    for series in 0..40 {
+        let chunks = summarised();
+        let chunks = chunks.iter().skip(series % 8).take(series % 3);
+        builder.push(chunks.map(|(meta, summary)| (meta, summary.as_ref()))).expect("it is small");
+    }
+    vec![bytes(|out| builder.finish(out))]
 }

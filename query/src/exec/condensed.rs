@@ -1,0 +1,137 @@
+//! Series in which some samples stand for whole chunks.
+//!
+//! A chunk that lies within each window that touches it as a whole needs not be decoded: a few samples that stand for
+//! it give the same result, because a kernel meets all of them or none. Which ones those are depends on the function:
+//! the smallest value is enough for `min_over_time`, `rate` needs the ends and what was lost by resets. So kernels
+//! go over condensed series as over any other; they ask for weights where they would count samples.
+
+use std::ops::Range;
+
+use kymo_engine::{ChunkSummary, SampleColumns};
+
+/// Which samples stand for a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condense {
+    /// The first one, whatever its value: only the number of samples counts.
+    First,
+    /// The smallest value.
+    Min,
+    /// The largest value.
+    Max,
+    /// The sum of all values.
+    Sum,
+    /// The first and the last sample.
+    Ends,
+    /// The first and the last sample, and between them the number of changes.
+    Changes,
+    /// The first and the last sample, and between them the number of resets.
+    Resets,
+    /// The first and the last sample, and between them for each reset the value before it and a smaller one.
+    Counter,
+}
+
+/// What the samples of a condensed series stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// How many samples all those before an index stand for; one more than there are samples.
+    before: Vec<u64>,
+    /// The indexes of samples that end a chunk, and what happened between its samples.
+    events: Vec<(usize, u32)>,
+}
+
+impl Weights {
+    /// How many samples those of `range` stand for.
+    #[inline]
+    pub(crate) fn count(&self, range: &Range<usize>) -> usize {
+        (self.before[range.end] - self.before[range.start]) as usize
+    }
+
+    /// The changes or resets within chunks, if they were asked for: with the index of the sample that ends the chunk,
+    /// which is not to be compared with the one before it, ascending.
+    pub(crate) fn events(&self) -> &[(usize, u32)] {
+        &self.events
+    }
+}
+
+/// Puts samples for the `summaries` between the floats of `columns`, which have no start timestamps; both ascend.
+pub(crate) fn condense(columns: &mut SampleColumns, summaries: &[ChunkSummary], to: Condense) -> Weights {
+    let (ts, values) = (std::mem::take(&mut columns.ts), std::mem::take(&mut columns.values));
+    let mut out = Condensed::default();
+    out.ts.reserve(ts.len() + 2 * summaries.len());
+    out.values.reserve(ts.len() + 2 * summaries.len());
+    out.weights.before.push(0);
+    let mut from = 0;
+    for summary in summaries {
+        let until = from + ts[from..].partition_point(|ts| *ts < summary.first_ts);
+        out.samples(&ts[from..until], &values[from..until]);
+        out.chunk(summary, to);
+        from = until;
+    }
+    out.samples(&ts[from..], &values[from..]);
+    (columns.ts, columns.values) = (out.ts, out.values);
+    out.weights
+}
+
+#[derive(Default)]
+struct Condensed {
+    ts: Vec<i64>,
+    values: Vec<f64>,
+    weights: Weights,
+}
+
+impl Condensed {
+    /// Samples that are just themselves.
+    fn samples(&mut self, ts: &[i64], values: &[f64]) {
+        let before = self.total();
+        self.weights.before.extend((1..=ts.len() as u64).map(|count| before + count));
+        self.ts.extend_from_slice(ts);
+        self.values.extend_from_slice(values);
+    }
+
+    /// Samples that stand for a chunk. All but the last of its samples are at the first one's time: none of them is
+    /// looked at but by its order.
+    fn chunk(&mut self, summary: &ChunkSummary, to: Condense) {
+        let (first_ts, count) = (summary.first_ts, summary.count);
+        match to {
+            Condense::First => self.push(first_ts, summary.first, count),
+            Condense::Min => self.push(first_ts, summary.min, count),
+            Condense::Max => self.push(first_ts, summary.max, count),
+            Condense::Sum => self.push(first_ts, summary.sum, count),
+            Condense::Ends => self.ends(summary, &[]),
+            Condense::Counter => self.ends(summary, summary.before_resets().unwrap_or_default()),
+            Condense::Changes | Condense::Resets => {
+                self.ends(summary, &[]);
+                if count > 1 {
+                    let events = if to == Condense::Changes { summary.changes } else { summary.resets };
+                    self.weights.events.push((self.ts.len() - 1, events));
+                }
+            }
+        }
+    }
+
+    /// The first and the last sample of a chunk, and its resets from the values `before_resets`.
+    fn ends(&mut self, summary: &ChunkSummary, before_resets: &[f64]) {
+        let ChunkSummary { count, first_ts, last_ts, first, last, min, .. } = *summary;
+        if count == 1 {
+            return self.push(first_ts, first, 1);
+        }
+        self.push(first_ts, first, count - 1);
+        for before in before_resets {
+            self.push(first_ts, *before, 0);
+            // Below the value before the reset, and not above any that follows: no other reset is seen.
+            self.push(first_ts, min, 0);
+        }
+        self.push(last_ts, last, 1);
+    }
+
+    fn push(&mut self, ts: i64, value: f64, weight: u32) {
+        let total = self.total() + u64::from(weight);
+        self.weights.before.push(total);
+        self.ts.push(ts);
+        self.values.push(value);
+    }
+
+    fn total(&self) -> u64 {
+        self.weights.before.last().copied().unwrap_or(0)
+    }
+}
