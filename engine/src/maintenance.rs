@@ -214,6 +214,9 @@ impl Inner {
             budget: self.config.head.budget_bytes,
             waiting: (stats.bytes.sealed_chunks + stats.bytes.late_samples + stats.bytes.flushing) as u64,
             open: stats.bytes.open_chunks as u64,
+            late: stats.bytes.late_samples as u64,
+            series: stats.series,
+            sealed: stats.sealed_chunks as u64,
             since_flush_ms: now_ms.saturating_sub(self.last_flush.lock().at_ms),
             since_worth_ms: 0,
         };

@@ -2,7 +2,7 @@
 //!
 //! | used of the budget | measure, on top of those before |
 //! | --- | --- |
-//! | any | sealed chunks are spilled once they are as much as half of the open ones |
+//! | any | sealed chunks are spilled once half of the series have one |
 //! | 3/4 | they are spilled early |
 //! | 7/8 | series without samples for a short while are spilled and leave memory |
 //! | 1 | open chunks are spilled as well; new series are refused, with the metric named |
@@ -31,6 +31,12 @@ pub(crate) struct MemoryState {
     pub(crate) waiting: u64,
     /// Bytes of `used` that are open chunks.
     pub(crate) open: u64,
+    /// Bytes of `waiting` that are late samples.
+    pub(crate) late: u64,
+    /// Series.
+    pub(crate) series: u64,
+    /// Sealed chunks.
+    pub(crate) sealed: u64,
     /// Milliseconds since the last flush.
     pub(crate) since_flush_ms: i64,
     /// Milliseconds since [`MemoryState::is_spill_worth_it`] became true; 0 when it is not.
@@ -74,9 +80,14 @@ pub(crate) struct Measures {
 }
 
 impl MemoryState {
-    /// Whether what is sealed is so much beside what is open that it should not wait for the regular flush.
+    /// Whether so much is sealed or late that it should not wait for the regular flush.
     pub(crate) const fn is_spill_worth_it(&self) -> bool {
-        self.waiting >= SPILL_BYTES_MIN && self.waiting >= self.open / 2
+        self.waiting >= SPILL_BYTES_MIN && (self.sealed >= self.series / 2 || self.late >= self.used / 8)
+    }
+
+    /// Whether nearly all chunks of a fleet that was begun at once are sealed.
+    const fn is_fleet_sealed(&self) -> bool {
+        self.sealed >= self.series / 8 * 7
     }
 
     const fn stage(&self) -> MemoryStage {
@@ -99,7 +110,7 @@ impl MemoryState {
         let rested = self.since_flush_ms >= SPILL_INTERVAL_MS;
         match stage {
             MemoryStage::Calm => {
-                let settled = self.since_worth_ms >= SETTLE_MS || self.waiting >= self.open.saturating_mul(2);
+                let settled = self.since_worth_ms >= SETTLE_MS || self.is_fleet_sealed();
                 (self.is_spill_worth_it() && rested && settled).then_some(Spill::Sealed)
             }
             MemoryStage::SpillEarly => (self.waiting >= self.used / 10).then_some(Spill::Sealed),
@@ -156,7 +167,8 @@ mod tests {
             waiting: used / 5,
             open: used / 5,
             since_flush_ms: 60_000,
-            since_worth_ms: 0,
+            series: 1_000,
+            ..MemoryState::default()
         }
     }
 
@@ -195,26 +207,23 @@ mod tests {
 
     #[test]
     fn what_is_sealed_does_not_wait_once_it_is_much() {
-        let calm = |waiting: u64, open: u64, since_flush_ms, since_worth_ms| {
-            let state = MemoryState {
-                waiting: waiting * MIB,
-                open: open * MIB,
-                since_flush_ms,
-                since_worth_ms,
-                ..state(100 * MIB)
-            };
+        let calm = |sealed, since_flush_ms, since_worth_ms| {
+            let state =
+                MemoryState { waiting: 8 * MIB, sealed, since_flush_ms, since_worth_ms, ..state(99 * MIB) };
             measures(&state).spill
         };
-        assert_eq!(calm(7, 1, 60_000, 30_000), None, "too little for a file");
-        assert_eq!(calm(9, 20, 60_000, 30_000), None, "little beside what is open");
-        assert_eq!(
-            calm(10, 20, 60_000, 29_999),
-            None,
-            "the rest of the fleet may be about to seal its chunks"
-        );
-        assert_eq!(calm(10, 20, 60_000, 30_000), Some(Spill::Sealed));
-        assert_eq!(calm(40, 20, 60_000, 0), Some(Spill::Sealed), "it did");
-        assert_eq!(calm(40, 20, 59_999, 30_000), None, "the last flush was just now");
+        assert_eq!(calm(499, 60_000, 30_000), None, "few series have a chunk to write");
+        assert_eq!(calm(500, 60_000, 29_999), None, "the rest of the fleet may be about to seal its chunks");
+        assert_eq!(calm(500, 60_000, 30_000), Some(Spill::Sealed));
+        assert_eq!(calm(875, 60_000, 0), Some(Spill::Sealed), "it did");
+        assert_eq!(calm(875, 59_999, 30_000), None, "the last flush was just now");
+        let late = |waiting, late| {
+            let state = MemoryState { waiting, late, since_worth_ms: 30_000, ..state(80 * MIB) };
+            measures(&state).spill
+        };
+        assert_eq!(late(8 * MIB, 10 * MIB), Some(Spill::Sealed), "late samples wait as well");
+        assert_eq!(late(8 * MIB, 10 * MIB - 1), None);
+        assert_eq!(late(8 * MIB - 1, 10 * MIB), None, "too little for a file");
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //!   `serve`, with `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
+//! * `allocator` - who gives out memory, and when it goes back to the system
 
+mod allocator;
 mod app;
 mod cli;
 mod config;
@@ -24,10 +26,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
-
-/// Series come and go by the million: the allocator must give their memory back, and not fragment over months.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

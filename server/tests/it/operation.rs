@@ -6,6 +6,20 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Server, now, write_file};
 
+/// What was needed for a moment goes back to the system soon, by threads of the allocator's own.
+#[test]
+fn the_allocator_has_its_settings() {
+    let output = Command::new(env!("CARGO_BIN_EXE_kymo"))
+        .arg("--version")
+        .env("_RJEM_MALLOC_CONF", "confirm_conf:true")
+        .output()
+        .unwrap();
+    let confirmed = String::from_utf8_lossy(&output.stderr).into_owned();
+    for setting in ["dirty_decay_ms:1000", "muzzy_decay_ms:0", "background_thread:true"] {
+        assert!(confirmed.contains(&format!("Set conf value: {setting}")), "{confirmed}");
+    }
+}
+
 #[test]
 fn data_survives_an_orderly_stop_and_a_kill() {
     let ts = now();
