@@ -76,7 +76,10 @@ impl Summarised {
         summaries: &mut Vec<ChunkSummary>,
     ) -> Self {
         let mut found = Self::default();
-        let Some(spans) = floats_in(parts, &request.windows) else { return found };
+        if !has_candidates(parts, &request.windows) {
+            return found;
+        }
+        let Some(spans) = floats_in(parts) else { return found };
         found.chunks.resize(parts.len(), Vec::new());
         for (idx, part) in parts.iter().enumerate() {
             let Part::Block(block) = part else { continue };
@@ -173,22 +176,25 @@ impl Spans {
     }
 }
 
-/// The chunks of a series that has only floats; `None` if it has histograms, whose kernels want every sample, or if
-/// no chunk of it can be whole.
-fn floats_in(parts: &[Part], windows: &WindowGrid) -> Option<Spans> {
+/// Whether there is a chunk that may be whole: most queries have short windows, and are not to pay for long ones.
+fn has_candidates(parts: &[Part], windows: &WindowGrid) -> bool {
+    let is_whole = |chunk: &ChunkEntry| !windows.cut(chunk.meta.min_ts, chunk.meta.max_ts);
+    parts.iter().any(|part| match part {
+        Part::Block(block) => block.reader.has_summaries() && block.chunks.iter().any(is_whole),
+        Part::Head { .. } => false,
+    })
+}
+
+/// The chunks of a series that has only floats; `None` if it has histograms, whose kernels want every sample.
+fn floats_in(parts: &[Part]) -> Option<Spans> {
     let mut spans = Vec::new();
-    let mut candidates = false;
     for (part, of) in parts.iter().enumerate() {
         let mut add = |chunk: usize, meta: ChunkMeta| {
             spans.push(Span { min_ts: meta.min_ts, max_ts: meta.max_ts, part, chunk });
             !Encoding::from_u8(meta.encoding).is_some_and(Encoding::is_histogram)
         };
         let floats = match of {
-            Part::Block(block) => {
-                let is_whole = |chunk: &ChunkEntry| !windows.cut(chunk.meta.min_ts, chunk.meta.max_ts);
-                candidates |= block.reader.has_summaries() && block.chunks.iter().any(is_whole);
-                block.chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta))
-            }
+            Part::Block(block) => block.chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta)),
             Part::Head { chunks, late } => {
                 chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta))
                     && late.iter().all(|late| late.histograms.is_empty())
@@ -199,7 +205,7 @@ fn floats_in(parts: &[Part], windows: &WindowGrid) -> Option<Spans> {
         }
     }
     spans.sort_by_key(|span| span.min_ts);
-    candidates.then_some(Spans(spans))
+    Some(Spans(spans))
 }
 
 #[cfg(test)]

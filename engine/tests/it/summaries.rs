@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use kymo_engine::{
-    ChunkSummary, Engine, EngineConfig, Env, Fs, MemFs, OpenMode, SampleColumns, SummaryRequest, Warnings,
-    WindowGrid, block_path, inspect, verify,
+    ChunkSummary, Engine, EngineConfig, Env, Fs, MemFs, OpenMode, SampleColumns, SummaryRequest, WindowGrid,
+    block_path, inspect, verify,
 };
 use kymo_formats::{
     block::{footer, section::SectionKind},

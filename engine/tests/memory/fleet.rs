@@ -83,7 +83,7 @@ impl Fleet {
     /// Half of the series are constant, as in real fleets; others count, or have all digits.
     fn value(&self, target: usize, number: usize) -> f64 {
         let step = self.now_ms / SCRAPE_MS % 100_000;
-        let noise = mixed((target * 1_000_003 + number) as u64 ^ (step as u64) << 40);
+        let noise = mixed((target * 1_000_003 + number) as u64 ^ step.cast_unsigned() << 40);
         match number % 8 {
             0..=3 => number as f64,
             4 | 5 => (step * (1 + number as i64 % 90) + (noise % 7) as i64) as f64,

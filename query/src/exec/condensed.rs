@@ -34,7 +34,7 @@ pub(crate) enum Condense {
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     /// How many samples all those before an index stand for; one more than there are samples.
-    before: Vec<u64>,
+    before: Vec<usize>,
     /// The indexes of samples that end a chunk, and what happened between its samples.
     events: Vec<(usize, u32)>,
 }
@@ -43,7 +43,7 @@ impl Weights {
     /// How many samples those of `range` stand for.
     #[inline]
     pub(crate) fn count(&self, range: &Range<usize>) -> usize {
-        (self.before[range.end] - self.before[range.start]) as usize
+        self.before[range.end] - self.before[range.start]
     }
 
     /// The changes or resets within chunks, if they were asked for: with the index of the sample that ends the chunk,
@@ -83,7 +83,7 @@ impl Condensed {
     /// Samples that are just themselves.
     fn samples(&mut self, ts: &[i64], values: &[f64]) {
         let before = self.total();
-        self.weights.before.extend((1..=ts.len() as u64).map(|count| before + count));
+        self.weights.before.extend((1..=ts.len()).map(|count| before + count));
         self.ts.extend_from_slice(ts);
         self.values.extend_from_slice(values);
     }
@@ -125,13 +125,78 @@ impl Condensed {
     }
 
     fn push(&mut self, ts: i64, value: f64, weight: u32) {
-        let total = self.total() + u64::from(weight);
+        let total = self.total() + weight as usize;
         self.weights.before.push(total);
         self.ts.push(ts);
         self.values.push(value);
     }
 
-    fn total(&self) -> u64 {
+    fn total(&self) -> usize {
         self.weights.before.last().copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A chunk between two samples, in the way that is asked for.
+    fn condensed(chunk: &[f64], to: Condense) -> (SampleColumns, Weights) {
+        let ts: Vec<i64> = (0..chunk.len() as i64).map(|n| 20 + n).collect();
+        let summary = ChunkSummary::of(&ts, chunk).unwrap();
+        let mut columns =
+            SampleColumns { ts: vec![10, 90], values: vec![1.0, 2.0], ..SampleColumns::default() };
+        let weights = condense(&mut columns, &[summary], to);
+        assert_eq!(weights.count(&(0..columns.ts.len())), chunk.len() + 2);
+        assert_eq!(weights.count(&(0..1)), 1);
+        assert_eq!(weights.count(&(1..columns.ts.len() - 1)), chunk.len());
+        assert!(columns.ts.is_sorted() && columns.ts.len() == columns.values.len());
+        (columns, weights)
+    }
+
+    #[test]
+    fn a_few_samples_stand_for_a_chunk() {
+        let chunk = [3.0, 9.0, 4.0, 4.0, 8.0];
+        for (to, expected) in [
+            (Condense::First, &[3.0][..]),
+            (Condense::Min, &[3.0]),
+            (Condense::Max, &[9.0]),
+            (Condense::Sum, &[28.0]),
+            (Condense::Ends, &[3.0, 8.0]),
+            (Condense::Changes, &[3.0, 8.0]),
+            (Condense::Resets, &[3.0, 8.0]),
+            (Condense::Counter, &[3.0, 9.0, 3.0, 8.0]),
+        ] {
+            let (columns, weights) = condensed(&chunk, to);
+            assert_eq!(columns.values[1..columns.values.len() - 1], *expected, "{to:?}");
+            let events = match to {
+                Condense::Changes => vec![(2, 3)],
+                Condense::Resets => vec![(2, 1)],
+                _ => Vec::new(),
+            };
+            assert_eq!(weights.events(), events, "{to:?}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_chunk_of_one_sample_are_one() {
+        for to in [Condense::Ends, Condense::Changes, Condense::Resets, Condense::Counter] {
+            let (columns, weights) = condensed(&[7.0], to);
+            assert_eq!(columns.values, [1.0, 7.0, 2.0], "{to:?}");
+            assert!(weights.events().is_empty());
+        }
+    }
+
+    #[test]
+    fn each_reset_of_a_counter_is_seen_and_no_other() {
+        for chunk in [&[5.0, 1.0, 0.5, 7.0, 7.0, 2.0][..], &[0.0, -0.0, 4.0, 0.0], &[2.0, 2.0], &[9.0, 1.0]] {
+            let before = |values: &[f64]| {
+                let resets = values.windows(2).filter(|pair| pair[1] < pair[0]);
+                resets.map(|pair| pair[0]).collect::<Vec<_>>()
+            };
+            let (columns, _) = condensed(chunk, Condense::Counter);
+            let inside = &columns.values[1..columns.values.len() - 1];
+            assert_eq!(before(inside), before(chunk), "{inside:?}");
+        }
     }
 }

@@ -20,6 +20,9 @@ use crate::{Error, lang::promql::VectorSelector};
 /// Endings of names that counters have by convention.
 const COUNTER_SUFFIXES: [&[u8]; 4] = [b"_total", b"_sum", b"_count", b"_bucket"];
 
+/// Windows shorter than this seldom contain a chunk, so nobody looks for one.
+const SUMMARISED_RANGE_MIN_MS: i64 = 10 * 60_000;
+
 /// Windows may be long and kernels slow, so a query has to notice an interrupt within a series.
 const STEPS_BETWEEN_CHECKS: usize = 256;
 
@@ -82,7 +85,8 @@ impl WindowCall<'_> {
 
     /// Which chunks of a series need not be decoded; `None` when the function has to see all samples.
     pub(crate) fn summary_request(&self) -> Option<SummaryRequest> {
-        let condense = self.function.condense.filter(|_| self.is_plain() && !self.with_starts())?;
+        let may = self.range >= SUMMARISED_RANGE_MIN_MS && self.is_plain() && !self.with_starts();
+        let condense = self.function.condense.filter(|_| may)?;
         let Grid { start, interval, steps } = self.call.grid;
         let windows =
             WindowGrid { first_end: self.timing.reference(start), interval, steps, range: self.range };

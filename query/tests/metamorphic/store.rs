@@ -70,7 +70,7 @@ impl Store {
         let engine = Engine::open_in(&env, Path::new("/data"), config).unwrap();
         let mut random = Random(seed);
         let mut series: Vec<_> = KINDS.iter().map(|kind| Values { kind: *kind, last: 0.0 }).collect();
-        for part in (START_MS..END_MS).step_by(PART_MS as usize) {
+        for part in (START_MS..END_MS).step_by(usize::try_from(PART_MS).unwrap()) {
             write_part(&engine, part, &mut series, &mut random);
             if random.one_in(3) {
                 write_late(&engine, part, &mut random);
@@ -121,6 +121,10 @@ impl Random {
         (self.next() % bound.unsigned_abs()).cast_signed()
     }
 
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as i64)).unwrap()]
+    }
+
     fn one_in(&mut self, chances: i64) -> bool {
         self.below(chances) == 0
     }
@@ -145,14 +149,14 @@ impl Values {
             Kind::Constant if random.one_in(250) => small,
             Kind::Constant => self.last,
             Kind::Zeros if random.one_in(60) => -1.0,
-            Kind::Zeros => [0.0, -0.0][random.below(2) as usize],
+            Kind::Zeros => random.of(&[0.0, -0.0]),
             Kind::WithNan if random.one_in(150) => return f64::NAN,
             Kind::WithStale if random.one_in(60) => return stale_nan(),
             Kind::WithInfinities if random.one_in(150) => {
                 return if random.one_in(2) { f64::INFINITY } else { f64::NEG_INFINITY };
             }
             Kind::Huge if random.one_in(120) => {
-                return [f64::MAX, -f64::MAX, 1e290, 1e305][random.below(4) as usize];
+                return random.of(&[f64::MAX, -f64::MAX, 1e290, 1e305]);
             }
             Kind::WithNan | Kind::WithStale | Kind::WithInfinities | Kind::Huge => small / 8.0,
         };
@@ -168,7 +172,7 @@ fn write_part(engine: &Engine, part: i64, series: &mut [Values], random: &mut Ra
     let mut batch = engine.batch();
     for (n, values) in (0..).zip(series) {
         let id = batch.series(&labels(values.kind), None).unwrap();
-        for scrape in (part..part + PART_MS).step_by(INTERVAL_MS as usize) {
+        for scrape in (part..part + PART_MS).step_by(usize::try_from(INTERVAL_MS).unwrap()) {
             let value = values.next(random);
             // Some are scraped at midnight sharp, some with jitter; and some scrapes are missed.
             let ts = scrape + if n % 3 == 0 { 0 } else { n * 977 + random.below(5) };
@@ -194,7 +198,7 @@ fn commit(batch: Batch<'_>) {
 /// Samples between those of earlier parts.
 fn write_late(engine: &Engine, part: i64, random: &mut Random) {
     let mut batch = engine.batch();
-    let kind = KINDS[random.below(KINDS.len() as i64) as usize];
+    let kind = random.of(&KINDS);
     let id = batch.series(&labels(kind), None).unwrap();
     let from = START_MS + random.below(part - START_MS + PART_MS);
     for n in 0..1 + random.below(4) {
@@ -204,7 +208,7 @@ fn write_late(engine: &Engine, part: i64, random: &mut Random) {
 }
 
 fn delete(engine: &Engine, part: i64, random: &mut Random) {
-    let kind = format!("{:?}", KINDS[random.below(KINDS.len() as i64) as usize]);
+    let kind = format!("{:?}", random.of(&KINDS));
     let matcher = Matcher::new(MatchOp::Equal, b"kind", kind.as_bytes()).unwrap();
     let from = START_MS + random.below(part - START_MS + PART_MS);
     engine.delete_series(&[matcher], from, from + random.below(DAY_MS / 3)).unwrap();

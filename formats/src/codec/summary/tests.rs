@@ -1,3 +1,5 @@
+//! Summaries against the definition of each fact, and their bytes.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
