@@ -1,7 +1,7 @@
 //! Chunks that a query needs not decode, because each of its windows contains all of them or nothing.
 
 use kymo_formats::{
-    codec::{Encoding, summary::ChunkSummary},
+    codec::summary::ChunkSummary,
     index::chunk_directory::{ChunkEntry, ChunkMeta},
 };
 
@@ -9,7 +9,7 @@ use super::{
     damage::DamageLog,
     series::{BlockPart, Part},
 };
-use crate::{block::BlockError, head::LateSamples};
+use crate::{block::BlockError, head::LateSamples, signals::metrics::is_histogram};
 
 /// The windows that a query lays over a series: `steps` of them, `(end - range, end]`, the ends `interval` apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +191,7 @@ fn floats_in(parts: &[Part]) -> Option<Spans> {
     for (part, of) in parts.iter().enumerate() {
         let mut add = |chunk: usize, meta: ChunkMeta| {
             spans.push(Span { min_ts: meta.min_ts, max_ts: meta.max_ts, part, chunk });
-            !Encoding::from_u8(meta.encoding).is_some_and(Encoding::is_histogram)
+            !is_histogram(meta.encoding)
         };
         let floats = match of {
             Part::Block(block) => block.chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta)),

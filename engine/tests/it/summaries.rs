@@ -99,10 +99,14 @@ fn what_summaries_do_not_know_is_decoded() {
     assert_eq!((found.samples, found.summaries.len()), (0, 3), "a merge makes it all one again");
     let mut batch = engine.batch();
     let id = batch.series(&labels(0), None).unwrap();
-    batch.histogram(id, BASE_MS + 7 * HOUR_MS, 0, histogram(3));
+    (0..9).for_each(|n| batch.histogram(id, BASE_MS + 7 * HOUR_MS + n * MINUTE_MS, 0, histogram(3)));
     batch.commit().unwrap();
     let found = read(&engine, ALL, false);
-    assert_eq!((found.samples, found.summaries.len()), (361, 0), "there is a histogram");
+    assert_eq!((found.samples, found.summaries.len()), (369, 0), "there are histograms");
+    engine.flush().unwrap();
+    engine.compact().unwrap();
+    let found = read(&engine, ALL, false);
+    assert_eq!((found.samples, found.summaries.len()), (369, 0), "they are in a block, by column");
 }
 
 /// Changes the summaries of the first block, and the checksums with them if that is asked for.
