@@ -1,14 +1,16 @@
 //! Native histograms by column beside chunks of the TSDB: bytes per histogram, encoding and decoding.
 //!
-//! Each shape is a service whose latencies are drawn anew for each scrape; buckets appear as they are first hit.
+//! Each shape is a service whose latencies are drawn anew for each scrape; buckets appear as they are first hit. Times
+//! are CPU time of the thread.
 
 #![expect(clippy::print_stdout, reason = "the sizes are half of what this is for")]
 
+mod cpu_time;
+mod support;
+
 use std::{collections::BTreeMap, hint::black_box};
 
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use kymo_formats::{
     codec::{
         histogram::{self, Appended, Appender, Form, columns},
@@ -16,6 +18,9 @@ use kymo_formats::{
     },
     histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, Histogram, HistogramValue, Span},
 };
+
+use cpu_time::ThreadCpu;
+use support::measured;
 
 /// A service: name, calls between scrapes, spread of the logarithm of latencies, and schema.
 type Shape = (&'static str, u64, f64, i32);
@@ -137,7 +142,7 @@ fn decode_column(bytes: &[u8], count: usize) -> (usize, f64) {
 }
 
 fn measure<H: Form>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
+    group: &mut BenchmarkGroup<'_, ThreadCpu>,
     name: &str,
     histograms: &[H],
     value: fn(H) -> HistogramValue,
@@ -166,10 +171,8 @@ fn measure<H: Form>(
     group.bench_function(format!("{name}/encode"), |b| b.iter(|| column(black_box(&refs))));
 }
 
-fn all(criterion: &mut Criterion) {
-    // `cargo bench` says so to the program; everything else only wants to know whether it works.
-    let measured = std::env::args().any(|argument| argument == "--bench");
-    for samples in if measured { &[120, 480, 5_760][..] } else { &[20] } {
+fn all(criterion: &mut Criterion<ThreadCpu>) {
+    for samples in if measured() { &[120, 480, 5_760][..] } else { &[20] } {
         let mut group = criterion.benchmark_group(format!("histogram_{samples}"));
         group.sample_size(10);
         for shape in SHAPES {
@@ -183,5 +186,5 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, all);
+criterion_group!(name = benches; config = Criterion::default().with_measurement(ThreadCpu); targets = all);
 criterion_main!(benches);

@@ -2,14 +2,16 @@
 //!
 //! Times are CPU time of the thread. Nothing is cached from one selection to the next.
 
-use std::{hint::black_box, time::Duration};
+mod cpu_time;
+mod support;
 
-use criterion::{
-    BatchSize, Criterion, criterion_group, criterion_main,
-    measurement::{Measurement, ValueFormatter, WallTime},
-};
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use kymo_engine::{IndexInMemory, Labels, MatchOp, Matcher, series_order};
-use rustix::time::{ClockId, clock_gettime};
+
+use cpu_time::ThreadCpu;
+use support::measured;
 
 /// Expressions that begin and end with no literal. Each names a number of letters that no fast path knows.
 const REGEXES: [&str; 20] = [
@@ -58,39 +60,6 @@ const SERVICES: [&str; 20] = [
     "users",
 ];
 
-/// CPU time of the calling thread: other load on the machine does not count.
-struct ThreadCpu;
-
-impl Measurement for ThreadCpu {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        let now = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        self.start().saturating_sub(start)
-    }
-
-    fn add(&self, a: &Duration, b: &Duration) -> Duration {
-        *a + *b
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        value.as_nanos() as f64
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
-
 /// As many pods as asked for, each with one series: `checkout-7c9f8d6b5-x2x7k`, all hashes random.
 fn series(count: usize) -> Vec<Labels> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -123,9 +92,7 @@ fn matcher(op: MatchOp, name: &str, value: &str) -> Matcher {
 }
 
 fn index(criterion: &mut Criterion<ThreadCpu>) {
-    // `cargo bench` says that it is one; tests run all of this with little.
-    let measured = std::env::args().any(|argument| argument == "--bench");
-    let series = series(if measured { 1_000_000 } else { 2_000 });
+    let series = series(if measured() { 1_000_000 } else { 2_000 });
     let index = IndexInMemory::build(&series);
     let some_pod = str::from_utf8(series[series.len() / 2].get(b"pod")).expect("pods are text").to_owned();
     let mut group = criterion.benchmark_group("index");
