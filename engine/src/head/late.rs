@@ -89,7 +89,7 @@ impl LateSamples {
     }
 
     /// Number of samples.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.floats.len() + self.histograms.len()
     }
 

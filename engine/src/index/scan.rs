@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use kymo_formats::{DecodeError, index::dictionary::Dictionary};
+use rayon::prelude::*;
 
 use crate::model::{Regex, Verdict};
 
@@ -40,12 +41,42 @@ impl Ranges {
     }
 }
 
-/// The strings of `values` that match `regex`.
+/// Strings that one thread looks at.
+const STRINGS_PER_PART: u32 = 1 << 16;
+
+/// The strings of `values` that match `regex`. Many are looked at in parallel.
+pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
+    matching_in_parts(values, regex, STRINGS_PER_PART)
+}
+
+fn matching_in_parts(
+    values: &Dictionary<'_>,
+    regex: &Regex,
+    strings_per_part: u32,
+) -> Result<Ranges, DecodeError> {
+    let candidates = values.prefixed(regex.prefix())?;
+    if candidates.len() <= strings_per_part as usize {
+        return matching_between(values, regex, candidates);
+    }
+    let starts = (candidates.start..candidates.end).step_by(strings_per_part as usize);
+    let parts: Vec<Range<u32>> =
+        starts.map(|start| start..candidates.end.min(start.saturating_add(strings_per_part))).collect();
+    let found: Result<Vec<Ranges>, DecodeError> =
+        parts.into_par_iter().map(|part| matching_between(values, regex, part)).collect();
+    let mut all = Ranges::default();
+    found?.iter().flat_map(Ranges::iter).for_each(|range| all.push(range));
+    Ok(all)
+}
+
+/// The strings of `candidates` that match `regex`.
 ///
 /// Each is read from the first byte on that it does not share with the one before; where the first bytes decide,
 /// all strings that begin with them are passed over.
-pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
-    let candidates = values.prefixed(regex.prefix())?;
+fn matching_between(
+    values: &Dictionary<'_>,
+    regex: &Regex,
+    candidates: Range<u32>,
+) -> Result<Ranges, DecodeError> {
     let mut found = Ranges::default();
     let mut cursor = values.cursor();
     cursor.seek(candidates.start)?;
@@ -60,7 +91,8 @@ pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<
                 matched
             }
             Verdict::All { matched, len } => {
-                next = cursor.skip_prefixed(len)?;
+                // Perhaps beyond the last candidate: the others of the kind are another part's.
+                next = cursor.skip_prefixed(len)?.min(candidates.end);
                 matched
             }
         };
@@ -91,6 +123,9 @@ mod tests {
         let bytes = dictionary(values);
         let dictionary = Dictionary::parse(&bytes).unwrap();
         let found = matching_values(&dictionary, regex).unwrap();
+        for strings_per_part in [1, 7, 16, 33] {
+            prop_assert_eq!(&matching_in_parts(&dictionary, regex, strings_per_part).unwrap(), &found);
+        }
         let ids: Vec<u32> = found.iter().flatten().collect();
         let expected = (0..).zip(values).filter(|(_, value)| regex.is_match(value)).map(|(id, _)| id);
         prop_assert_eq!(&ids, &expected.collect::<Vec<u32>>());

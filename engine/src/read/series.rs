@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use kymo_formats::{codec::summary::ChunkSummary, index::chunk_directory::ChunkEntry};
+use kymo_formats::{
+    codec::summary::ChunkSummary,
+    index::chunk_directory::{ChunkEntry, ChunkMeta},
+};
 
 use super::{
     damage::{DamageLog, Warnings},
@@ -60,6 +63,20 @@ impl SelectedSeries {
     #[must_use]
     pub const fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// A bound of the samples that reading it decodes: those of all chunks that reach into the range.
+    #[must_use]
+    pub fn samples_max(&self) -> usize {
+        let chunk = |meta: ChunkMeta| meta.count as usize;
+        let part = |part: &Part| match part {
+            Part::Block(block) => block.chunks.iter().map(|entry| chunk(entry.meta)).sum::<usize>(),
+            Part::Head { chunks, late } => {
+                let late: usize = late.iter().map(LateSamples::len).sum();
+                chunks.iter().map(|of| chunk(of.meta)).sum::<usize>() + late
+            }
+        };
+        self.parts.iter().map(part).sum()
     }
 
     /// Replaces the content of `columns` by the samples of the selected range, ascending in time, each

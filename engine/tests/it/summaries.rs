@@ -64,6 +64,8 @@ fn read(engine: &Engine, windows: WindowGrid, before_resets: bool) -> Found {
 #[test]
 fn chunks_that_no_window_cuts_are_not_decoded() {
     let (_, _, engine) = store(1);
+    let selection = engine.select(&[everything()], BASE_MS, BASE_MS + 9 * HOUR_MS).unwrap();
+    assert_eq!(selection.series[0].samples_max(), 360);
     let found = read(&engine, ALL, true);
     assert_eq!((found.samples, found.summaries.len()), (0, 3));
     assert_eq!(found.summaries.iter().map(|summary| summary.count).sum::<u32>(), 360);

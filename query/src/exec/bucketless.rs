@@ -17,6 +17,10 @@ impl SeriesReader for BucketlessReader {
         self.0.labels()
     }
 
+    fn samples_max(&self) -> usize {
+        self.0.samples_max()
+    }
+
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
         let warnings = self.0.read(columns)?;
         let mut previous: Option<Arc<FloatHistogram>> = None;

@@ -16,8 +16,12 @@ use crate::{
 /// whatever the number of threads, and at most this many are held decoded.
 const WAVE: usize = 256;
 
-/// Waves smaller than this are not worth waking other threads for.
-const PARALLEL_MIN: usize = 8;
+/// Items that are worth waking other threads for.
+const PARALLEL_ITEMS_MIN: usize = 8;
+
+/// Samples that are: dashboards ask for few series of an hour again and again, and a thread that is woken for that costs
+/// more than it does.
+const PARALLEL_SAMPLES_MIN: usize = 16_384;
 
 /// When a selector looks, in relation to the step.
 #[derive(Debug, Clone, Copy)]
@@ -150,7 +154,7 @@ impl Evaluator<'_> {
         consume: Consume<'_>,
     ) -> Result<(), Error> {
         for wave in readers.chunks(WAVE) {
-            let outcomes = in_order(wave, |data: &mut SeriesData, reader| {
+            let outcomes = in_order(wave, is_worth_threads(wave), |data: &mut SeriesData, reader| {
                 self.shared.check_interrupt()?;
                 let warnings = data.read(&**reader, request)?;
                 let decoded = data.held_bytes();
@@ -175,7 +179,8 @@ impl Evaluator<'_> {
         consume: Consume<'_>,
     ) -> Result<(), Error> {
         for wave in items.chunks(WAVE) {
-            let outcomes = in_order(wave, |(): &mut (), item| {
+            let parallel = wave.len() >= PARALLEL_ITEMS_MIN;
+            let outcomes = in_order(wave, parallel, |(): &mut (), item| {
                 self.shared.check_interrupt()?;
                 evaluate(item)
             });
@@ -294,12 +299,23 @@ pub(crate) fn count_until<T>(items: &[T], end: i64, time: impl Fn(&T) -> i64) ->
     from + items[from..to].partition_point(|item| time(item) <= end)
 }
 
-/// `evaluate` of all items in order, on several threads when that pays.
+/// Whether series hold so many samples that reading them on several threads pays.
+fn is_worth_threads(readers: &[Box<dyn SeriesReader>]) -> bool {
+    let mut samples = 0_usize;
+    readers.len() > 1
+        && readers.iter().any(|reader| {
+            samples = samples.saturating_add(reader.samples_max());
+            samples >= PARALLEL_SAMPLES_MIN
+        })
+}
+
+/// `evaluate` of all items in order, on several threads if `parallel`.
 fn in_order<T: Sync, S: Default + Send>(
     items: &[T],
+    parallel: bool,
     evaluate: impl Fn(&mut S, &T) -> Result<Outcome, Error> + Sync + Send,
 ) -> Vec<Result<Outcome, Error>> {
-    if items.len() < PARALLEL_MIN {
+    if !parallel {
         let mut scratch = S::default();
         return items.iter().map(|item| evaluate(&mut scratch, item)).collect();
     }

@@ -39,6 +39,10 @@ impl SeriesReader for Reader {
         self.0.labels()
     }
 
+    fn samples_max(&self) -> usize {
+        self.0.samples_max()
+    }
+
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
         let warnings = self.0.read(columns).map_err(query_error)?;
         compact_all(columns);

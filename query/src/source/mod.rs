@@ -59,6 +59,11 @@ pub trait SeriesReader: Send + Sync {
     /// Labels of the series.
     fn labels(&self) -> &Labels;
 
+    /// A bound of the samples that reading it decodes, as far as it is known without.
+    fn samples_max(&self) -> usize {
+        usize::MAX
+    }
+
     /// Replaces the content of `columns` by the samples of the requested range, ascending in time, each
     /// timestamp once, stale markers included. May contain samples outside of the range at both ends. Damaged
     /// samples are left out, and the warnings say so.

@@ -168,6 +168,12 @@ impl<'r> Lazy<'r> {
 
     #[inline]
     fn next(&mut self, state: LazyStateID, byte: u8) -> Result<LazyStateID, Undecided> {
-        self.dfa.next_state(&mut self.cache, state, byte).map_err(|_| Undecided::OutOfMemory)
+        // The quick way, for all transitions but the first time: nothing but a look into a table.
+        let next =
+            if state.is_tagged() { state } else { self.dfa.next_state_untagged(&self.cache, state, byte) };
+        if next.is_unknown() || state.is_tagged() {
+            return self.dfa.next_state(&mut self.cache, state, byte).map_err(|_| Undecided::OutOfMemory);
+        }
+        Ok(next)
     }
 }
