@@ -176,6 +176,15 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Two LEB128 integers of one byte each, if that is what comes next. Nothing is read otherwise: this is the short
+    /// way to what is small nearly always.
+    #[inline]
+    pub fn two_small(&mut self) -> Option<(usize, usize)> {
+        let [first @ 0..0x80, second @ 0..0x80, ..] = self.remaining() else { return None };
+        self.position += 2;
+        Some((usize::from(*first), usize::from(*second)))
+    }
+
     /// A zig-zag LEB128 integer.
     ///
     /// # Errors

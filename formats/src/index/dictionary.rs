@@ -204,6 +204,7 @@ impl Cursor<'_> {
     ///
     /// # Errors
     /// When the entry does not decode.
+    #[inline]
     pub fn advance(&mut self) -> Result<Option<u32>, DecodeError> {
         if self.next >= self.restarts.count() {
             return Ok(None);
@@ -214,13 +215,16 @@ impl Cursor<'_> {
             self.value.clear();
             self.value.extend_from_slice(string);
         } else {
-            let shared = self.rest.varint_usize(SHARED)?;
+            let (shared, length) = match self.rest.two_small() {
+                Some(both) => both,
+                None => (self.rest.varint_usize(SHARED)?, self.rest.varint_usize(STRING)?),
+            };
             if shared > self.value.len() {
                 return Err(self.rest.error(SHARED));
             }
             self.shared = shared;
             self.value.truncate(shared);
-            self.value.extend_from_slice(self.rest.prefixed(STRING)?);
+            self.value.extend_from_slice(self.rest.take(length, STRING)?);
         }
         let id = self.next;
         self.next += 1;
@@ -271,10 +275,14 @@ impl Cursor<'_> {
                 self.rest.prefixed(STRING)?;
             } else {
                 let mut entry = self.rest.clone();
-                if entry.varint_usize(SHARED)? < self.value.len() {
+                let (shared, length) = match entry.two_small() {
+                    Some(both) => both,
+                    None => (entry.varint_usize(SHARED)?, entry.varint_usize(STRING)?),
+                };
+                if shared < self.value.len() {
                     break;
                 }
-                entry.prefixed(STRING)?;
+                entry.take(length, STRING)?;
                 self.rest = entry;
             }
             self.next += 1;
