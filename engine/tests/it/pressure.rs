@@ -114,9 +114,30 @@ fn gauge(number: usize) -> Labels {
 }
 
 /// A budget that is used up bit by bit: spill early, evict what is idle, refuse new series, refuse writes.
+/// The head's budget where memory gets short.
+const BUDGET: usize = 4 << 20;
+
+impl Store {
+    /// Writes new series, numbered from `series` on, until the head takes so many parts of 256 of the budget.
+    fn fill(&self, series: &mut usize, part_of_256: usize) {
+        while self.used() < BUDGET / 256 * part_of_256 {
+            assert_eq!(self.write((*series..*series + 50).map(gauge)).unwrap(), 0);
+            *series += 50;
+        }
+    }
+
+    /// Writes a hundred late samples of one series.
+    fn write_late(&self, number: usize) {
+        let mut batch = self.engine.batch();
+        let known = batch.series(&gauge(number), None).unwrap();
+        let late = i64::try_from(self.engine.stats().head.late_samples).unwrap();
+        (late..late + 100).for_each(|late| batch.float(known, self.now() - late, 0, 1.0));
+        drop(batch.commit().unwrap());
+    }
+}
+
 #[test]
 fn measures_are_taken_in_order() {
-    const BUDGET: usize = 4 << 20;
     let mut config = config();
     config.head.shards = 1;
     config.head.budget_bytes = BUDGET as u64;
@@ -126,19 +147,6 @@ fn measures_are_taken_in_order() {
     let fs = Arc::new(FaultFs::default());
     let store = Store::new(Arc::clone(&fs) as Arc<dyn Fs>, config);
     let stats = || store.engine.stats();
-    let fill = |series: &mut usize, part_of_256: usize| {
-        while store.used() < BUDGET / 256 * part_of_256 {
-            assert_eq!(store.write((*series..*series + 50).map(gauge)).unwrap(), 0);
-            *series += 50;
-        }
-    };
-    let write_late = |number: usize| {
-        let mut batch = store.engine.batch();
-        let known = batch.series(&gauge(number), None).unwrap();
-        let late = i64::try_from(stats().head.late_samples).unwrap();
-        (late..late + 100).for_each(|late| batch.float(known, store.now() - late, 0, 1.0));
-        drop(batch.commit().unwrap());
-    };
     let mut series = 500;
 
     // Sealed chunks, and little else.
@@ -149,7 +157,7 @@ fn measures_are_taken_in_order() {
     assert!(stats().head.sealed_chunks >= series);
     while store.used() < BUDGET / 256 * 194 {
         // Late samples wait for a flush as sealed chunks do.
-        write_late(series);
+        store.write_late(series);
     }
     store.engine.maintain().unwrap();
     assert_eq!((stats().flushes_total, stats().head.sealed_chunks, stats().head.late_samples), (1, 0, 0));
@@ -158,18 +166,18 @@ fn measures_are_taken_in_order() {
 
     // Series without samples for a few minutes: far from idle as long as there is room.
     series += 1;
-    fill(&mut series, 190);
+    store.fill(&mut series, 190);
     store.clock.advance(Millis(10 * MINUTE));
     store.engine.maintain().unwrap();
     assert_eq!(stats().head.series, series as u64);
     let old = series;
-    fill(&mut series, 225);
+    store.fill(&mut series, 225);
     store.engine.maintain().unwrap();
     assert_eq!(stats().head.series, (series - old) as u64, "the old ones have left");
     assert_eq!(stats().memory_stage, MemoryStage::Calm);
 
     // Series that are all alive.
-    fill(&mut series, 290);
+    store.fill(&mut series, 290);
     store.engine.maintain().unwrap();
     assert_eq!(stats().memory_stage, MemoryStage::RefuseSeries);
     let mut batch = store.engine.batch();
@@ -182,7 +190,7 @@ fn measures_are_taken_in_order() {
     // And they go on, while the disk is full.
     fs.set_capacity(Some(0));
     while store.used() < BUDGET / 256 * 330 {
-        write_late(old);
+        store.write_late(old);
     }
     assert!(store.engine.maintain().is_err());
     assert_eq!(stats().memory_stage, MemoryStage::RefuseWrites);

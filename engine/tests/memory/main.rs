@@ -48,12 +48,13 @@ fn bytes_per_series_stay_what_they_are() {
     check(&costs);
 }
 
-/// The most that each step may cost, a few percent above what it did when this was written.
+/// The most that each step may cost, a few percent above what it did when this was written. The last step's peak is what a
+/// spill needs that begins as soon as most of a fleet's chunks are sealed.
 const LIMITS: [Cost; 4] = [
     Cost { held: 208, peak: 210 },
     Cost { held: 235, peak: 256 },
     Cost { held: 336, peak: 338 },
-    Cost { held: 208, peak: 434 },
+    Cost { held: 208, peak: 500 },
 ];
 
 fn check(costs: &[(&str, Cost)]) {
