@@ -1,10 +1,12 @@
 //! One request: resolves series, collects rows, commits them.
 
+use std::sync::atomic::Ordering;
+
 use kymo_formats::wal::{KIND_METADATA, KIND_ROWS, rows::RowsEncoder};
 use parking_lot::RwLockReadGuard;
 
 use super::{
-    Head, Pressure, SeriesRef,
+    Head, Pressure, SeriesPlace,
     append::{Bounds, FloatSample, HistogramSample},
     exemplars::{Added, Exemplar},
     metadata::Metadata,
@@ -34,6 +36,8 @@ const REFUSED_ROWS_MAX: usize = 1_000;
 pub struct Batch<'a> {
     head: &'a Head,
     wal: &'a Wal,
+    /// Tells it from the batches before and after it.
+    number: u32,
     bounds: Bounds,
     shards: Vec<ShardRows>,
     metadata: Vec<(String, Metadata)>,
@@ -41,6 +45,14 @@ pub struct Batch<'a> {
     bytes_max: usize,
     refused: Refused,
     _series_stay: RwLockReadGuard<'a, ()>,
+}
+
+/// A series as the batch that it was asked of knows it: afterwards it may be forgotten, and another one take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesRef {
+    place: SeriesPlace,
+    /// Number of the batch.
+    batch: u32,
 }
 
 /// Rows of one shard.
@@ -115,6 +127,7 @@ impl Head {
         Batch {
             head: self,
             wal,
+            number: self.batches.fetch_add(1, Ordering::Relaxed),
             bounds: Bounds { oldest_ts, newest_ts, window_ms: self.window_ms },
             shards: self.shards.iter().map(|_| ShardRows::default()).collect(),
             metadata: Vec::new(),
@@ -130,15 +143,15 @@ impl Batch<'_> {
     /// The series that was resolved under this hash before. The usual way: senders repeat themselves.
     #[inline]
     pub fn known_series(&mut self, hash: RawHash, label_bytes: usize) -> Option<SeriesRef> {
-        let series = self.head.raw.get(hash)?;
+        let place = self.head.raw.get(hash)?;
         self.make_room_for_labels(label_bytes);
-        Some(series)
+        Some(self.series_ref(place))
     }
 
     /// Appends to `found`, for each of `hashes`, the series that was resolved under it before. For many at once this
     /// is much faster than one by one. Whoever adds rows to one of them calls [`Batch::expect_labels`] first.
     pub fn known_series_all(&self, hashes: &[RawHash], found: &mut Vec<Option<SeriesRef>>) {
-        self.head.raw.get_all(hashes, found);
+        self.head.raw.get_all(hashes, |place| found.push(place.map(|place| self.series_ref(place))));
     }
 
     /// Reserves room in the log for the labels of a series that [`Batch::known_series_all`] found. `label_bytes` is
@@ -153,12 +166,26 @@ impl Batch<'_> {
     /// # Errors
     /// When the series is new and a limit is reached, or its labels are too many or too long.
     pub fn series(&mut self, labels: &Labels, hash: Option<RawHash>) -> Result<SeriesRef, Refusal> {
-        let series = self.head.resolve(labels)?;
+        let place = self.head.resolve(labels)?;
         if let Some(hash) = hash {
-            self.head.raw.insert(hash, series);
+            self.head.raw.insert(hash, place);
         }
         self.make_room_for_labels(labels.canonical().len());
-        Ok(series)
+        Ok(self.series_ref(place))
+    }
+
+    const fn series_ref(&self, place: SeriesPlace) -> SeriesRef {
+        SeriesRef { place, batch: self.number }
+    }
+
+    /// Shard and id of a series.
+    #[inline]
+    fn split_ref(&self, series: SeriesRef) -> (usize, u32) {
+        assert!(
+            series.batch == self.number,
+            "a series is known to the batch that it was asked of, and to no other"
+        );
+        self.head.split_place(series.place)
     }
 
     /// A described label takes its canonical bytes and an id, a series the ids of its labels again. A label takes
@@ -168,9 +195,12 @@ impl Batch<'_> {
     }
 
     /// Adds a float. Times are milliseconds; `start_ts` 0 = unknown.
+    ///
+    /// # Panics
+    /// When another batch was asked for the series.
     #[inline]
     pub fn float(&mut self, series: SeriesRef, ts: i64, start_ts: i64, value: f64) {
-        let (shard, id) = self.head.split_ref(series);
+        let (shard, id) = self.split_ref(series);
         self.shards[shard].floats.push(FloatSample { id, ts, start_ts, value });
         self.bytes_max += RowsEncoder::FLOAT_BYTES_MAX;
         if is_stale(value) {
@@ -180,15 +210,21 @@ impl Batch<'_> {
     }
 
     /// Adds a native histogram. Times are milliseconds; `start_ts` 0 = unknown.
+    ///
+    /// # Panics
+    /// When another batch was asked for the series.
     pub fn histogram(&mut self, series: SeriesRef, ts: i64, start_ts: i64, value: HistogramValue) {
-        let (shard, id) = self.head.split_ref(series);
+        let (shard, id) = self.split_ref(series);
         self.bytes_max += RowsEncoder::histogram_bytes_max(&value);
         self.shards[shard].histograms.push(HistogramSample { id, ts, start_ts, value });
     }
 
     /// Adds an exemplar.
+    ///
+    /// # Panics
+    /// When another batch was asked for the series.
     pub fn exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) {
-        let (shard, id) = self.head.split_ref(series);
+        let (shard, id) = self.split_ref(series);
         self.bytes_max += RowsEncoder::SERIES_BYTES_MAX + exemplar.labels.canonical().len();
         self.shards[shard].exemplars.push((id, exemplar));
     }
@@ -227,9 +263,7 @@ impl Batch<'_> {
         if let Some(lsn) = self.append(&mut outcome)? {
             self.wal.wait_durable(lsn)?;
         }
-        self.head
-            .samples
-            .fetch_add(outcome.floats + outcome.histograms, std::sync::atomic::Ordering::Relaxed);
+        self.head.samples.fetch_add(outcome.floats + outcome.histograms, Ordering::Relaxed);
         outcome.refused = self.refused.rows;
         outcome.refused_count = self.refused.count;
         Ok(outcome)

@@ -136,11 +136,11 @@ impl Head {
         self.series.fetch_sub(u64::from(series - shard.series_len()), Ordering::Relaxed);
         drop(shard);
         // Senders go on as they did: nothing that stays has to be resolved again.
-        self.raw.rename(|series| match self.split_ref(series) {
+        self.raw.rename(|series| match self.split_place(series) {
             (shard, _) if shard != index => Some(series),
             (_, id) => {
                 let new = new_ids.get(id as usize).copied().filter(|id| *id != GONE)?;
-                Some(self.series_ref(index, new))
+                Some(self.series_place(index, new))
             }
         });
         self.admission.lock().forget();

@@ -16,7 +16,7 @@
 //! * `idle` - series and memory that are not needed any more
 //! * `sealed`, `late` - closed chunks and late samples, waiting for the flush
 //! * `exemplars`, `metadata` - what accompanies samples
-//! * `read` - copies of what a query needs
+//! * `read`, `order` - copies of what a query needs, in the order of labels
 //! * `checkpoint` - the head as records in a file, and back
 //! * `replay` - frames of a checkpoint and of the log into the head
 
@@ -35,6 +35,7 @@ mod index;
 mod labels;
 mod late;
 mod metadata;
+mod order;
 mod paged;
 mod pattern_cache;
 mod postings;
@@ -52,7 +53,7 @@ mod tests;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
+    atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -69,7 +70,7 @@ use refusal::RefusedCounters;
 use shard::Shard;
 
 pub use {
-    batch::{AppendOutcome, Batch, CommitError},
+    batch::{AppendOutcome, Batch, CommitError, SeriesRef},
     bytes::HeadBytes,
     cardinality::{Cardinality, Count, LabelCount},
     config::HeadConfig,
@@ -82,7 +83,7 @@ pub(crate) use {
     exemplars::SeriesExemplar,
     idle::DropIdle,
     late::LateSamples,
-    read::{HeadChunk, HeadSeries},
+    read::{HeadSamples, HeadSeries},
     replay::{Arrivals, ReplayCounts, Replayer, Share},
     take::WindowRows,
 };
@@ -90,9 +91,9 @@ pub(crate) use {
 /// Bytes of labels of exemplars, and bytes of metadata, are at most this part of the budget each.
 const SIDE_PART: u64 = 32;
 
-/// A series of the head, as a batch knows it: shard in the low bits, id in the others.
+/// A series of the head: shard in the low bits, id there in the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeriesRef(u32);
+struct SeriesPlace(u32);
 
 /// How short memory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +118,8 @@ pub(crate) struct Head {
     gate: RwLock<()>,
     series: AtomicU64,
     samples: AtomicU64,
+    /// Number of batches that were begun.
+    batches: AtomicU32,
     series_created: AtomicU64,
     pressure: AtomicU8,
     admission: Mutex<Admission>,
@@ -145,6 +148,7 @@ impl Head {
             gate: RwLock::new(()),
             series: AtomicU64::new(0),
             samples: AtomicU64::new(0),
+            batches: AtomicU32::new(0),
             series_created: AtomicU64::new(0),
             pressure: AtomicU8::new(Pressure::None as u8),
             admission: Mutex::new(Admission::default()),
@@ -173,27 +177,27 @@ impl Head {
         u16::try_from(self.shard_of(fingerprint)).expect("there are at most 1024 shards")
     }
 
-    fn series_ref(&self, shard: usize, id: u32) -> SeriesRef {
+    fn series_place(&self, shard: usize, id: u32) -> SeriesPlace {
         let shard = u32::try_from(shard).expect("there are at most 1024 shards");
-        SeriesRef(id << self.shard_bits | shard)
+        SeriesPlace(id << self.shard_bits | shard)
     }
 
-    const fn split_ref(&self, series: SeriesRef) -> (usize, u32) {
+    const fn split_place(&self, series: SeriesPlace) -> (usize, u32) {
         (series.0 as usize & (self.shards.len() - 1), series.0 >> self.shard_bits)
     }
 
     /// The series with these labels, made known if it is new.
-    fn resolve(&self, labels: &Labels) -> Result<SeriesRef, Refusal> {
+    fn resolve(&self, labels: &Labels) -> Result<SeriesPlace, Refusal> {
         let fingerprint = Fingerprint::of(labels);
         let shard = self.shard_of(fingerprint);
         if let Some(id) = self.shards[shard].read().find(fingerprint, labels) {
-            return Ok(self.series_ref(shard, id));
+            return Ok(self.series_place(shard, id));
         }
         let admitted = self.admit(labels);
         let mut locked = self.shards[shard].write();
         // Another request may have added it meanwhile, and reached a limit by that.
         if let Some(id) = locked.find(fingerprint, labels) {
-            return Ok(self.series_ref(shard, id));
+            return Ok(self.series_place(shard, id));
         }
         let admitted = admitted.inspect_err(|refusal| self.refused.count(refusal))?;
         self.series.fetch_add(1, Ordering::Relaxed);
@@ -201,7 +205,7 @@ impl Head {
         let id = locked.add(fingerprint, labels);
         drop(locked);
         admitted.added();
-        Ok(self.series_ref(shard, id))
+        Ok(self.series_place(shard, id))
     }
 
     pub(crate) fn pressure(&self) -> Pressure {

@@ -14,7 +14,7 @@ use std::{
 use parking_lot::{Mutex, RwLock};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::SeriesRef;
+use super::SeriesPlace;
 
 /// Cells of an empty table.
 const CAPACITY_MIN: usize = 64;
@@ -94,7 +94,7 @@ impl Cells {
     }
 
     #[inline]
-    fn find(&self, hash: RawHash) -> Option<SeriesRef> {
+    fn find(&self, hash: RawHash) -> Option<SeriesPlace> {
         for cell in self.search(hash.bucket) {
             let rest = cell.rest.load(Ordering::Acquire);
             if rest == EMPTY {
@@ -131,13 +131,13 @@ impl Cells {
     }
 }
 
-fn pack(hash: RawHash, series: SeriesRef) -> u64 {
+fn pack(hash: RawHash, series: SeriesPlace) -> u64 {
     u64::from(hash.check) << 32 | u64::from(series.0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
-const fn unpack(rest: u64) -> (u32, SeriesRef) {
-    ((rest >> 32) as u32, SeriesRef(rest as u32))
+const fn unpack(rest: u64) -> (u32, SeriesPlace) {
+    ((rest >> 32) as u32, SeriesPlace(rest as u32))
 }
 
 /// The look-up table. Looking up takes no lock that others wait for: nearly every row of every request does it.
@@ -162,23 +162,23 @@ impl RawTable {
 
     /// The series that was inserted under this hash.
     #[inline]
-    pub(super) fn get(&self, hash: RawHash) -> Option<SeriesRef> {
+    pub(super) fn get(&self, hash: RawHash) -> Option<SeriesPlace> {
         self.cells.read().find(hash)
     }
 
-    /// Appends to `found`, for each of `hashes`, the series that was inserted under it.
-    pub(super) fn get_all(&self, hashes: &[RawHash], found: &mut Vec<Option<SeriesRef>>) {
+    /// Calls `found`, for each of `hashes`, with the series that was inserted under it.
+    pub(super) fn get_all(&self, hashes: &[RawHash], found: impl FnMut(Option<SeriesPlace>)) {
         let cells = self.cells();
         // Each look-up waits for memory. A first look at all of them, which needs none before the next, makes the
         // processor wait for many at a time.
         let first = |hash: &RawHash| cells.0.get(cells.place(hash.bucket));
         let touched = hashes.iter().filter_map(first).map(|cell| cell.rest.load(Ordering::Relaxed));
         black_box(touched.fold(0, u64::wrapping_add));
-        found.extend(hashes.iter().map(|hash| cells.find(*hash)));
+        hashes.iter().map(|hash| cells.find(*hash)).for_each(found);
     }
 
     /// Remembers the series under this hash. Under a hash that is known already the one before stays.
-    pub(super) fn insert(&self, hash: RawHash, series: SeriesRef) {
+    pub(super) fn insert(&self, hash: RawHash, series: SeriesPlace) {
         let rest = pack(hash, series);
         let mut filled = self.filled.lock();
         let mut cells = self.cells();
@@ -194,7 +194,7 @@ impl RawTable {
     }
 
     /// Gives series new names, and forgets those that have none.
-    pub(super) fn rename(&self, renamed: impl Fn(SeriesRef) -> Option<SeriesRef>) {
+    pub(super) fn rename(&self, renamed: impl Fn(SeriesPlace) -> Option<SeriesPlace>) {
         let mut filled = self.filled.lock();
         let cells = self.cells();
         let kept = || {
@@ -225,14 +225,14 @@ mod tests {
     fn what_was_inserted_is_found_while_the_table_grows() {
         let table = RawTable::default();
         for number in 0..20_000 {
-            table.insert(hash(number), SeriesRef(number));
-            assert_eq!(table.get(hash(number / 2)), Some(SeriesRef(number / 2)));
+            table.insert(hash(number), SeriesPlace(number));
+            assert_eq!(table.get(hash(number / 2)), Some(SeriesPlace(number / 2)));
             assert_eq!(table.get(hash(number + 1)), None);
         }
         let hashes: Vec<_> = (0..30_000).map(hash).collect();
         let mut found = Vec::new();
-        table.get_all(&hashes, &mut found);
-        let expected = (0..30_000).map(|number| (number < 20_000).then_some(SeriesRef(number)));
+        table.get_all(&hashes, |place| found.push(place));
+        let expected = (0..30_000).map(|number| (number < 20_000).then_some(SeriesPlace(number)));
         assert!(found.into_iter().eq(expected));
         assert!(table.bytes() < 20_000 * 16 * 2, "{}", table.bytes());
     }
@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn the_first_series_under_a_hash_stays() {
         let table = RawTable::default();
-        table.insert(hash(1), SeriesRef(1));
-        table.insert(hash(1), SeriesRef(2));
-        assert_eq!(table.get(hash(1)), Some(SeriesRef(1)));
+        table.insert(hash(1), SeriesPlace(1));
+        table.insert(hash(1), SeriesPlace(2));
+        assert_eq!(table.get(hash(1)), Some(SeriesPlace(1)));
     }
 
     #[test]
@@ -251,10 +251,10 @@ mod tests {
         // The last cell of all: the search goes on at the first.
         let hashes: Vec<_> = (0..100).map(|check| RawHash { bucket: u64::MAX, check }).collect();
         for (number, hash) in (0..).zip(&hashes) {
-            table.insert(*hash, SeriesRef(number));
+            table.insert(*hash, SeriesPlace(number));
         }
         for (number, hash) in (0..).zip(&hashes) {
-            assert_eq!(table.get(*hash), Some(SeriesRef(number)));
+            assert_eq!(table.get(*hash), Some(SeriesPlace(number)));
         }
         assert_eq!(table.get(RawHash { bucket: u64::MAX, check: 100 }), None);
         assert_eq!(table.get(RawHash { bucket: u64::MAX - 1, check: 1 }), None);
@@ -263,14 +263,14 @@ mod tests {
     #[test]
     fn names_change_and_what_is_forgotten_takes_no_memory() {
         let table = RawTable::default();
-        (0..10_000).for_each(|number| table.insert(hash(number), SeriesRef(number)));
-        table.rename(|series| (series.0 % 100 == 0).then_some(SeriesRef(series.0 / 100)));
+        (0..10_000).for_each(|number| table.insert(hash(number), SeriesPlace(number)));
+        table.rename(|series| (series.0 % 100 == 0).then_some(SeriesPlace(series.0 / 100)));
         for number in 0..10_000 {
-            let expected = (number % 100 == 0).then_some(SeriesRef(number / 100));
+            let expected = (number % 100 == 0).then_some(SeriesPlace(number / 100));
             assert_eq!(table.get(hash(number)), expected);
         }
         assert!(table.bytes() < 100 * 16 * 2, "{}", table.bytes());
-        (10_000..20_000).for_each(|number| table.insert(hash(number), SeriesRef(number)));
-        assert!((10_000..20_000).all(|number| table.get(hash(number)) == Some(SeriesRef(number))));
+        (10_000..20_000).for_each(|number| table.insert(hash(number), SeriesPlace(number)));
+        assert!((10_000..20_000).all(|number| table.get(hash(number)) == Some(SeriesPlace(number))));
     }
 }

@@ -401,11 +401,11 @@ fn the_raw_table_forgets_what_is_not_kept() {
     let (head, _) = head_and_log();
     let table = RawTable::default();
     let hash = |n: u32| head.hasher().hash(&n.to_le_bytes());
-    let series = |n: u32| head.series_ref((n % 2) as usize, n);
+    let series = |n: u32| head.series_place((n % 2) as usize, n);
     (0..1_000).for_each(|n| table.insert(hash(n), series(n)));
     (0..1_000).for_each(|n| table.insert(hash(n), series(0)));
     assert!((0..1_000).all(|n| table.get(hash(n)) == Some(series(n))), "the first one stays");
     assert_eq!(table.get(hash(1_000)), None);
-    table.rename(|series| (head.split_ref(series).0 == 1).then_some(series));
+    table.rename(|series| (head.split_place(series).0 == 1).then_some(series));
     assert!((0..1_000).all(|n| table.get(hash(n)).is_some() == (n % 2 == 1)));
 }

@@ -383,3 +383,12 @@ fn a_selection_takes_no_more_memory_than_it_may() {
     engine.flush().unwrap();
     check();
 }
+
+/// Its place may be another series' by then.
+#[test]
+#[should_panic(expected = "a series is known to the batch that it was asked of")]
+fn a_series_is_good_for_one_batch() {
+    let engine = open(&env(Arc::new(MemFs::default())), config());
+    let series = engine.batch().series(&labels(0), None).unwrap();
+    engine.batch().float(series, 1_000, 0, 1.0);
+}
