@@ -190,9 +190,9 @@ impl LabelTable {
         std::mem::replace(&mut self.labels[id].wal_segment, segment) != segment
     }
 
-    /// The label set whose label ids are `packed`.
-    pub(super) fn unpack(&self, packed: &[u8]) -> Labels {
-        Labels::from_sorted(label_ids(packed).map(|id| self.strings(id)))
+    /// The label set whose label ids are `packed`. `scratch` is used on the way.
+    pub(super) fn unpack(&self, packed: &[u8], scratch: &mut Vec<u8>) -> Labels {
+        Labels::from_sorted(label_ids(packed).map(|id| self.strings(id)), scratch)
     }
 
     /// Whether `packed` stands for `labels`.

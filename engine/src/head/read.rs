@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use super::{Head, SharedBytes, index::ShardIndex, late::LateSamples, shard::Shard};
+use super::{Head, SharedBytes, index::ShardIndex, late::LateSamples, order, shard::Shard};
 use crate::{
     index,
     model::{Labels, Matcher, MemoryBudget, OverBudget},
@@ -19,43 +19,59 @@ const SERIES_PER_LOCK: usize = 256;
 /// Fewer groups than this are not worth waking other threads for.
 const PARALLEL_GROUPS_MIN: usize = 8;
 
-/// What the head holds of one series in a range of time.
+/// Fewer series than this are not worth waking other threads for to order them.
+const PARALLEL_SERIES_MIN: u64 = 4_096;
+
+/// A series with what the head holds of it in a range of time.
 #[derive(Debug)]
 pub(crate) struct HeadSeries {
     pub(crate) labels: Labels,
-    /// Ascending in time, not overlapping.
-    pub(crate) chunks: Vec<HeadChunk>,
-    /// Late samples, from the oldest flush that is not done to the newest sample. Where one has the time of a
-    /// sample in `chunks`, that one counts.
-    pub(crate) late: Vec<LateSamples>,
+    pub(crate) samples: HeadSamples,
 }
 
-/// A chunk of the head.
-#[derive(Debug, Clone)]
-pub(crate) struct HeadChunk {
-    pub(crate) meta: ChunkMeta,
+/// What the head holds of one series in a range of time.
+#[derive(Debug)]
+pub(crate) struct HeadSamples {
+    /// Chunks of several series.
     bytes: SharedBytes,
+    chunks: Vec<CopiedChunk>,
+    late: Vec<LateSamples>,
+}
+
+/// A chunk, and where it lies in the common bytes.
+#[derive(Debug)]
+struct CopiedChunk {
+    meta: ChunkMeta,
     range: Range<usize>,
 }
 
 impl HeadSeries {
     /// What the series holds beside the bytes of its chunks.
     fn held_bytes(&self) -> usize {
-        let late: usize = self.late.iter().map(LateSamples::heap_bytes).sum();
+        let HeadSamples { chunks, late, .. } = &self.samples;
+        let late: usize = late.iter().map(LateSamples::heap_bytes).sum();
         // Twice: it becomes a part of a selected series, which is not smaller.
-        2 * size_of::<Self>() + self.labels.held_bytes() + size_of_val(&*self.chunks) + late
+        2 * size_of::<Self>() + self.labels.held_bytes() + size_of_val(&**chunks) + late
     }
 }
 
-impl HeadChunk {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.range.clone()]
+impl HeadSamples {
+    /// The chunks, ascending in time, not overlapping.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = (ChunkMeta, &[u8])> {
+        self.chunks.iter().map(|chunk| (chunk.meta, &self.bytes[chunk.range.clone()]))
+    }
+
+    /// Late samples, from the oldest flush that is not done to the newest sample. Where one has the time of a sample in
+    /// the chunks, that one counts.
+    pub(crate) fn late(&self) -> &[LateSamples] {
+        &self.late
     }
 }
 
 impl Head {
     /// What the head holds of the series that satisfy all matchers between `start` and `end`, both inclusive.
-    /// Series without samples there are left out.
+    /// Series without samples there are left out. Those of a shard are in the order of their labels unless they are
+    /// few, so that sorting all of them is little work. They come in groups.
     ///
     /// # Errors
     /// When `memory` is used up.
@@ -65,26 +81,31 @@ impl Head {
         start: i64,
         end: i64,
         memory: &MemoryBudget,
-    ) -> Result<Vec<HeadSeries>, OverBudget> {
+    ) -> Result<Vec<Vec<HeadSeries>>, OverBudget> {
         let _ids_stay = self.gate.read_recursive();
         let selected: Vec<_> = self.shards.iter().map(|shard| select_ids(shard, matchers)).collect();
-        let groups: Vec<(&RwLock<Shard>, Vec<u32>)> = self
-            .shards
-            .iter()
-            .zip(&selected)
-            .flat_map(|(shard, ids)| groups(ids).map(move |ids| (shard, ids)))
+        let wanted = |shard: &Shard, id| shard.has_samples(id, start, end);
+        let order = |(shard, ids): (_, &RoaringBitmap)| order::by_labels(shard, ids, wanted, memory);
+        let ordered: Result<Vec<Vec<u32>>, _> =
+            if selected.iter().map(RoaringBitmap::len).sum::<u64>() < PARALLEL_SERIES_MIN {
+                self.shards.iter().zip(&selected).map(order).collect()
+            } else {
+                self.shards.par_iter().zip(&selected).map(order).collect()
+            };
+        let ordered = ordered?;
+        let groups: Vec<(&RwLock<Shard>, &[u32])> = std::iter::zip(&self.shards, &ordered)
+            .flat_map(|(shard, ids)| ids.chunks(SERIES_PER_LOCK).map(move |ids| (shard, ids)))
             .collect();
-        let copy = |(shard, ids): &(&RwLock<Shard>, Vec<u32>)| {
+        let copy = |(shard, ids): &(&RwLock<Shard>, &[u32])| {
             let (series, bytes) = copy_series(&shard.read(), ids, start, end);
             memory.take(bytes + series.iter().map(HeadSeries::held_bytes).sum::<usize>())?;
             Ok(series)
         };
-        let copied: Result<Vec<_>, _> = if groups.len() < PARALLEL_GROUPS_MIN {
+        if groups.len() < PARALLEL_GROUPS_MIN {
             groups.iter().map(copy).collect()
         } else {
             groups.par_iter().map(copy).collect()
-        };
-        Ok(copied?.into_iter().flatten().collect())
+        }
     }
 
     /// Names of the labels of the series that satisfy all matchers and have samples in the range; unsorted.
@@ -153,49 +174,32 @@ fn alive(shard: &RwLock<Shard>, ids: &RoaringBitmap, start: i64, end: i64) -> Ro
     alive
 }
 
-/// The ids in groups that are copied at once.
-fn groups(ids: &RoaringBitmap) -> impl Iterator<Item = Vec<u32>> {
-    let mut ids = ids.iter();
-    std::iter::from_fn(move || Some(ids.by_ref().take(SERIES_PER_LOCK).collect()))
-        .take_while(|group: &Vec<u32>| !group.is_empty())
-}
-
-/// A series whose chunks are in the common buffer.
-struct Copied {
-    id: u32,
-    chunks: Vec<(ChunkMeta, Range<usize>)>,
-    late: Vec<LateSamples>,
-}
-
 /// Copies the chunks of several series into one allocation, and says how large that is.
 fn copy_series(shard: &Shard, ids: &[u32], start: i64, end: i64) -> (Vec<HeadSeries>, usize) {
     let mut buffer = Vec::new();
-    let mut copies: Vec<Copied> = Vec::new();
+    let mut copies: Vec<(u32, Vec<CopiedChunk>, Vec<LateSamples>)> = Vec::with_capacity(ids.len());
     for id in ids {
         let mut chunks = Vec::new();
         shard.visit_chunks(*id, |meta, bytes| {
             if meta.max_ts >= start && meta.min_ts <= end {
                 let from = buffer.len();
                 buffer.extend_from_slice(bytes);
-                chunks.push((meta, from..buffer.len()));
+                chunks.push(CopiedChunk { meta, range: from..buffer.len() });
             }
         });
         let late = shard.late_of(*id).filter_map(|late| late.in_range(start, end)).collect::<Vec<_>>();
         if !chunks.is_empty() || !late.is_empty() {
-            copies.push(Copied { id: *id, chunks, late });
+            copies.push((*id, chunks, late));
         }
     }
-    let bytes = buffer.len();
-    let buffer: SharedBytes = buffer.into();
-    let series = |Copied { id, chunks, late }| HeadSeries {
-        labels: shard.labels_of(id),
-        chunks: chunks
-            .into_iter()
-            .map(|(meta, range)| HeadChunk { meta, bytes: Arc::clone(&buffer), range })
-            .collect(),
-        late,
+    let len = buffer.len();
+    let bytes: SharedBytes = buffer.into();
+    let mut scratch = Vec::new();
+    let series = |(id, chunks, late)| HeadSeries {
+        labels: shard.labels_through(id, &mut scratch),
+        samples: HeadSamples { bytes: Arc::clone(&bytes), chunks, late },
     };
-    (copies.into_iter().map(series).collect(), bytes)
+    (copies.into_iter().map(series).collect(), len)
 }
 
 impl Shard {

@@ -119,7 +119,12 @@ impl Shard {
 
     /// The labels of a series.
     pub(super) fn labels_of(&self, id: u32) -> Labels {
-        self.labels.unpack(self.packed_labels(id))
+        self.labels_through(id, &mut Vec::with_capacity(512))
+    }
+
+    /// The labels of a series, put together in `scratch`: of many series without an allocation for each.
+    pub(super) fn labels_through(&self, id: u32, scratch: &mut Vec<u8>) -> Labels {
+        self.labels.unpack(self.packed_labels(id), scratch)
     }
 
     /// The metric name of a series; empty when it has none.

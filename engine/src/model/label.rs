@@ -58,12 +58,15 @@ impl Labels {
     }
 
     /// The label set of `pairs`, which come ascending by name, each once, without empty values. The quick way to what
-    /// [`Labels::from_pairs`] makes.
-    pub(crate) fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Self {
-        let mut bytes = Vec::with_capacity(512);
-        pairs.for_each(|(name, value)| put_label(&mut bytes, name, value));
-        debug_assert!(Self::from_canonical(&bytes).is_some(), "the labels are sorted and not empty");
-        Self(Arc::from(bytes))
+    /// [`Labels::from_pairs`] makes. `scratch` is used on the way.
+    pub(crate) fn from_sorted<'a>(
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        scratch: &mut Vec<u8>,
+    ) -> Self {
+        scratch.clear();
+        pairs.for_each(|(name, value)| put_label(scratch, name, value));
+        debug_assert!(Self::from_canonical(scratch).is_some(), "the labels are sorted and not empty");
+        Self(Arc::from(&**scratch))
     }
 
     /// The canonical bytes, as described in the module documentation.
@@ -329,7 +332,7 @@ mod tests {
             prop_assert_eq!(a.cmp(&b), a.iter().cmp(b.iter()));
             prop_assert_eq!(a == b, a.cmp(&b) == Ordering::Equal);
             let sorted = a.iter().map(|label| (label.name, label.value));
-            prop_assert_eq!(Labels::from_sorted(sorted), a.clone());
+            prop_assert_eq!(Labels::from_sorted(sorted, &mut vec![7]), a.clone());
         }
     }
 

@@ -102,6 +102,9 @@ impl<'a> Merge<'a> {
 
     /// Whether the chunks follow one another in time, in whatever order they were added.
     fn is_sequence(&self) -> bool {
+        if self.chunks.len() < 2 {
+            return true;
+        }
         let mut ranges: Vec<(i64, i64)> =
             self.chunks.iter().map(|chunk| (chunk.meta.min_ts, chunk.meta.max_ts)).collect();
         ranges.sort_unstable();

@@ -63,9 +63,9 @@ impl Inner {
                 found.truncate(before);
             }
         }
-        for HeadSeries { labels, chunks, late } in head {
-            found.push((labels, Part::Head { chunks, late }));
-        }
+        found.reserve(head.iter().map(Vec::len).sum());
+        let head = head.into_iter().flatten();
+        found.extend(head.map(|HeadSeries { labels, samples }| (labels, Part::Head(samples))));
         // Stable: the parts of one series stay in the order in which they count. In parallel only if there are many.
         found.par_sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut series: Vec<SelectedSeries> = Vec::new();

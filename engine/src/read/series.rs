@@ -15,7 +15,7 @@ use super::{
 use crate::{
     block::BlockReader,
     error::Error,
-    head::{HeadChunk, LateSamples},
+    head::{HeadSamples, LateSamples},
     model::{HistogramForm, HistogramValue, Labels, SampleColumns},
 };
 
@@ -34,7 +34,7 @@ pub struct SelectedSeries {
 #[derive(Debug)]
 pub(super) enum Part {
     Block(BlockPart),
-    Head { chunks: Vec<HeadChunk>, late: Vec<LateSamples> },
+    Head(HeadSamples),
 }
 
 /// The chunks of a block.
@@ -71,9 +71,9 @@ impl SelectedSeries {
         let chunk = |meta: ChunkMeta| meta.count as usize;
         let part = |part: &Part| match part {
             Part::Block(block) => block.chunks.iter().map(|entry| chunk(entry.meta)).sum::<usize>(),
-            Part::Head { chunks, late } => {
-                let late: usize = late.iter().map(LateSamples::len).sum();
-                chunks.iter().map(|of| chunk(of.meta)).sum::<usize>() + late
+            Part::Head(head) => {
+                let late: usize = head.late().iter().map(LateSamples::len).sum();
+                head.chunks().map(|(meta, _)| chunk(meta)).sum::<usize>() + late
             }
         };
         self.parts.iter().map(part).sum()
@@ -131,11 +131,9 @@ impl SelectedSeries {
                         merge.chunk(chunk.meta, ChunkData::Block(reader, chunk), deleted);
                     }
                 }
-                Part::Head { chunks, late } => {
-                    for chunk in chunks {
-                        merge.chunk(chunk.meta, ChunkData::Head(chunk.bytes()), &[]);
-                    }
-                    late.iter().for_each(|late| merge.late(late));
+                Part::Head(head) => {
+                    head.chunks().for_each(|(meta, bytes)| merge.chunk(meta, ChunkData::Head(bytes), &[]));
+                    head.late().iter().for_each(|late| merge.late(late));
                 }
             }
         }

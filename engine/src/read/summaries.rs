@@ -143,7 +143,7 @@ fn is_touched(meta: ChunkMeta, block: &BlockPart, parts: &[Part]) -> bool {
     block.deleted.iter().any(|(from, to)| *from <= meta.max_ts && meta.min_ts <= *to)
         || parts.iter().any(|part| match part {
             Part::Block(_) => false,
-            Part::Head { late, .. } => late.iter().any(is_late),
+            Part::Head(head) => head.late().iter().any(is_late),
         })
 }
 
@@ -181,7 +181,7 @@ fn has_candidates(parts: &[Part], windows: &WindowGrid) -> bool {
     let is_whole = |chunk: &ChunkEntry| !windows.cut(chunk.meta.min_ts, chunk.meta.max_ts);
     parts.iter().any(|part| match part {
         Part::Block(block) => block.reader.has_summaries() && block.chunks.iter().any(is_whole),
-        Part::Head { .. } => false,
+        Part::Head(_) => false,
     })
 }
 
@@ -195,9 +195,9 @@ fn floats_in(parts: &[Part]) -> Option<Spans> {
         };
         let floats = match of {
             Part::Block(block) => block.chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta)),
-            Part::Head { chunks, late } => {
-                chunks.iter().enumerate().all(|(at, chunk)| add(at, chunk.meta))
-                    && late.iter().all(|late| late.histograms.is_empty())
+            Part::Head(head) => {
+                head.chunks().enumerate().all(|(at, (meta, _))| add(at, meta))
+                    && head.late().iter().all(|late| late.histograms.is_empty())
             }
         };
         if !floats {

@@ -262,7 +262,7 @@ impl Evaluator<'_> {
                 let evaluate = |labels: &Labels, data: &mut SeriesData| {
                     window.evaluate(self, labels, false, &mut data.columns, &data.summaries)
                 };
-                self.for_each_summarised_series(&readers, request.as_ref(), &evaluate, notes, finish)
+                self.for_each_summarised_series(readers, request.as_ref(), &evaluate, notes, finish)
             }
             (None, _) => Err(internal("unexpected kind of range vector")),
         }

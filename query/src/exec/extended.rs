@@ -41,7 +41,7 @@ impl Evaluator<'_> {
                 (!column.is_empty()).then(|| Series { labels: labels.clone(), drop_name: false, column });
             Ok(Outcome { series, notes, tally: Tally::default() })
         };
-        self.for_each_series(&readers, &evaluate, notes, consume)
+        self.for_each_series(readers, &evaluate, notes, consume)
     }
 }
 

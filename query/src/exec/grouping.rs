@@ -30,6 +30,9 @@ impl Grouping {
         let mut names = self.names.iter().peekable();
         for label in labels {
             while names.next_if(|name| name.as_slice() < label.name).is_some() {}
+            if names.peek().is_none() && !self.without {
+                break;
+            }
             let named = names.peek().is_some_and(|name| name.as_slice() == label.name);
             if named != self.without {
                 push_string(key, label.name);

@@ -100,7 +100,7 @@ impl Evaluator<'_> {
             Ok(Outcome { series, notes: Notes::default(), tally })
         };
         let mut all = Vec::new();
-        self.for_each_series(&readers, &evaluate, notes, &mut |mut part, _| {
+        self.for_each_series(readers, &evaluate, notes, &mut |mut part, _| {
             all.append(&mut part);
             Ok(())
         })?;

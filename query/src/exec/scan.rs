@@ -12,9 +12,16 @@ use crate::{
     lang::promql::{AtModifier, DurationSpec, VectorSelector},
 };
 
-/// Series that are evaluated at once. What consumes them sees the series in the order of their labels,
-/// whatever the number of threads, and at most this many are held decoded.
+/// Series or items that are evaluated at once. What consumes them sees them in order, whatever the number of threads.
 const WAVE: usize = 256;
+
+/// More series than that are, as long as they have few samples: else a count of a million series would be evaluated by
+/// one thread.
+const WAVE_MAX: usize = 4_096;
+
+/// Samples that a larger wave reads, and values that it makes, at most.
+const WAVE_SAMPLES_MAX: usize = 1 << 17;
+const WAVE_VALUES_MAX: usize = 1 << 20;
 
 /// Items that are worth waking other threads for.
 const PARALLEL_ITEMS_MIN: usize = 8;
@@ -135,7 +142,7 @@ impl Evaluator<'_> {
     /// Reads all series and makes of each what `evaluate` makes of its samples, wave by wave.
     pub(crate) fn for_each_series(
         &self,
-        readers: &[Box<dyn SeriesReader>],
+        readers: Vec<Box<dyn SeriesReader>>,
         evaluate: &(dyn Fn(&Labels, &mut SampleColumns) -> Result<Outcome, Error> + Sync),
         notes: &mut Notes,
         consume: Consume<'_>,
@@ -147,16 +154,20 @@ impl Evaluator<'_> {
     /// As [`Self::for_each_series`], but `request` says which chunks need not be decoded.
     pub(crate) fn for_each_summarised_series(
         &self,
-        readers: &[Box<dyn SeriesReader>],
+        readers: Vec<Box<dyn SeriesReader>>,
         request: Option<&SummaryRequest>,
         evaluate: &(dyn Fn(&Labels, &mut SeriesData) -> Result<Outcome, Error> + Sync),
         notes: &mut Notes,
         consume: Consume<'_>,
     ) -> Result<(), Error> {
-        for wave in readers.chunks(WAVE) {
-            let outcomes = in_order(wave, is_worth_threads(wave), |data: &mut SeriesData, reader| {
+        let mut readers = readers.into_iter();
+        while !readers.as_slice().is_empty() {
+            let len = wave_len(readers.as_slice(), self.grid.steps);
+            let wave: Vec<_> = readers.by_ref().take(len).collect();
+            let parallel = is_worth_threads(&wave);
+            let outcomes = in_order(wave, parallel, |data: &mut SeriesData, reader| {
                 self.shared.check_interrupt()?;
-                let warnings = data.read(&**reader, request)?;
+                let warnings = data.read(&*reader, request)?;
                 let decoded = data.held_bytes();
                 self.shared.budget.take_bytes(decoded)?;
                 let outcome = evaluate(reader.labels(), data);
@@ -180,7 +191,7 @@ impl Evaluator<'_> {
     ) -> Result<(), Error> {
         for wave in items.chunks(WAVE) {
             let parallel = wave.len() >= PARALLEL_ITEMS_MIN;
-            let outcomes = in_order(wave, parallel, |(): &mut (), item| {
+            let outcomes = in_order(wave.iter().collect(), parallel, |(): &mut (), item| {
                 self.shared.check_interrupt()?;
                 evaluate(item)
             });
@@ -236,7 +247,7 @@ impl Evaluator<'_> {
             let series = (held > 0).then(|| Series { labels: labels.clone(), drop_name: false, column });
             Ok(Outcome { series, notes: Notes::default(), tally })
         };
-        self.for_each_series(&readers, &evaluate, notes, consume)
+        self.for_each_series(readers, &evaluate, notes, consume)
     }
 
     /// Calls `visit` for each step at which an instant selector finds a sample: the newest that is not older
@@ -299,6 +310,17 @@ pub(crate) fn count_until<T>(items: &[T], end: i64, time: impl Fn(&T) -> i64) ->
     from + items[from..to].partition_point(|item| time(item) <= end)
 }
 
+/// How many of the series the next wave takes, at `steps` steps.
+fn wave_len(readers: &[Box<dyn SeriesReader>], steps: usize) -> usize {
+    let most = (WAVE_VALUES_MAX / steps.max(1)).clamp(WAVE, WAVE_MAX);
+    let mut samples = 0_usize;
+    let small = readers.iter().take(most).enumerate().take_while(|(idx, reader)| {
+        samples = samples.saturating_add(reader.samples_max());
+        *idx < WAVE || samples <= WAVE_SAMPLES_MAX
+    });
+    small.count()
+}
+
 /// Whether series hold so many samples that reading them on several threads pays.
 fn is_worth_threads(readers: &[Box<dyn SeriesReader>]) -> bool {
     let mut samples = 0_usize;
@@ -309,17 +331,17 @@ fn is_worth_threads(readers: &[Box<dyn SeriesReader>]) -> bool {
         })
 }
 
-/// `evaluate` of all items in order, on several threads if `parallel`.
-fn in_order<T: Sync, S: Default + Send>(
-    items: &[T],
+/// `evaluate` of all items in order, on several threads if `parallel`. Each is dropped where it was evaluated.
+fn in_order<T: Send, S: Default + Send>(
+    items: Vec<T>,
     parallel: bool,
-    evaluate: impl Fn(&mut S, &T) -> Result<Outcome, Error> + Sync + Send,
+    evaluate: impl Fn(&mut S, T) -> Result<Outcome, Error> + Sync + Send,
 ) -> Vec<Result<Outcome, Error>> {
     if !parallel {
         let mut scratch = S::default();
-        return items.iter().map(|item| evaluate(&mut scratch, item)).collect();
+        return items.into_iter().map(|item| evaluate(&mut scratch, item)).collect();
     }
-    items.par_iter().map_init(S::default, |scratch, item| evaluate(scratch, item)).collect()
+    items.into_par_iter().map_init(S::default, evaluate).collect()
 }
 
 #[cfg(test)]
@@ -334,6 +356,40 @@ mod tests {
                 let expected = times.iter().filter(|ts| **ts <= end).count();
                 assert_eq!(count_until(&times, end, |ts| *ts), expected, "{len} {end}");
             }
+        }
+    }
+
+    struct Sized(usize);
+
+    impl SeriesReader for Sized {
+        fn labels(&self) -> &Labels {
+            unreachable!("waves are made without labels")
+        }
+
+        fn samples_max(&self) -> usize {
+            self.0
+        }
+
+        fn read(&self, _: &mut SampleColumns) -> Result<Warnings, Error> {
+            unreachable!("and without samples")
+        }
+    }
+
+    #[test]
+    fn waves_are_large_when_there_is_little_to_hold() {
+        let readers = |len: usize, samples| -> Vec<Box<dyn SeriesReader>> {
+            (0..len).map(|_| Box::new(Sized(samples)) as Box<dyn SeriesReader>).collect()
+        };
+        for (len, samples, steps, wave) in [
+            (100_000, 10, 1, WAVE_MAX),
+            (100_000, 64, 1, WAVE_SAMPLES_MAX / 64),
+            (100_000, usize::MAX, 1, WAVE),
+            (100_000, 10, 10_000, WAVE),
+            (100_000, 10, 1_024, 1_024),
+            (100, 10, 0, 100),
+            (1, usize::MAX, 11_000, 1),
+        ] {
+            assert_eq!(wave_len(&readers(len, samples), steps), wave, "{len} {samples} {steps}");
         }
     }
 }

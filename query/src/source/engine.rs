@@ -3,9 +3,13 @@
 use std::{ops::Deref, sync::Arc};
 
 use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
+use rayon::prelude::*;
 
 use super::{SelectRequest, Selection, SeriesReader, Source};
 use crate::{Error, ErrorKind, histogram::compact};
+
+/// Fewer series than this are not worth waking other threads for.
+const PARALLEL_SERIES_MIN: usize = 16_384;
 
 /// An engine that queries read from.
 #[derive(Debug, Clone)]
@@ -28,7 +32,12 @@ impl Source for EngineSource {
         }
         memory.take(found.series.len() * (size_of::<Reader>() + size_of::<Box<dyn SeriesReader>>()))?;
         let reader = |series| Box::new(Reader(series)) as Box<dyn SeriesReader>;
-        Ok(Selection { series: found.series.into_iter().map(reader).collect(), warnings: found.warnings })
+        let series = if found.series.len() < PARALLEL_SERIES_MIN {
+            found.series.into_iter().map(reader).collect()
+        } else {
+            found.series.into_par_iter().map(reader).collect()
+        };
+        Ok(Selection { series, warnings: found.warnings })
     }
 }
 
