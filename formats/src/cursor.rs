@@ -176,6 +176,17 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Passes over a LEB128 integer, which is not looked at: where one ends is found sooner than what it says.
+    ///
+    /// # Errors
+    /// When it does not end.
+    #[inline]
+    pub fn skip_varint(&mut self, what: &'static str) -> Result<(), DecodeError> {
+        let end = self.remaining().iter().take(varint::BYTES_MAX).position(|byte| *byte < 0x80);
+        self.position += end.ok_or_else(|| self.error(what))? + 1;
+        Ok(())
+    }
+
     /// Two LEB128 integers of one byte each, if that is what comes next. Nothing is read otherwise: this is the short
     /// way to what is small nearly always.
     #[inline]

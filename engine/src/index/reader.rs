@@ -16,9 +16,15 @@ use kymo_formats::{
         series::{self, SeriesTable},
     },
 };
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use super::{LabelIndex, cache::MatcherCache, scan::matching_values, select::CANDIDATE_COST};
+use super::{
+    LabelIndex,
+    cache::MatcherCache,
+    scan::{PARTS_PER_THREAD, matching_values},
+    select::CANDIDATE_COST,
+};
 use crate::model::{Labels, Regex};
 
 /// The index sections of one block, whose checksums have been verified.
@@ -100,9 +106,31 @@ impl<'a> IndexReader<'a> {
     }
 }
 
+/// Fewer values than this are not worth another thread.
+const VALUES_PER_PART_MIN: u32 = 1 << 15;
+
 impl LabelReader<'_> {
-    /// Series that have one of these values.
-    fn union(&self, ids: impl Iterator<Item = Range<u32>>) -> Result<RoaringBitmap, DecodeError> {
+    /// Series that have one of these values, `len` in all. Many are looked at in parallel.
+    fn union(&self, ids: impl Iterator<Item = Range<u32>>, len: u32) -> Result<RoaringBitmap, DecodeError> {
+        if len < 2 * VALUES_PER_PART_MIN {
+            return self.union_alone(ids);
+        }
+        self.union_in_parts(ids, VALUES_PER_PART_MIN)
+    }
+
+    fn union_in_parts(
+        &self,
+        ids: impl Iterator<Item = Range<u32>>,
+        values_per_part: u32,
+    ) -> Result<RoaringBitmap, DecodeError> {
+        let ids: Vec<Range<u32>> = ids.flat_map(|ids| split(ids, values_per_part)).collect();
+        let parts =
+            ids.par_chunks(ids.len().div_ceil(PARTS_PER_THREAD * rayon::current_num_threads()).max(1));
+        let unions = parts.map(|ids| self.union_alone(ids.iter().cloned()));
+        unions.try_reduce(RoaringBitmap::new, |a, b| Ok(a | b))
+    }
+
+    fn union_alone(&self, ids: impl Iterator<Item = Range<u32>>) -> Result<RoaringBitmap, DecodeError> {
         let mut union = Union::default();
         let mut cursor = self.postings.cursor();
         for ids in ids {
@@ -110,6 +138,12 @@ impl LabelReader<'_> {
         }
         Ok(union.finish())
     }
+}
+
+/// The ranges of at most `len` that `range` consists of.
+fn split(range: Range<u32>, len: u32) -> impl Iterator<Item = Range<u32>> {
+    let end = range.end;
+    range.step_by(len as usize).map(move |start| start..end.min(start.saturating_add(len)))
 }
 
 fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], DecodeError> {
@@ -158,9 +192,10 @@ impl LabelIndex for IndexReader<'_> {
         let count = label.values.len();
         // A series has one value of a label, so what most values have is what the others have not.
         if found.len() > count / 2 {
-            return Ok(label.postings.with_label()?.to_bitmap()? - label.union(found.gaps(count))?);
+            return Ok(label.postings.with_label()?.to_bitmap()?
+                - label.union(found.gaps(count), count - found.len())?);
         }
-        label.union(found.iter())
+        label.union(found.iter(), found.len())
     }
 
     fn filter(
@@ -286,5 +321,42 @@ impl<'a> LabelCursor<'a> {
         let mut name = Vec::new();
         Writer::new(&mut name).prefixed(&index.names.get(name_id)?);
         Ok(Self { name, values: index.label_by_id(name_id)?.values.cursor() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{IndexInMemory, series_order, tests::config};
+    use super::*;
+
+    proptest! {
+        #![proptest_config(config())]
+
+        #[test]
+        fn a_union_in_parts_is_the_union(
+            values in prop::collection::vec(0_u8..40, 1..200), ends in prop::collection::btree_set(0_u32..41, 0..12),
+            values_per_part in 1_u32..10,
+        ) {
+            let labels = |(rank, value): (usize, &u8)| {
+                Labels::from_pairs([("value", format!("{value:02}")), ("z", rank.to_string())])
+            };
+            let mut series: Vec<Labels> = values.iter().enumerate().map(labels).collect();
+            series.sort_by(series_order);
+            let index = IndexInMemory::build(&series);
+            let label = index.reader().unwrap().label(b"value").unwrap().unwrap();
+            let ends: Vec<u32> = ends.into_iter().map(|end| end.min(label.values.len())).collect();
+            let ranges: Vec<Range<u32>> = ends.chunks_exact(2).map(|ends| ends[0]..ends[1]).collect();
+            let chosen = |labels: &Labels| {
+                let id = label.values.find(labels.get(b"value")).unwrap().unwrap();
+                ranges.iter().any(|range| range.contains(&id))
+            };
+            let expected: RoaringBitmap =
+                (0_u32..).zip(&series).filter(|(_, labels)| chosen(labels)).map(|(rank, _)| rank).collect();
+            let found = label.union_in_parts(ranges.iter().cloned(), values_per_part).unwrap();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(label.union_alone(ranges.iter().cloned()).unwrap(), expected);
+        }
     }
 }

@@ -41,12 +41,20 @@ impl Ranges {
     }
 }
 
-/// Strings that one thread looks at.
-const STRINGS_PER_PART: u32 = 1 << 16;
+/// Fewer strings than this are not worth another thread.
+const STRINGS_PER_PART_MIN: u32 = 1 << 15;
+
+/// Parts for each thread, so that all end at about the same time. Each part computes its own states of the automaton.
+pub(super) const PARTS_PER_THREAD: usize = 2;
 
 /// The strings of `values` that match `regex`. Many are looked at in parallel.
 pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
-    matching_in_parts(values, regex, STRINGS_PER_PART)
+    matching_in_parts(values, regex, strings_per_part(values.len()))
+}
+
+fn strings_per_part(strings: u32) -> u32 {
+    let parts = u32::try_from(PARTS_PER_THREAD * rayon::current_num_threads()).unwrap_or(u32::MAX);
+    strings.div_ceil(parts).max(STRINGS_PER_PART_MIN)
 }
 
 fn matching_in_parts(

@@ -141,6 +141,16 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// When there is no such value, or an entry on the way does not decode.
     pub fn get(&mut self, id: u32) -> Result<PostingsList<'a>, DecodeError> {
+        self.seek(id)?;
+        let list = PostingsList::read(&mut self.rest)?;
+        self.next += 1;
+        Ok(list)
+    }
+}
+
+impl Cursor<'_> {
+    /// Goes to the entry of the value `id`.
+    fn seek(&mut self, id: u32) -> Result<(), DecodeError> {
         if id >= self.restarts.count() {
             return Err(DecodeError::new("postings id", 0));
         }
@@ -154,24 +164,22 @@ impl<'a> Cursor<'a> {
             PostingsList::read(&mut self.rest)?;
             self.next += 1;
         }
-        let list = PostingsList::read(&mut self.rest)?;
-        self.next += 1;
-        Ok(list)
+        Ok(())
     }
-}
 
-impl Cursor<'_> {
     /// Adds the series of the values `ids` to `union`: faster than one look-up for each.
     ///
     /// # Errors
     /// When there is no such value, or an entry on the way does not decode.
     pub fn union(&mut self, ids: Range<u32>, union: &mut Union) -> Result<(), DecodeError> {
-        let Some(more) = ids.len().checked_sub(1) else { return Ok(()) };
-        union.add(&self.get(ids.start)?)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.seek(ids.start)?;
         if ids.end > self.restarts.count() {
             return Err(DecodeError::new("postings id", 0));
         }
-        for _ in 0..more {
+        for _ in ids {
             // Entries follow one another, whatever the restarts: those are a table apart.
             union.read(&mut self.rest)?;
             self.next += 1;
@@ -196,7 +204,7 @@ impl<'a> PostingsList<'a> {
             bytes = Reader::new(reader.prefixed("postings bitmap")?);
         } else {
             for _ in 0..count {
-                reader.varint("postings id")?;
+                reader.skip_varint("postings id")?;
             }
         }
         Ok(Self { count, bytes })
