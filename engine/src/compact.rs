@@ -86,15 +86,11 @@ impl Inner {
         let _alone = self.compacting.lock();
         self.manifest.check()?;
         let version = self.manifest.current();
-        let newest_ts = version.blocks().iter().map(|block| block.range.end - 1).max().unwrap_or(i64::MIN);
-        let time = compaction::DataTime {
-            newest_ts: newest_ts.max(self.head.newest_ts()),
-            now: self.env.clock.now().0,
-        };
+        let data_ts = self.data_time();
         let levels = self.levels();
         let blocks = sound_blocks(&version, &self.damaged_blocks.lock(), &levels);
         let room_bytes = self.room_for_merges()?;
-        let within = |room_bytes| compaction::plan_within(&blocks, &levels, time, urgency, room_bytes);
+        let within = |room_bytes| compaction::plan_within(&blocks, &levels, data_ts, urgency, room_bytes);
         let Some(choice) = within(room_bytes) else {
             let without_room = within(u64::MAX).map(|choice| self.no_room_for(&choice, room_bytes));
             if without_room.is_none() {

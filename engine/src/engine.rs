@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     flush::{self, FlushReport, OpenChunks},
     head::{Batch, Cardinality, Exemplar, Head, HeadStats, Metadata, RawHasher},
-    maintenance::{LastFlush, Maintenance, Upkeep, window_of},
+    maintenance::{LastFlush, Maintenance, Upkeep},
     manifest::{BlockMeta, ManifestStore, Version},
     model::{Labels, Matcher, MemoryBudget},
     pressure::{self, MemoryStage},
@@ -198,7 +198,7 @@ impl Engine {
             last_flush: Mutex::new(LastFlush {
                 at_ms: env.clock.now().0,
                 wal_bytes: 0,
-                window: window_of(newest_ts),
+                window: (newest_ts > i64::MIN).then(|| newest_ts.div_euclid(WINDOW_MS)),
             }),
             upkeep: Mutex::default(),
             damaged_blocks: Mutex::default(),
@@ -414,7 +414,13 @@ impl Inner {
     /// Series whose newest sample is older are idle when memory is as short as `stage` says.
     pub(crate) fn idle_before(&self, stage: MemoryStage) -> i64 {
         let after_ms = pressure::idle_after_ms(stage, self.config.head.idle_ms);
-        after_ms.map_or(i64::MAX, |after_ms| self.env.clock.now().0.saturating_sub(after_ms))
+        after_ms.map_or(i64::MAX, |after_ms| self.data_time().saturating_sub(after_ms))
+    }
+
+    /// What time it is by the data, milliseconds.
+    pub(crate) fn data_time(&self) -> i64 {
+        let (newest_ts, now_ms) = (self.head.newest_ts(), self.env.clock.now().0);
+        self.upkeep.lock().data_time.at(now_ms, newest_ts)
     }
 
     pub(crate) fn flush(&self, open: OpenChunks) -> Result<FlushReport, Error> {

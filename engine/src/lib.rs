@@ -31,6 +31,7 @@ mod checkpoint_file;
 mod compact;
 mod compaction;
 mod config;
+mod data_time;
 mod disk;
 mod engine;
 mod env;
@@ -62,8 +63,8 @@ pub use {
         BlockWriter, ChunkBody, ChunkColumns, ChunkSummaries, block_path,
     },
     compaction::{
-        Choice, Compacted, CompactionEnv, CompactionError, DataTime, Deletion, Level, Levels, MergeInput,
-        PlanBlock, Urgency, compact, plan, plan_within,
+        Choice, Compacted, CompactionEnv, CompactionError, Deletion, Level, Levels, MergeInput, PlanBlock,
+        Urgency, compact, plan, plan_within,
     },
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},

@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use tracing::{error, info};
 
 use crate::{
+    data_time::DataTime,
     engine::{Inner, WINDOW_MS},
     env,
     error::Error,
@@ -22,6 +23,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How often it counts idle series, in milliseconds.
 const IDLE_CHECK_MS: i64 = 60_000;
+/// It counts them also when the newest sample is later by this part of the time after which they are idle.
+const IDLE_CHECK_PART: i64 = 8;
 
 /// The threads that keep the store in shape: one for memory, one for blocks. A compaction may take minutes, and
 /// memory cannot wait that long.
@@ -100,26 +103,24 @@ pub(crate) struct LastFlush {
     pub(crate) at_ms: i64,
     /// Bytes that the log had taken by then.
     pub(crate) wal_bytes: u64,
-    /// The 2-hour window of the newest sample then; none before the first sample.
+    /// The 2-hour window that it was then by the data; none before the first sample.
     pub(crate) window: Option<i64>,
 }
 
 /// What maintenance remembers from one look to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
-    /// When idle series were counted, milliseconds of the wall clock.
+    /// When idle series were counted, milliseconds of the wall clock and by the data.
     idle_checked_ms: i64,
+    idle_checked_ts: i64,
+    /// What tells the time by the data.
+    pub(crate) data_time: DataTime,
     /// Whether enough of them wait for a flush.
     idle_waiting: bool,
     /// Since when enough is sealed that it should be spilled.
     spill_worth_since_ms: Option<i64>,
     /// How short memory was.
     pub(crate) stage: MemoryStage,
-}
-
-/// The 2-hour window of the newest sample, if there is one.
-pub(crate) fn window_of(newest_ts: i64) -> Option<i64> {
-    (newest_ts > i64::MIN).then(|| newest_ts.div_euclid(WINDOW_MS))
 }
 
 impl Inner {
@@ -134,6 +135,8 @@ impl Inner {
     /// Flushes if that is due, lets go of what is not needed, and watches memory: that most of all while flushes
     /// fail.
     fn tend_head(&self) -> Result<(), Error> {
+        let arrived = self.head.take_arrival_times();
+        self.upkeep.lock().data_time.see(&arrived, self.env.clock.now().0);
         let stage = pressure::measures(&self.memory()).stage;
         let flushed = self.due_flush().map_or(Ok(()), |open| self.flush_and_forget(open, stage));
         self.drop_idle_now_and_then();
@@ -170,21 +173,29 @@ impl Inner {
     /// Between flushes: series whose last samples were flushed before they were idle. Counting takes a look at
     /// each, so it is not done each time.
     fn drop_idle_now_and_then(&self) {
-        let now_ms = self.env.clock.now().0;
+        let (now_ms, data_ts) = (self.env.clock.now().0, self.data_time());
         let mut upkeep = self.upkeep.lock();
-        if now_ms.saturating_sub(upkeep.idle_checked_ms) < IDLE_CHECK_MS {
+        let data_step = self.config.head.idle_ms / IDLE_CHECK_PART;
+        if now_ms.saturating_sub(upkeep.idle_checked_ms) < IDLE_CHECK_MS
+            && data_ts.saturating_sub(upkeep.idle_checked_ts) < data_step.max(IDLE_CHECK_MS)
+        {
             return;
         }
-        upkeep.idle_checked_ms = now_ms;
-        upkeep.idle_waiting = self.head.count_idle(self.idle_before(MemoryStage::Calm)).is_worth_a_flush();
+        (upkeep.idle_checked_ms, upkeep.idle_checked_ts) = (now_ms, data_ts);
         drop(upkeep);
+        let count = self.head.count_idle(self.idle_before(MemoryStage::Calm));
+        self.upkeep.lock().idle_waiting = count.is_worth_a_flush();
         self.drop_idle(pressure::measures(&self.memory()).stage);
     }
 
     fn due_flush(&self) -> Option<OpenChunks> {
         let state = self.memory();
         let measures = pressure::measures(&state);
-        let last = *self.last_flush.lock();
+        let last = {
+            let mut last = self.last_flush.lock();
+            last.window = last.window.or_else(|| self.window_by_data());
+            *last
+        };
         let wal_bytes = self.wal.stats().bytes_total - last.wal_bytes;
         let stats = self.head.stats();
         // Else a series that is gone would stay in memory for ever.
@@ -198,8 +209,8 @@ impl Inner {
         let idle = stats.samples_appended == 0 || wal_bytes == 0;
         let aged = state.since_flush_ms >= self.config.flush.interval_ms;
         // Not with the first sample behind its end: chunks are sealed by the sample that comes next.
-        let settled_ts = stats.newest_ts.saturating_sub(pressure::SETTLE_MS);
-        let window_closed = last.window.is_some_and(|window| window_of(settled_ts) > Some(window));
+        let settled_ts = self.data_time().saturating_sub(pressure::SETTLE_MS);
+        let window_closed = last.window.is_some_and(|window| settled_ts.div_euclid(WINDOW_MS) > window);
         let due = aged || window_closed || wal_bytes >= self.config.flush.wal_bytes_max;
         let idle_waiting = self.upkeep.lock().idle_waiting;
         (idle_waiting || (!idle && due)).then_some(seal_idle)
@@ -233,9 +244,14 @@ impl Inner {
         *self.last_flush.lock() = LastFlush {
             at_ms: self.env.clock.now().0,
             wal_bytes: self.wal.stats().bytes_total,
-            window: window_of(self.head.stats().newest_ts),
+            window: self.window_by_data(),
         };
         self.upkeep.lock().idle_waiting = false;
+    }
+
+    /// The 2-hour window that it is by the data; none before the first sample.
+    fn window_by_data(&self) -> Option<i64> {
+        (self.head.newest_ts() > i64::MIN).then(|| self.data_time().div_euclid(WINDOW_MS))
     }
 
     fn watch_memory(&self) {

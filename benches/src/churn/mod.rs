@@ -191,8 +191,7 @@ fn document(
     row("label index: all that finds series", index);
     format!(
         "{}\n\n{} series of 10 labels over {} h, each living {} h, {} samples; {:.2} us of CPU a sample until compacted. \
-         The label index is {:.1} % of the data, with the chunk directory and summaries {:.1} %. Series that are gone \
-         leave memory by the wall clock, which a load in compressed time outruns: hence the saw.\n\n{}\n{}\n",
+         The label index is {:.1} % of the data, with the chunk directory and summaries {:.1} %.\n\n{}\n{}\n",
         process::machine(),
         grouped(args.series),
         args.duration / 3_600_000,

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         block::{BlockCache, BlockSpec, BlockWriter},
-        compaction::{CompactionEnv, DataTime, Levels, Urgency, compact, plan},
+        compaction::{CompactionEnv, Levels, Urgency, compact, plan},
         env::{Env, MemFs},
         manifest::ManifestStore,
         model::{Labels, MatchOp, Matcher},
@@ -129,7 +129,7 @@ mod tests {
         store.apply(vec![Edit::AddTombstone(Arc::new(tombstone))]).unwrap();
         flush(2 * HOUR_MS);
 
-        let time = DataTime { newest_ts: 29 * HOUR_MS, now: 29 * HOUR_MS };
+        let time = 29 * HOUR_MS;
         let levels = Levels::for_retention(Some(Millis(15 * 24 * HOUR_MS)));
         for urgency in [Urgency::Due, Urgency::Everything] {
             loop {

@@ -16,5 +16,5 @@ mod run;
 pub use error::CompactionError;
 pub use levels::{Level, Levels};
 pub use merge::{Deletion, MergeInput};
-pub use plan::{Choice, DataTime, PlanBlock, Urgency, plan, plan_within};
+pub use plan::{Choice, PlanBlock, Urgency, plan, plan_within};
 pub use run::{Compacted, CompactionEnv, compact};

@@ -17,9 +17,6 @@ const LATE_BLOCKS_MAX: usize = 4;
 /// Late blocks are merged once they have this part of the size of the window's block: rewriting it for
 /// every few late samples would cost more than reading around them.
 const LATE_BYTES_PART: u64 = 8;
-/// Without new data a window closes this long after it would have: the senders are gone, or their clocks are
-/// behind.
-const IDLE_GRACE_MS: i64 = 60 * 60 * 1000;
 
 /// What a plan needs to know of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +34,6 @@ pub struct PlanBlock {
     /// Whether a deletion that is younger than the block concerns it. A block that was written after the
     /// deletion has it applied, so rewriting a block ends this.
     pub deletions: bool,
-}
-
-/// How far time has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DataTime {
-    /// The newest accepted timestamp.
-    pub newest_ts: i64,
-    /// The wall clock, in milliseconds.
-    pub now: i64,
 }
 
 /// How eager a plan is.
@@ -75,11 +63,11 @@ pub struct Choice {
     pub floats: FloatForm,
 }
 
-/// The next thing to do with `blocks`, the live ones, if there is any. Blocks that were found damaged are
-/// left out by the caller. Doing it and asking again comes to an end.
+/// The next thing to do with `blocks`, the live ones, if there is any, when by the data it is `data_ts`, milliseconds.
+/// Blocks that were found damaged are left out by the caller. Doing it and asking again comes to an end.
 #[must_use]
-pub fn plan(blocks: &[PlanBlock], levels: &Levels, time: DataTime, urgency: Urgency) -> Option<Choice> {
-    plan_within(blocks, levels, time, urgency, u64::MAX)
+pub fn plan(blocks: &[PlanBlock], levels: &Levels, data_ts: i64, urgency: Urgency) -> Option<Choice> {
+    plan_within(blocks, levels, data_ts, urgency, u64::MAX)
 }
 
 /// As [`plan`], for a disk that has room for outputs of `room_bytes`. A merge needs at most as much as its inputs have:
@@ -88,7 +76,7 @@ pub fn plan(blocks: &[PlanBlock], levels: &Levels, time: DataTime, urgency: Urge
 pub fn plan_within(
     blocks: &[PlanBlock],
     levels: &Levels,
-    time: DataTime,
+    data_ts: i64,
     urgency: Urgency,
     room_bytes: u64,
 ) -> Option<Choice> {
@@ -96,9 +84,9 @@ pub fn plan_within(
     blocks.sort_by_key(|block| (block.sequence, block.id));
     match urgency {
         Urgency::Due => {
-            levels.iter().find_map(|level| plan_level(&blocks, level, levels, time, urgency, room_bytes))
+            levels.iter().find_map(|level| plan_level(&blocks, level, levels, data_ts, urgency, room_bytes))
         }
-        Urgency::Everything => plan_level(&blocks, levels.top(), levels, time, urgency, room_bytes),
+        Urgency::Everything => plan_level(&blocks, levels.top(), levels, data_ts, urgency, room_bytes),
     }
 }
 
@@ -106,11 +94,11 @@ fn plan_level(
     blocks: &[&PlanBlock],
     level: &Level,
     levels: &Levels,
-    time: DataTime,
+    data_ts: i64,
     urgency: Urgency,
     room_bytes: u64,
 ) -> Option<Choice> {
-    let closed = |window: &Range<i64>| urgency == Urgency::Everything || is_closed(window, level, time);
+    let closed = |window: &Range<i64>| urgency == Urgency::Everything || is_closed(window, level, data_ts);
     let mut windows: BTreeMap<i64, Vec<&PlanBlock>> = BTreeMap::new();
     for &block in blocks.iter().filter(|block| block.level <= level.level) {
         let window = level.window(block.range.start);
@@ -126,9 +114,8 @@ fn plan_level(
     })
 }
 
-fn is_closed(window: &Range<i64>, level: &Level, time: DataTime) -> bool {
-    let closes = window.end.saturating_add(level.grace_ms);
-    time.newest_ts >= closes || time.now >= closes.saturating_add(IDLE_GRACE_MS)
+fn is_closed(window: &Range<i64>, level: &Level, data_ts: i64) -> bool {
+    data_ts >= window.end.saturating_add(level.grace_ms)
 }
 
 /// Whether merging `blocks`, all those in one closed window, is worth it.

@@ -27,7 +27,7 @@ fn levels() -> Levels {
 
 /// Inputs and level of the choice when the newest data is at `newest_ts`.
 fn due(blocks: &[PlanBlock], newest_ts: i64) -> Option<(Vec<u64>, u8)> {
-    let choice = plan(blocks, &levels(), DataTime { newest_ts, now: newest_ts }, Urgency::Due)?;
+    let choice = plan(blocks, &levels(), newest_ts, Urgency::Due)?;
     Some((choice.inputs, choice.level))
 }
 
@@ -45,7 +45,7 @@ fn a_merge_without_room_is_done_in_part_or_left_out() {
     let mut blocks: Vec<_> = (1..6).map(|id| block(id, 0, 0..HOUR)).collect();
     blocks.extend([block(6, 0, 2 * HOUR..3 * HOUR), block(7, 0, 2 * HOUR..3 * HOUR)]);
     let within = |blocks: &[PlanBlock], room| {
-        let time = DataTime { newest_ts: 10 * HOUR, now: 10 * HOUR };
+        let time = 10 * HOUR;
         plan_within(blocks, &levels(), time, Urgency::Due, room).map(|choice| choice.inputs)
     };
     assert_eq!(within(&blocks, 500), Some(vec![1, 2, 3, 4, 5]));
@@ -66,11 +66,11 @@ fn a_merge_without_room_is_done_in_part_or_left_out() {
 }
 
 #[test]
-fn without_new_data_the_clock_closes_a_window() {
+fn a_window_closes_when_its_late_samples_are_in() {
     let blocks = [block(1, 0, 0..HOUR)];
-    let at = |now| plan(&blocks, &levels(), DataTime { newest_ts: HOUR - 1, now }, Urgency::Due);
-    assert_eq!(at(3 * HOUR), None);
-    assert!(at(4 * HOUR).is_some());
+    let grace_ms = levels().iter().find(|level| level.level == 1).unwrap().grace_ms;
+    assert_eq!(due(&blocks, 2 * HOUR + grace_ms - 1), None);
+    assert!(due(&blocks, 2 * HOUR + grace_ms).is_some());
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_day_takes_the_late_blocks_that_wait() {
 fn a_block_over_an_edge_is_split_alone_before_its_window_is_merged() {
     let blocks = [block(1, 0, 0..HOUR), block(2, 0, HOUR..3 * HOUR)];
     assert_eq!(due(&blocks, 2 * HOUR), None);
-    let choice = plan(&blocks, &levels(), DataTime { newest_ts: 3 * HOUR, now: 0 }, Urgency::Due).unwrap();
+    let choice = plan(&blocks, &levels(), 3 * HOUR, Urgency::Due).unwrap();
     assert_eq!((choice.inputs, choice.level, choice.window_ms), (vec![2], 0, 2 * HOUR));
 }
 
@@ -129,15 +129,13 @@ fn a_block_of_a_longer_window_than_its_level_has_now_is_split() {
 #[test]
 fn inputs_come_in_the_order_of_their_age_not_of_their_ids() {
     let blocks = [block(5, 0, 0..HOUR), PlanBlock { sequence: 3, ..block(9, 0, 0..HOUR) }];
-    let choice = plan(&blocks, &levels(), DataTime { newest_ts: DAY, now: 0 }, Urgency::Due).unwrap();
+    let choice = plan(&blocks, &levels(), DAY, Urgency::Due).unwrap();
     assert_eq!((choice.inputs, choice.sequence), (vec![9, 5], 3));
 }
 
 #[test]
 fn everything_goes_straight_to_the_top_and_carries_out_deletions() {
-    let everything = |blocks: &[PlanBlock]| {
-        plan(blocks, &levels(), DataTime { newest_ts: 0, now: 0 }, Urgency::Everything)
-    };
+    let everything = |blocks: &[PlanBlock]| plan(blocks, &levels(), 0, Urgency::Everything);
     let choice = everything(&[block(1, 0, 0..HOUR), block(2, 1, 0..HOUR)]).unwrap();
     assert_eq!((choice.inputs, choice.level), (vec![1, 2], 3));
     assert_eq!(everything(&[block(3, 3, 0..HOUR)]), None);
@@ -150,7 +148,7 @@ fn everything_goes_straight_to_the_top_and_carries_out_deletions() {
 fn the_ends_of_time_do_not_overflow() {
     for range in [i64::MIN..i64::MIN + 1, i64::MAX - 1..i64::MAX, i64::MIN..i64::MAX, 5..5] {
         for urgency in [Urgency::Due, Urgency::Everything] {
-            let time = DataTime { newest_ts: i64::MAX, now: i64::MAX };
+            let time = i64::MAX;
             let _choice = plan(&[block(1, 0, range.clone())], &levels(), time, urgency);
         }
     }
@@ -198,7 +196,7 @@ proptest! {
         let urgency = if urgent { Urgency::Everything } else { Urgency::Due };
         let mut next_id = 1000;
         let mut rounds = 0;
-        while let Some(choice) = plan(&blocks, &levels, DataTime { newest_ts, now: 0 }, urgency) {
+        while let Some(choice) = plan(&blocks, &levels, newest_ts, urgency) {
             // Inputs are taken oldest data first, and no block of the same window and age is passed over.
             let ages: Vec<_> = choice.inputs.iter().map(|id| {
                 let input = blocks.iter().find(|block| block.id == *id).unwrap();

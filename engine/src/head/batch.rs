@@ -15,6 +15,7 @@ use super::{
     shard::Shard,
 };
 use crate::{
+    data_time::ArrivalTimes,
     error::ErrorKind,
     model::{HistogramValue, Labels, is_stale},
     wal::{Lsn, Wal, WalError, WalPin},
@@ -302,6 +303,7 @@ impl Batch<'_> {
         let shard = &mut *self.head.shards[index].write();
         frame.rows.clear();
         shard.touch(rows.floats.iter().map(|sample| sample.id));
+        rows.note_times(&mut shard.arrival_times);
         for sample in rows.floats {
             match shard.append_float(sample, &self.bounds, segment, &mut frame.rows) {
                 Ok(()) => outcome.floats += 1,
@@ -346,6 +348,16 @@ impl Batch<'_> {
 }
 
 impl ShardRows {
+    /// Counts the samples at the time of the first: those of one request are nearly always of the same minute.
+    fn note_times(&self, times: &mut ArrivalTimes) {
+        if let Some(first) = self.floats.first() {
+            times.add(first.ts, self.floats.len() as u64);
+        }
+        if let Some(first) = self.histograms.first() {
+            times.add(first.ts, self.histograms.len() as u64);
+        }
+    }
+
     const fn is_empty(&self) -> bool {
         self.floats.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
     }

@@ -59,6 +59,7 @@ use std::sync::{
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
+    data_time::ArrivalTimes,
     env::Env,
     model::{Fingerprint, Labels, Matcher},
 };
@@ -223,6 +224,13 @@ impl Head {
     /// Time of the newest sample, `i64::MIN` before the first.
     pub(crate) fn newest_ts(&self) -> i64 {
         self.shards.iter().map(|shard| shard.read().newest_ts).max().unwrap_or(i64::MIN)
+    }
+
+    /// The times of the samples that arrived since the last call.
+    pub(crate) fn take_arrival_times(&self) -> ArrivalTimes {
+        let mut all = ArrivalTimes::default();
+        self.shards.iter().for_each(|shard| all.merge(std::mem::take(&mut shard.write().arrival_times)));
+        all
     }
 
     /// What the head holds, and what it costs.

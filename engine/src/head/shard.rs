@@ -18,6 +18,7 @@ use super::{
     slab::Slab,
 };
 use crate::{
+    data_time::ArrivalTimes,
     model::{Fingerprint, Labels},
     wal::Lsn,
 };
@@ -51,6 +52,8 @@ pub(super) struct Shard {
     pub(super) newest_ts: i64,
     /// Number of late samples in `late`.
     pub(super) late_len: usize,
+    /// Times of the samples that writers brought lately.
+    pub(super) arrival_times: ArrivalTimes,
 }
 
 /// State that few series need.
@@ -80,6 +83,7 @@ impl Shard {
             applied: None,
             newest_ts: i64::MIN,
             late_len: 0,
+            arrival_times: ArrivalTimes::default(),
         }
     }
 
@@ -205,6 +209,7 @@ impl Shard {
         rebuilt.applied = self.applied;
         rebuilt.newest_ts = self.newest_ts;
         rebuilt.late_len = self.late_len;
+        rebuilt.arrival_times = std::mem::take(&mut self.arrival_times);
         *self = rebuilt;
         new_ids
     }

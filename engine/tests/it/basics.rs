@@ -318,6 +318,7 @@ fn idle_series_leave_memory_and_come_back() {
         batch.commit().unwrap();
     }
     engine.flush().unwrap();
+    engine.maintain().unwrap();
     clock.advance(Millis(3 * HOUR));
     append(&engine, &labels(7), 4 * HOUR, 1.0);
     engine.maintain().unwrap();

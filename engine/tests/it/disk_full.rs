@@ -77,6 +77,7 @@ fn a_merge_without_room_waits() {
         }
         engine.flush().unwrap();
     }
+    engine.maintain().unwrap();
     append(&engine, &labels(0), 10 * HOUR, 1.0);
     engine.flush().unwrap();
     let expected = content(&engine);

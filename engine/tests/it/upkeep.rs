@@ -62,6 +62,34 @@ fn series_that_are_gone_leave_memory_and_stay_readable() {
 }
 
 #[test]
+fn series_of_the_past_are_idle_by_their_own_time() {
+    let (env, clock) = clocked(Arc::new(MemFs::default()));
+    let engine = open(&env, config());
+    // A day of long ago in a moment: some series end early, others go on.
+    let start = 900 * HOUR;
+    for minute in 0..300 {
+        for series in 0..20 {
+            if series < 10 || minute < 60 {
+                append(&engine, &labels(series), start + minute * 60_000, minute as f64);
+            }
+        }
+        // As a store's own metrics are, at the time of the clock.
+        append(&engine, &labels(100), 1_000 * HOUR + minute, 1.0);
+        engine.maintain().unwrap();
+    }
+    let expected = content(&engine);
+    assert_eq!(engine.stats().head.series, 11, "ten series had a sample in the last hour of the data");
+    assert_eq!(engine.stats().head.series_created, 21, "and none of them was dropped meanwhile");
+    assert!(engine.stats().flushes_total >= 2, "windows closed by the data");
+    // Nothing more comes: then time goes on all the same.
+    clock.advance(Millis(2 * HOUR));
+    engine.maintain().unwrap();
+    engine.maintain().unwrap();
+    assert_eq!(engine.stats().head.series, 0);
+    assert_eq!(content(&engine), expected);
+}
+
+#[test]
 fn a_full_budget_refuses_writes_until_a_flush_has_made_room() {
     let mut small = config();
     small.head.budget_bytes = 1 << 20;
@@ -225,14 +253,16 @@ fn a_damaged_block_does_not_keep_compaction_busy() {
     let mut config = config();
     config.retention.age_ms = 3_000 * HOUR;
     let engine = open(&env, config);
-    let fill = |from: i64, value: f64| {
-        (0..200)
-            .for_each(|i| append(&engine, &labels(0), from + i * 30_000 + value.to_bits() as i64 % 7, value));
+    // Samples of a window that is over, as the sample behind it says.
+    let fill = |value: f64| {
+        let offset = value.to_bits() as i64 % 7;
+        (0..200).for_each(|i| append(&engine, &labels(0), i * 30_000 + offset, value));
         engine.flush().unwrap();
+        engine.maintain().unwrap();
+        append(&engine, &labels(1), 10 * HOUR + offset, 1.0);
+        engine.maintain().unwrap();
     };
-    fill(0, 1.0);
-    append(&engine, &labels(1), 10 * HOUR, 1.0);
-    engine.maintain().unwrap();
+    fill(1.0);
     let blocks = engine.stats().blocks;
     let damaged = blocks.iter().find(|block| block.level > 0).unwrap();
     let path = kymo_engine::block_path(Path::new("/data/blocks"), damaged.id);
@@ -241,8 +271,7 @@ fn a_damaged_block_does_not_keep_compaction_busy() {
     file.read_at(&mut byte, 60).unwrap();
     file.write_at(&[byte[0] ^ 0x55], 60).unwrap();
     for value in [2.0, 3.0, 4.0, 5.0, 6.0, 7.0] {
-        fill(0, value);
-        engine.maintain().unwrap();
+        fill(value);
     }
     engine.compact().unwrap();
     engine.maintain().unwrap();
