@@ -4,7 +4,11 @@
 //! [`FaultFs::sync_points`]; then for every `n` below that run it again with [`FaultFs::crash_at`]`(n)`, open the
 //! component on [`FaultFs::durable_image`] for a few seeds, and compare with what was acknowledged.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
@@ -25,6 +29,8 @@ struct Faults {
     operations: u64,
     sync_points: u64,
     crashed: bool,
+    /// The file or directory whose sync the power failed in.
+    crashed_in: Option<PathBuf>,
     crash_at: Option<u64>,
     fail_operation: Option<u64>,
     fail_sync: Option<u64>,
@@ -32,9 +38,10 @@ struct Faults {
 
 /// What a call is to the faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
+enum Call<'a> {
     Plain,
-    Sync,
+    /// Of this file or directory.
+    Sync(&'a Path),
 }
 
 /// Whether the call goes through.
@@ -74,6 +81,12 @@ impl FaultFs {
         self.faults.lock().crashed
     }
 
+    /// The file or directory in whose sync the power has failed, if it was in one.
+    #[must_use]
+    pub fn crashed_in(&self) -> Option<PathBuf> {
+        self.faults.lock().crashed_in.clone()
+    }
+
     /// Calls of `sync_data` and `sync_dir` so far.
     #[must_use]
     pub fn sync_points(&self) -> u64 {
@@ -107,7 +120,7 @@ impl FaultFs {
         self.mem.durable_image(seed)
     }
 
-    fn gate(&self, call: Call) -> io::Result<Verdict> {
+    fn gate(&self, call: Call<'_>) -> io::Result<Verdict> {
         self.faults.lock().gate(call)
     }
 
@@ -117,14 +130,17 @@ impl FaultFs {
 }
 
 impl Faults {
-    fn gate(&mut self, call: Call) -> io::Result<Verdict> {
+    fn gate(&mut self, call: Call<'_>) -> io::Result<Verdict> {
         let operation = self.operations;
         self.operations += 1;
         let mut verdict = Verdict::Pass;
-        if call == Call::Sync && !self.crashed {
+        if let Call::Sync(path) = call
+            && !self.crashed
+        {
             let sync_point = self.sync_points;
             self.sync_points += 1;
             self.crashed = self.crash_at.is_some_and(|at| sync_point >= at);
+            self.crashed_in = self.crashed.then(|| path.to_owned());
             if self.fail_sync == Some(sync_point) {
                 verdict = Verdict::FailedSync;
             }
@@ -151,7 +167,8 @@ impl Fs for FaultFs {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         self.plain()?;
-        Ok(Arc::new(FaultFile { file: self.mem.open_file(path, mode)?, fs: self.clone() }))
+        let file = self.mem.open_file(path, mode)?;
+        Ok(Arc::new(FaultFile { file, path: path.to_owned(), fs: self.clone() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -175,7 +192,7 @@ impl Fs for FaultFs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        match self.gate(Call::Sync)? {
+        match self.gate(Call::Sync(dir))? {
             Verdict::Pass => self.mem.sync_dir(dir),
             Verdict::FailedSync => Err(injected()),
         }
@@ -220,6 +237,7 @@ impl Fs for FaultFs {
 #[derive(Debug)]
 struct FaultFile {
     file: MemFile,
+    path: PathBuf,
     fs: FaultFs,
 }
 
@@ -235,7 +253,7 @@ impl File for FaultFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.fs.gate(Call::Sync)? {
+        match self.fs.gate(Call::Sync(&self.path))? {
             Verdict::Pass => self.file.sync_data(),
             Verdict::FailedSync => {
                 self.file.lose_unsynced();

@@ -49,20 +49,18 @@ pub(super) const PARTS_PER_THREAD: usize = 2;
 
 /// The strings of `values` that match `regex`. Many are looked at in parallel.
 pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
-    matching_in_parts(values, regex, strings_per_part(values.len()))
-}
-
-fn strings_per_part(strings: u32) -> u32 {
-    let parts = u32::try_from(PARTS_PER_THREAD * rayon::current_num_threads()).unwrap_or(u32::MAX);
-    strings.div_ceil(parts).max(STRINGS_PER_PART_MIN)
+    let candidates = values.prefixed(regex.prefix())?;
+    let parts = PARTS_PER_THREAD * rayon::current_num_threads();
+    let strings = u32::try_from(candidates.len().div_ceil(parts)).unwrap_or(u32::MAX);
+    matching_in_parts(values, regex, candidates, strings.max(STRINGS_PER_PART_MIN))
 }
 
 fn matching_in_parts(
     values: &Dictionary<'_>,
     regex: &Regex,
+    candidates: Range<u32>,
     strings_per_part: u32,
 ) -> Result<Ranges, DecodeError> {
-    let candidates = values.prefixed(regex.prefix())?;
     if candidates.len() <= strings_per_part as usize {
         return matching_between(values, regex, candidates);
     }
@@ -132,7 +130,9 @@ mod tests {
         let dictionary = Dictionary::parse(&bytes).unwrap();
         let found = matching_values(&dictionary, regex).unwrap();
         for strings_per_part in [1, 7, 16, 33] {
-            prop_assert_eq!(&matching_in_parts(&dictionary, regex, strings_per_part).unwrap(), &found);
+            let candidates = dictionary.prefixed(regex.prefix()).unwrap();
+            let in_parts = matching_in_parts(&dictionary, regex, candidates, strings_per_part).unwrap();
+            prop_assert_eq!(&in_parts, &found);
         }
         let ids: Vec<u32> = found.iter().flatten().collect();
         let expected = (0..).zip(values).filter(|(_, value)| regex.is_match(value)).map(|(id, _)| id);

@@ -1,0 +1,207 @@
+//! A file system that does not do what it says: how bugs are planted that the simulation has to find.
+//!
+//! What a component forgets (a sync, a write, an error) is the same to the store as a file system that forgets it for it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use kymo_engine::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode};
+
+/// What is not done. Files are named by a part of their paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// Such files are not synced.
+    NoSync(&'static str),
+    /// The directory of this name is not synced.
+    NoDirSync(&'static str),
+    /// Of every so many writes to such files one is left out.
+    LostWrites(&'static str, u64),
+    /// Errors of writes to such files, and of their syncs, are swallowed.
+    SwallowedErrors(&'static str),
+    /// Such files are removed, for good, as soon as the next one has its name.
+    EarlyRemoval(&'static str),
+    /// Such files are cut to so many eighths when they are read: whoever reads ends too early.
+    ShortReads(&'static str, usize),
+    /// Data goes so many milliseconds before its time.
+    EarlyRetention(i64),
+}
+
+/// Bugs of each kind that the simulation must find.
+pub(crate) const PLANTED: [(&str, Lie); 13] = [
+    ("the log is not synced", Lie::NoSync(".wal")),
+    ("blocks are not synced", Lie::NoSync(".blk")),
+    ("the manifest is not synced", Lie::NoSync(".log")),
+    ("checkpoints are not synced", Lie::NoSync("checkpoint-")),
+    ("names of blocks are not synced", Lie::NoDirSync("blocks")),
+    ("names of segments and checkpoints are not synced", Lie::NoDirSync("wal")),
+    ("a write to the log is lost", Lie::LostWrites(".wal", 40)),
+    ("an edit of the manifest is lost", Lie::LostWrites(".log", 4)),
+    ("a write to a block is lost", Lie::LostWrites(".blk", 9)),
+    ("errors of the log are swallowed", Lie::SwallowedErrors(".wal")),
+    ("segments are removed when the next begins", Lie::EarlyRemoval(".wal")),
+    ("checkpoints are read in part", Lie::ShortReads("checkpoint-", 6)),
+    ("data goes an hour early", Lie::EarlyRetention(3_600_000)),
+];
+
+/// A file system with one [`Lie`].
+#[derive(Debug)]
+pub(crate) struct LyingFs {
+    inner: Arc<dyn Fs>,
+    lie: Lie,
+    writes: Arc<AtomicU64>,
+}
+
+impl LyingFs {
+    pub(crate) fn new(inner: Arc<dyn Fs>, lie: Lie) -> Self {
+        Self { inner, lie, writes: Arc::default() }
+    }
+
+    /// Removes the files of this kind beside `path`.
+    fn remove_others(&self, path: &Path, kind: &str) -> io::Result<()> {
+        let Some(dir) = path.parent() else { return Ok(()) };
+        for entry in self.inner.list(dir)? {
+            let other = dir.join(&entry.name);
+            if is(&other, kind) && other != path {
+                self.inner.remove(&other)?;
+            }
+        }
+        self.inner.sync_dir(dir)
+    }
+}
+
+fn is(path: &Path, kind: &str) -> bool {
+    path.to_string_lossy().contains(kind)
+}
+
+impl Fs for LyingFs {
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.create_dir_all(path)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let file = self.inner.open(path, mode)?;
+        let (path, lie, writes) = (path.to_owned(), self.lie, Arc::clone(&self.writes));
+        Ok(Arc::new(LyingFile { file, path, lie, writes }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        self.inner.list(dir)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename(from, to)?;
+        match self.lie {
+            Lie::EarlyRemoval(kind) if is(to, kind) => self.remove_others(to, kind),
+            _ => Ok(()),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove_dir_all(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        match self.lie {
+            Lie::NoDirSync(name) if dir.file_name().is_some_and(|dir| dir == name) => Ok(()),
+            _ => self.inner.sync_dir(dir),
+        }
+    }
+
+    fn file_len(&self, path: &Path) -> io::Result<u64> {
+        self.inner.file_len(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.inner.exists(path)
+    }
+
+    fn map(&self, path: &Path) -> io::Result<Mapping> {
+        match self.lie {
+            Lie::ShortReads(kind, eighths) if is(path, kind) => {
+                let bytes = self.inner.read(path)?;
+                Ok(bytes[..bytes.len() / 8 * eighths].to_vec().into())
+            }
+            _ => self.inner.map(path),
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.inner.read(path)
+    }
+
+    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.inner.available_bytes(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<LockGuard> {
+        self.inner.lock(path)
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<LockGuard> {
+        self.inner.lock_shared(path)
+    }
+}
+
+#[derive(Debug)]
+struct LyingFile {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    lie: Lie,
+    writes: Arc<AtomicU64>,
+}
+
+impl LyingFile {
+    fn swallow(&self, result: io::Result<()>) -> io::Result<()> {
+        match self.lie {
+            Lie::SwallowedErrors(kind) if is(&self.path, kind) => Ok(()),
+            _ => result,
+        }
+    }
+}
+
+impl File for LyingFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        match self.lie {
+            Lie::LostWrites(kind, every)
+                if is(&self.path, kind)
+                    && self.writes.fetch_add(1, Ordering::Relaxed) % every == every - 1 =>
+            {
+                Ok(())
+            }
+            _ => self.swallow(self.file.write_at(bytes, offset)),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        match self.lie {
+            Lie::NoSync(kind) if is(&self.path, kind) => Ok(()),
+            _ => self.swallow(self.file.sync_data()),
+        }
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.file.allocate(len)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+}

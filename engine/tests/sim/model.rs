@@ -1,0 +1,145 @@
+//! What the store must and may hold: a plain map.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Samples by series and time: bits of the value, or the digest of a histogram.
+pub(crate) type Found = BTreeMap<usize, BTreeMap<i64, u64>>;
+
+/// One time of one series.
+#[derive(Debug, Clone, Default)]
+struct Cell {
+    /// What was sent for it.
+    values: BTreeSet<u64>,
+    /// Whether one of them was acknowledged, and nothing since may have taken it away.
+    must: bool,
+}
+
+/// Everything that was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    cells: BTreeMap<usize, BTreeMap<i64, Cell>>,
+}
+
+/// What an answer is compared with.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'s> {
+    /// Both ends inclusive.
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    /// Whether the answer is about this series.
+    pub(crate) concerns: &'s dyn Fn(usize) -> bool,
+    /// Whether the answer says that it left something out, or something that was found at the start says so.
+    pub(crate) incomplete: bool,
+}
+
+impl Model {
+    /// A sample is on its way.
+    pub(crate) fn send(&mut self, series: usize, ts: i64, bits: u64) {
+        self.cells.entry(series).or_default().entry(ts).or_default().values.insert(bits);
+    }
+
+    /// The sample was refused: it is as if it had not been sent, unless it was before.
+    pub(crate) fn refuse(&mut self, series: usize, ts: i64, bits: u64, known: bool) {
+        let Some(cells) = self.cells.get_mut(&series) else { return };
+        let Some(cell) = cells.get_mut(&ts) else { return };
+        if !known {
+            cell.values.remove(&bits);
+        }
+        if cell.values.is_empty() {
+            cells.remove(&ts);
+        }
+    }
+
+    /// Whether this very sample was sent before.
+    pub(crate) fn knows(&self, series: usize, ts: i64, bits: u64) -> bool {
+        self.cell(series, ts).is_some_and(|cell| cell.values.contains(&bits))
+    }
+
+    /// Whether another value was sent for this time.
+    pub(crate) fn contradicts(&self, series: usize, ts: i64, bits: u64) -> bool {
+        self.cell(series, ts).is_some_and(|cell| cell.values.iter().any(|value| *value != bits))
+    }
+
+    fn cell(&self, series: usize, ts: i64) -> Option<&Cell> {
+        self.cells.get(&series)?.get(&ts)
+    }
+
+    /// The sample was acknowledged.
+    pub(crate) fn acknowledge(&mut self, series: usize, ts: i64) {
+        if let Some(cell) = self.cells.get_mut(&series).and_then(|cells| cells.get_mut(&ts)) {
+            cell.must = true;
+        }
+    }
+
+    /// Samples of the series between `start` and `end` are deleted, or, if not `acknowledged`, may be.
+    pub(crate) fn delete(&mut self, series: usize, start: i64, end: i64, acknowledged: bool) {
+        let Some(cells) = self.cells.get_mut(&series) else { return };
+        if acknowledged {
+            cells.retain(|ts, _| !(start..=end).contains(ts));
+        } else {
+            cells.range_mut(start..=end).for_each(|(_, cell)| cell.must = false);
+        }
+    }
+
+    /// Samples before `ts` may be gone.
+    pub(crate) fn expire(&mut self, ts: i64) {
+        for cells in self.cells.values_mut() {
+            cells.range_mut(..ts).for_each(|(_, cell)| cell.must = false);
+        }
+    }
+
+    /// After a start everything is decided: what is there stays, and what is not does not come back. Samples before
+    /// `expired` may still go.
+    pub(crate) fn settle(&mut self, found: &Found, expired: i64) {
+        let nothing = BTreeMap::new();
+        for (series, cells) in &mut self.cells {
+            let found = found.get(series).unwrap_or(&nothing);
+            cells.retain(|ts, cell| match found.get(ts) {
+                Some(bits) => {
+                    cell.values = BTreeSet::from([*bits]);
+                    cell.must = *ts >= expired;
+                    true
+                }
+                None => *ts < expired,
+            });
+        }
+    }
+
+    /// Compares an answer with what it must and may say; returns how many samples it looked at.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check(&self, found: &Found, scope: &Scope<'_>) -> Result<usize, String> {
+        let mut checked = 0;
+        for (series, samples) in found {
+            for (ts, bits) in samples {
+                checked += 1;
+                match self.cell(*series, *ts) {
+                    Some(cell) if cell.values.contains(bits) => {}
+                    Some(cell) => {
+                        return Err(format!("series {series} at {ts} is {bits:x}, not of {cell:x?}"));
+                    }
+                    None => {
+                        return Err(format!("series {series} at {ts}: {bits:x} was not sent, or is gone"));
+                    }
+                }
+            }
+        }
+        if scope.incomplete || scope.start > scope.end {
+            return Ok(checked);
+        }
+        let nothing = BTreeMap::new();
+        for (series, cells) in self.cells.iter().filter(|(series, _)| (scope.concerns)(**series)) {
+            let found = found.get(series).unwrap_or(&nothing);
+            for (ts, cell) in cells.range(scope.start..=scope.end).filter(|(_, cell)| cell.must) {
+                checked += 1;
+                if !found.contains_key(ts) {
+                    return Err(format!(
+                        "series {series} at {ts}, acknowledged as one of {cell:x?}, is lost"
+                    ));
+                }
+            }
+        }
+        Ok(checked)
+    }
+}

@@ -1,0 +1,87 @@
+//! What the runs did, counted.
+
+use std::{collections::BTreeMap, fmt, ops::AddAssign, path::Path};
+
+/// Counts over one or many runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) runs: u64,
+    pub(crate) operations: u64,
+    pub(crate) lives: u64,
+    pub(crate) closes: u64,
+    pub(crate) kills: u64,
+    pub(crate) full_disks: u64,
+    /// Operations that failed because of a fault, and were reported as failed.
+    pub(crate) failed_operations: u64,
+    pub(crate) failed_logs: u64,
+    pub(crate) flipped_bits: u64,
+    /// Of these: how many were noticed.
+    pub(crate) noticed_flips: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) flushes: u64,
+    pub(crate) compactions: u64,
+    pub(crate) expired_blocks: u64,
+    pub(crate) checks: u64,
+    pub(crate) checked_samples: u64,
+    /// Power failures by the kind of file in whose sync they were.
+    pub(crate) crashes: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// A power failure, in the sync of this file if in any.
+    pub(crate) fn crash(&mut self, within: Option<&Path>) {
+        let kind = match within {
+            None => "between operations".to_owned(),
+            Some(path) => {
+                let text = path.to_string_lossy();
+                let words = text.split(|byte: char| byte.is_ascii_digit()).filter(|word| !word.is_empty());
+                format!("sync of {}", words.collect::<Vec<_>>().join("N"))
+            }
+        };
+        *self.crashes.entry(kind).or_default() += 1;
+    }
+
+    fn all(&mut self) -> [(&'static str, &mut u64); 16] {
+        [
+            ("runs", &mut self.runs),
+            ("operations", &mut self.operations),
+            ("lives", &mut self.lives),
+            ("closed", &mut self.closes),
+            ("killed", &mut self.kills),
+            ("full disks", &mut self.full_disks),
+            ("operations that failed and said so", &mut self.failed_operations),
+            ("logs that failed and took no more writes", &mut self.failed_logs),
+            ("bits flipped", &mut self.flipped_bits),
+            ("bits flipped, noticed", &mut self.noticed_flips),
+            ("samples acknowledged", &mut self.acknowledged),
+            ("flushes", &mut self.flushes),
+            ("compactions", &mut self.compactions),
+            ("blocks expired", &mut self.expired_blocks),
+            ("checks", &mut self.checks),
+            ("samples checked", &mut self.checked_samples),
+        ]
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, mut other: Self) {
+        for ((_, sum), (_, more)) in self.all().into_iter().zip(other.all()) {
+            *sum += *more;
+        }
+        for (kind, crashes) in other.crashes {
+            *self.crashes.entry(kind).or_default() += crashes;
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in self.clone().all() {
+            writeln!(f, "{count:>12} {name}")?;
+        }
+        for (kind, crashes) in &self.crashes {
+            writeln!(f, "{crashes:>12} power failures: {kind}")?;
+        }
+        Ok(())
+    }
+}
