@@ -207,6 +207,13 @@ impl BlockReader {
         self.chunk_bytes(range, &self.pages)
     }
 
+    /// Gives back the memory that reading these bytes of the chunk data has taken, for readers that go through all of
+    /// it once.
+    pub(crate) fn release_chunks(&self, range: Range<usize>) {
+        let start = self.chunk_data.start;
+        self.map.release(start + range.start..(start + range.end).min(self.chunk_data.end));
+    }
+
     /// Appends the samples of a chunk of this block to `out`.
     ///
     /// # Errors

@@ -93,13 +93,18 @@ struct Cursor<'a> {
     next: u32,
     /// Whether the summaries were found damaged; they are not read any more then.
     summaries_damaged: bool,
+    /// Up to where the chunk data has been given back.
+    released: usize,
 }
+
+/// Chunk data that is given back at once.
+const RELEASED_BYTES: usize = 4 << 20;
 
 impl<'a> Cursor<'a> {
     /// A cursor at the first series.
     fn new(input: &'a MergeInput) -> Result<Self, CompactionError> {
         let series = input.reader.series().map_err(failed(&input.reader))?;
-        let mut cursor = Self { input, series, head: None, next: 0, summaries_damaged: false };
+        let mut cursor = Self { input, series, head: None, next: 0, summaries_damaged: false, released: 0 };
         cursor.advance()?;
         Ok(cursor)
     }
@@ -123,6 +128,9 @@ impl<'a> Cursor<'a> {
         self.series
             .chunks(self.next - 1, i64::MIN..i64::MAX, &mut chunks)
             .map_err(failed(&self.input.reader))?;
+        if let Some(first) = chunks.first() {
+            self.release_before(first.offset);
+        }
         let summaries = self.kept_summaries(&chunks);
         for (chunk, summary) in chunks.into_iter().zip(summaries) {
             let (min_ts, max_ts) = (chunk.meta.min_ts, chunk.meta.max_ts);
@@ -138,6 +146,16 @@ impl<'a> Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    /// Gives back the chunks before `offset`, which are those of series that are done: a merge reads as much as several
+    /// blocks hold, and should not take as much memory.
+    fn release_before(&mut self, offset: u64) {
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        if offset.saturating_sub(self.released) >= RELEASED_BYTES {
+            self.input.reader.release_chunks(self.released..offset);
+            self.released = offset;
+        }
+    }
+
     /// What the block says of the chunks of the current series. Damaged summaries are no reason to leave the block
     /// out: they are made anew.
     fn kept_summaries(&mut self, chunks: &[ChunkEntry]) -> Vec<Kept> {

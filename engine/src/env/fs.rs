@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     fmt, io,
-    ops::Deref,
+    ops::{Deref, Range},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -203,6 +203,13 @@ impl Mapping {
     /// The view of a file that the operating system mapped.
     pub(super) fn mapped(map: memmap2::Mmap) -> Self {
         Self(Bytes::Mapped(Arc::new(map)))
+    }
+
+    /// Gives back the memory that reading these bytes has taken of the process. They can be read again all the same.
+    pub(crate) fn release(&self, range: Range<usize>) {
+        if let Bytes::Mapped(map) = &self.0 {
+            super::os_fs::release(map, range);
+        }
     }
 }
 

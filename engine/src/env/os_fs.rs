@@ -3,6 +3,7 @@
 
 use std::{
     fs, io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -120,6 +121,21 @@ fn map_file(file: &fs::File) -> io::Result<memmap2::Mmap> {
     // a foreign change gives wrong answers or errors, never access outside the mapping; a foreign
     // truncation ends the process, as an I/O error does.
     unsafe { memmap2::Mmap::map(file) }
+}
+
+/// Takes the pages of the range out of the process: its resident memory is what operators watch.
+#[expect(unsafe_code, reason = "advice that would destroy private pages")]
+pub(super) fn release(map: &memmap2::Mmap, range: Range<usize>) {
+    if range.end <= map.len() && range.start < range.end {
+        // SAFETY: the mapping is shared and read-only, so that a page taken out is read from the file again, with the same
+        // bytes.
+        let released = unsafe {
+            map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len())
+        };
+        if let Err(error) = released {
+            tracing::debug!(%error, "pages of a mapping stay in memory");
+        }
+    }
 }
 
 #[derive(Debug)]

@@ -34,6 +34,10 @@ fn files(fs: &dyn Fs, dir: &Path) {
     assert_eq!(fs.read(&path).unwrap(), b"hello\0world");
     let mapping = fs.map(&path).unwrap();
     assert_eq!(&*mapping.clone(), b"hello\0world");
+    for range in [0..11, 3..5, 5..5, 2..99] {
+        mapping.release(range);
+        assert_eq!(&*mapping, b"hello\0world");
+    }
     assert_eq!(fs.file_len(&path).unwrap(), 11);
 
     let mut buf = [0; 5];
