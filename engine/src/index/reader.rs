@@ -22,7 +22,7 @@ use roaring::RoaringBitmap;
 use super::{
     LabelIndex,
     cache::MatcherCache,
-    scan::{PARTS_PER_THREAD, matching_values},
+    scan::{self, Part, matching_values},
     select::CANDIDATE_COST,
 };
 use crate::model::{Labels, Regex};
@@ -106,44 +106,27 @@ impl<'a> IndexReader<'a> {
     }
 }
 
-/// Fewer values than this are not worth another thread.
-const VALUES_PER_PART_MIN: u32 = 1 << 15;
-
 impl LabelReader<'_> {
-    /// Series that have one of these values, `len` in all. Many are looked at in parallel.
-    fn union(&self, ids: impl Iterator<Item = Range<u32>>, len: u32) -> Result<RoaringBitmap, DecodeError> {
-        if len < 2 * VALUES_PER_PART_MIN {
-            return self.union_alone(ids);
-        }
-        self.union_in_parts(ids, VALUES_PER_PART_MIN)
-    }
-
-    fn union_in_parts(
+    /// Series that have one of the values that `ids` picks of each part. Several parts are looked at in parallel.
+    fn union<'p, I: Iterator<Item = Range<u32>>>(
         &self,
-        ids: impl Iterator<Item = Range<u32>>,
-        values_per_part: u32,
+        parts: &'p [Part],
+        ids: impl Fn(&'p Part) -> I + Sync,
     ) -> Result<RoaringBitmap, DecodeError> {
-        let ids: Vec<Range<u32>> = ids.flat_map(|ids| split(ids, values_per_part)).collect();
-        let parts =
-            ids.par_chunks(ids.len().div_ceil(PARTS_PER_THREAD * rayon::current_num_threads()).max(1));
-        let unions = parts.map(|ids| self.union_alone(ids.iter().cloned()));
-        unions.try_reduce(RoaringBitmap::new, |a, b| Ok(a | b))
-    }
-
-    fn union_alone(&self, ids: impl Iterator<Item = Range<u32>>) -> Result<RoaringBitmap, DecodeError> {
-        let mut union = Union::default();
-        let mut cursor = self.postings.cursor();
-        for ids in ids {
-            cursor.union(ids, &mut union)?;
+        let union = |part| {
+            let mut union = Union::default();
+            let mut cursor = self.postings.cursor();
+            for ids in ids(part) {
+                cursor.union(ids, &mut union)?;
+            }
+            Ok(union.finish())
+        };
+        // The first and the last are nobody's but those that do not begin as all that match.
+        if parts.len() <= 3 {
+            return parts.iter().map(union).try_fold(RoaringBitmap::new(), |all, part| Ok(all | part?));
         }
-        Ok(union.finish())
+        parts.par_iter().map(union).try_reduce(RoaringBitmap::new, |a, b| Ok(a | b))
     }
-}
-
-/// The ranges of at most `len` that `range` consists of.
-fn split(range: Range<u32>, len: u32) -> impl Iterator<Item = Range<u32>> {
-    let end = range.end;
-    range.step_by(len as usize).map(move |start| start..end.min(start.saturating_add(len)))
 }
 
 fn part<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], DecodeError> {
@@ -188,14 +171,12 @@ impl LabelIndex for IndexReader<'_> {
 
     fn matching(&self, name: &[u8], regex: &Regex) -> Result<RoaringBitmap, DecodeError> {
         let Some(label) = self.label(name)? else { return Ok(RoaringBitmap::new()) };
-        let found = matching_values(&label.values, regex)?;
-        let count = label.values.len();
+        let parts = matching_values(&label.values, regex)?;
         // A series has one value of a label, so what most values have is what the others have not.
-        if found.len() > count / 2 {
-            return Ok(label.postings.with_label()?.to_bitmap()?
-                - label.union(found.gaps(count), count - found.len())?);
+        if scan::count(&parts) > label.values.len() / 2 {
+            return Ok(label.postings.with_label()?.to_bitmap()? - label.union(&parts, Part::others)?);
         }
-        label.union(found.iter(), found.len())
+        label.union(&parts, Part::found)
     }
 
     fn filter(
@@ -335,9 +316,9 @@ mod tests {
         #![proptest_config(config())]
 
         #[test]
-        fn a_union_in_parts_is_the_union(
-            values in prop::collection::vec(0_u8..40, 1..200), ends in prop::collection::btree_set(0_u32..41, 0..12),
-            values_per_part in 1_u32..10,
+        fn parts_together_have_the_series_of_all(
+            values in prop::collection::vec(0_u8..40, 1..200), strings_per_part in 1_usize..10,
+            pattern in prop::sample::select(vec![".*[13579]", "1.*", "[^2]+", "0[0-4]", "none", ".*"]),
         ) {
             let labels = |(rank, value): (usize, &u8)| {
                 Labels::from_pairs([("value", format!("{value:02}")), ("z", rank.to_string())])
@@ -346,17 +327,15 @@ mod tests {
             series.sort_by(series_order);
             let index = IndexInMemory::build(&series);
             let label = index.reader().unwrap().label(b"value").unwrap().unwrap();
-            let ends: Vec<u32> = ends.into_iter().map(|end| end.min(label.values.len())).collect();
-            let ranges: Vec<Range<u32>> = ends.chunks_exact(2).map(|ends| ends[0]..ends[1]).collect();
-            let chosen = |labels: &Labels| {
-                let id = label.values.find(labels.get(b"value")).unwrap().unwrap();
-                ranges.iter().any(|range| range.contains(&id))
+            let regex = Regex::new(pattern.as_bytes()).unwrap();
+            let candidates = label.values.prefixed(regex.prefix()).unwrap();
+            let parts = scan::in_parts(&label.values, &regex, &candidates, strings_per_part).unwrap();
+            let of = |wanted: bool| -> RoaringBitmap {
+                let is_wanted = |labels: &Labels| regex.is_match(labels.get(b"value")) == wanted;
+                (0_u32..).zip(&series).filter(|(_, labels)| is_wanted(labels)).map(|(rank, _)| rank).collect()
             };
-            let expected: RoaringBitmap =
-                (0_u32..).zip(&series).filter(|(_, labels)| chosen(labels)).map(|(rank, _)| rank).collect();
-            let found = label.union_in_parts(ranges.iter().cloned(), values_per_part).unwrap();
-            prop_assert_eq!(&found, &expected);
-            prop_assert_eq!(label.union_alone(ranges.iter().cloned()).unwrap(), expected);
+            prop_assert_eq!(label.union(&parts, Part::found).unwrap(), of(true));
+            prop_assert_eq!(label.union(&parts, Part::others).unwrap(), of(false));
         }
     }
 }

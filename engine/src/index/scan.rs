@@ -7,71 +7,80 @@ use rayon::prelude::*;
 
 use crate::model::{Regex, Verdict};
 
-/// Ids of strings as ascending ranges that do not touch.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Ranges {
-    ranges: Vec<Range<u32>>,
+/// The strings of a part of a dictionary that match, as ascending ranges of ids that do not touch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The ids that were looked at.
+    ids: Range<u32>,
+    found: Vec<Range<u32>>,
     len: u32,
 }
 
-impl Ranges {
+impl Part {
+    /// None of these ids, so far.
+    const fn new(ids: Range<u32>) -> Self {
+        Self { ids, found: Vec::new(), len: 0 }
+    }
+
     /// Adds ids behind all that there are.
     fn push(&mut self, ids: Range<u32>) {
         self.len += ids.end - ids.start;
-        match self.ranges.last_mut() {
+        match self.found.last_mut() {
             Some(last) if last.end == ids.start => last.end = ids.end,
-            _ => self.ranges.push(ids),
+            _ => self.found.push(ids),
         }
     }
 
-    /// Number of ids.
-    pub(super) const fn len(&self) -> u32 {
-        self.len
+    /// The ids of strings that match.
+    pub(super) fn found(&self) -> impl Iterator<Item = Range<u32>> {
+        self.found.iter().cloned()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Range<u32>> {
-        self.ranges.iter().cloned()
-    }
-
-    /// The ids below `count` that are not in here.
-    pub(super) fn gaps(&self, count: u32) -> impl Iterator<Item = Range<u32>> {
-        let starts = std::iter::once(0).chain(self.ranges.iter().map(|range| range.end));
-        let ends = self.ranges.iter().map(|range| range.start).chain(std::iter::once(count));
+    /// The ids of the others.
+    pub(super) fn others(&self) -> impl Iterator<Item = Range<u32>> {
+        let starts = std::iter::once(self.ids.start).chain(self.found.iter().map(|range| range.end));
+        let ends = self.found.iter().map(|range| range.start).chain(std::iter::once(self.ids.end));
         starts.zip(ends).map(|(start, end)| start..end)
     }
 }
 
-/// Fewer strings than this are not worth another thread.
-const STRINGS_PER_PART_MIN: u32 = 1 << 15;
-
-/// Parts for each thread, so that all end at about the same time. Each part computes its own states of the automaton.
-pub(super) const PARTS_PER_THREAD: usize = 2;
-
-/// The strings of `values` that match `regex`. Many are looked at in parallel.
-pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Ranges, DecodeError> {
-    let candidates = values.prefixed(regex.prefix())?;
-    let parts = PARTS_PER_THREAD * rayon::current_num_threads();
-    let strings = u32::try_from(candidates.len().div_ceil(parts)).unwrap_or(u32::MAX);
-    matching_in_parts(values, regex, candidates, strings.max(STRINGS_PER_PART_MIN))
+/// Number of ids that match.
+pub(super) fn count(parts: &[Part]) -> u32 {
+    parts.iter().map(|part| part.len).sum()
 }
 
-fn matching_in_parts(
+/// Fewer strings than this are not worth another thread.
+const STRINGS_PER_PART_MIN: usize = 1 << 15;
+
+/// Parts for each thread, so that all end at about the same time. Each part computes its own states of the automaton.
+const PARTS_PER_THREAD: usize = 2;
+
+/// Which strings of `values` match `regex`. Together the parts hold all strings, in order; many are looked at in
+/// parallel.
+pub(super) fn matching_values(values: &Dictionary<'_>, regex: &Regex) -> Result<Vec<Part>, DecodeError> {
+    let candidates = values.prefixed(regex.prefix())?;
+    let strings = candidates.len().div_ceil(PARTS_PER_THREAD * rayon::current_num_threads());
+    in_parts(values, regex, &candidates, strings.max(STRINGS_PER_PART_MIN))
+}
+
+/// As [`matching_values`]: only `candidates` may match, of which each part has so many.
+pub(super) fn in_parts(
     values: &Dictionary<'_>,
     regex: &Regex,
-    candidates: Range<u32>,
-    strings_per_part: u32,
-) -> Result<Ranges, DecodeError> {
-    if candidates.len() <= strings_per_part as usize {
-        return matching_between(values, regex, candidates);
-    }
-    let starts = (candidates.start..candidates.end).step_by(strings_per_part as usize);
-    let parts: Vec<Range<u32>> =
-        starts.map(|start| start..candidates.end.min(start.saturating_add(strings_per_part))).collect();
-    let found: Result<Vec<Ranges>, DecodeError> =
-        parts.into_par_iter().map(|part| matching_between(values, regex, part)).collect();
-    let mut all = Ranges::default();
-    found?.iter().flat_map(Ranges::iter).for_each(|range| all.push(range));
-    Ok(all)
+    candidates: &Range<u32>,
+    strings_per_part: usize,
+) -> Result<Vec<Part>, DecodeError> {
+    let len = u32::try_from(strings_per_part).unwrap_or(u32::MAX);
+    let part = |start: u32| start..candidates.end.min(start.saturating_add(len));
+    let within: Vec<Range<u32>> = candidates.clone().step_by(strings_per_part).map(part).collect();
+    let look = |ids: Range<u32>| matching_between(values, regex, ids);
+    let within: Result<Vec<Part>, DecodeError> = if within.len() < 2 {
+        within.into_iter().map(look).collect()
+    } else {
+        within.into_par_iter().map(look).collect()
+    };
+    let (before, behind) = (Part::new(0..candidates.start), Part::new(candidates.end..values.len()));
+    Ok(std::iter::once(before).chain(within?).chain(std::iter::once(behind)).collect())
 }
 
 /// The strings of `candidates` that match `regex`.
@@ -82,8 +91,8 @@ fn matching_between(
     values: &Dictionary<'_>,
     regex: &Regex,
     candidates: Range<u32>,
-) -> Result<Ranges, DecodeError> {
-    let mut found = Ranges::default();
+) -> Result<Part, DecodeError> {
+    let mut found = Part::new(candidates.clone());
     let mut cursor = values.cursor();
     cursor.seek(candidates.start)?;
     let mut walk = regex.walk();
@@ -128,20 +137,19 @@ mod tests {
     fn check(values: &[Vec<u8>], regex: &Regex) -> Result<(), TestCaseError> {
         let bytes = dictionary(values);
         let dictionary = Dictionary::parse(&bytes).unwrap();
-        let found = matching_values(&dictionary, regex).unwrap();
-        for strings_per_part in [1, 7, 16, 33] {
-            let candidates = dictionary.prefixed(regex.prefix()).unwrap();
-            let in_parts = matching_in_parts(&dictionary, regex, candidates, strings_per_part).unwrap();
-            prop_assert_eq!(&in_parts, &found);
-        }
-        let ids: Vec<u32> = found.iter().flatten().collect();
         let expected = (0..).zip(values).filter(|(_, value)| regex.is_match(value)).map(|(id, _)| id);
-        prop_assert_eq!(&ids, &expected.collect::<Vec<u32>>());
-        prop_assert_eq!(found.len() as usize, ids.len());
-        let all = found.iter().chain(found.gaps(dictionary.len())).flatten();
-        let mut all: Vec<u32> = all.collect();
-        all.sort_unstable();
-        prop_assert!(all.into_iter().eq(0..dictionary.len()));
+        let expected: Vec<u32> = expected.collect();
+        let candidates = dictionary.prefixed(regex.prefix()).unwrap();
+        for strings_per_part in [1, 7, 16, 33, STRINGS_PER_PART_MIN] {
+            let parts = in_parts(&dictionary, regex, &candidates, strings_per_part).unwrap();
+            let found: Vec<u32> = parts.iter().flat_map(Part::found).flatten().collect();
+            prop_assert_eq!(&found, &expected);
+            prop_assert_eq!(count(&parts) as usize, found.len());
+            let mut all: Vec<u32> = found;
+            all.extend(parts.iter().flat_map(Part::others).flatten());
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..dictionary.len()));
+        }
         Ok(())
     }
 

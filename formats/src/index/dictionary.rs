@@ -19,6 +19,9 @@ const WHAT: &str = "dictionary";
 const STRING: &str = "dictionary string";
 const SHARED: &str = "dictionary shared length";
 
+/// What most strings do not share with the one before is no longer.
+const SHORT_BYTES: usize = 16;
+
 /// Builds a dictionary from strings in ascending order.
 #[derive(Debug, Default)]
 pub struct DictionaryBuilder {
@@ -224,7 +227,15 @@ impl Cursor<'_> {
             }
             self.shared = shared;
             self.value.truncate(shared);
-            self.value.extend_from_slice(self.rest.take(length, STRING)?);
+            match self.rest.remaining().first_chunk::<SHORT_BYTES>() {
+                // What is copied too much is cut off again: a copy of a length that is known takes no call.
+                Some(short) if length <= SHORT_BYTES => {
+                    self.value.extend_from_slice(short);
+                    self.value.truncate(shared + length);
+                    self.rest.take(length, STRING)?;
+                }
+                _ => self.value.extend_from_slice(self.rest.take(length, STRING)?),
+            }
         }
         let id = self.next;
         self.next += 1;
