@@ -150,10 +150,7 @@ impl BlockWriter {
             return Ok(None);
         }
         self.summary.chunk_bytes = self.chunks.data_len();
-        let mut sections = Vec::new();
-        for (kind, bytes) in self.sections()? {
-            sections.push(self.out.section(kind, &bytes)?);
-        }
+        let mut sections = self.write_sections()?;
         sections.push(SectionEntry {
             kind: SectionKind::CHUNKS,
             version: 1,
@@ -207,34 +204,40 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// All sections but the chunk data, in the order in which they lie in the file.
-    fn sections(&mut self) -> Result<Vec<(SectionKind, Vec<u8>)>, BlockError> {
+    /// Writes all sections but the chunk data. Each is made when its turn has come and then forgotten.
+    fn write_sections(&mut self) -> Result<Vec<SectionEntry>, BlockError> {
+        let mut written = Vec::new();
+        if let Some(timestamps) = self.timestamps.section() {
+            written.push(self.out.section(SectionKind::TIMESTAMPS, &timestamps)?);
+        }
+        let mut bytes = Vec::new();
+        if let Some(summaries) = self.summaries.take() {
+            summaries.finish(&mut bytes);
+            written.push(self.out.section(SectionKind::SUMMARIES, &bytes)?);
+        }
+        bytes = std::mem::take(&mut self.pages).finish();
+        written.push(self.out.section(SectionKind::CHUNK_PAGES, &bytes)?);
+        bytes.clear();
+        std::mem::take(&mut self.chunks).finish(&mut bytes);
+        written.push(self.out.section(SectionKind::CHUNK_DIRECTORY, &bytes)?);
+        drop(bytes);
         let index = std::mem::take(&mut self.index).finish().map_err(self.out.too_large())?;
-        let mut chunk_directory = Vec::new();
-        std::mem::take(&mut self.chunks).finish(&mut chunk_directory);
-        let mut metrics = Vec::new();
-        stats::encode(&self.metrics, &mut metrics);
-        let mut summary = Vec::new();
-        self.summary.encode(&mut summary);
-        let timestamps = self.timestamps.section().map(|section| (SectionKind::TIMESTAMPS, section));
-        let summaries = self.summaries.take().map(|summaries| {
-            let mut section = Vec::new();
-            summaries.finish(&mut section);
-            (SectionKind::SUMMARIES, section)
-        });
-        let sections = vec![
-            (SectionKind::CHUNK_PAGES, std::mem::take(&mut self.pages).finish()),
-            (SectionKind::CHUNK_DIRECTORY, chunk_directory),
+        for (kind, bytes) in [
             (SectionKind::SERIES, index.series),
             (SectionKind::LABEL_NAMES, index.names),
             (SectionKind::LABEL_DIRECTORY, index.directory),
             (SectionKind::LABEL_VALUES, index.values),
             (SectionKind::POSTINGS, index.postings),
             (SectionKind::FINGERPRINTS, index.fingerprints),
-            (SectionKind::STATS, metrics),
-            (SectionKind::META, summary),
-        ];
-        Ok(timestamps.into_iter().chain(summaries).chain(sections).collect())
+        ] {
+            written.push(self.out.section(kind, &bytes)?);
+        }
+        let (mut metrics, mut summary) = (Vec::new(), Vec::new());
+        stats::encode(&self.metrics, &mut metrics);
+        self.summary.encode(&mut summary);
+        written.push(self.out.section(SectionKind::STATS, &metrics)?);
+        written.push(self.out.section(SectionKind::META, &summary)?);
+        Ok(written)
     }
 }
 

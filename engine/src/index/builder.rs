@@ -31,7 +31,8 @@ pub(crate) struct IndexBuilder {
     last_names: Vec<usize>,
     /// For each series `count: varint`, then provisional ids of name and value as varints.
     series: Vec<u8>,
-    fingerprints: Vec<u128>,
+    /// Upper halves of the fingerprints of the series.
+    fingerprints: Vec<u64>,
 }
 
 /// The values of one label name, and how many series have each.
@@ -80,18 +81,20 @@ impl IndexBuilder {
             series.varint_usize(name);
             series.varint_usize(value);
         }
-        self.fingerprints.push(xxh3_128(labels.canonical()));
+        self.fingerprints.push(fingerprints::upper(xxh3_128(labels.canonical())));
     }
 
-    /// The sections.
-    pub(crate) fn finish(self) -> Result<IndexSections, TooLarge> {
+    /// The sections. What each of them is made of goes as soon as it is done: a block of many series is written while
+    /// the memory that they take waits for it.
+    pub(crate) fn finish(mut self) -> Result<IndexSections, TooLarge> {
         let mut sections = IndexSections::default();
+        fingerprints::encode(&std::mem::take(&mut self.fingerprints), &mut sections.fingerprints);
         let name_order = self.names.order();
         let name_ranks = ranks(&name_order);
         let mut lists: Vec<ValueLists> = self.labels.iter().map(ValueLists::new).collect();
 
         let mut table = SeriesTableBuilder::default();
-        self.for_each_series(|rank, labels| {
+        for_each_series(&std::mem::take(&mut self.series), |rank, labels| {
             let mut ids = Vec::with_capacity(labels.len());
             for &(name, value) in labels {
                 lists[name].push(value, rank);
@@ -104,10 +107,9 @@ impl IndexBuilder {
         let mut names = DictionaryBuilder::default();
         for name in name_order {
             names.push(self.names.get(name))?;
-            self.finish_label(&lists[name], name, &mut sections)?;
+            self.finish_label(&std::mem::take(&mut lists[name]), name, &mut sections)?;
         }
         names.finish(&mut sections.names);
-        fingerprints::encode(&self.fingerprints, &mut sections.fingerprints);
         Ok(sections)
     }
 
@@ -139,22 +141,23 @@ impl IndexBuilder {
         entry.encode(&mut sections.directory);
         Ok(())
     }
+}
 
-    fn for_each_series(
-        &self,
-        mut visit: impl FnMut(u32, &[(usize, usize)]) -> Result<(), TooLarge>,
-    ) -> Result<(), TooLarge> {
-        let mut reader = Reader::new(&self.series);
-        let mut labels = Vec::new();
-        for rank in 0.. {
-            if reader.is_empty() {
-                break;
-            }
-            read_series(&mut reader, &mut labels).expect("written by `push`");
-            visit(rank, &labels)?;
+/// Calls `visit` with the rank of each series and the provisional ids of its labels.
+fn for_each_series(
+    series: &[u8],
+    mut visit: impl FnMut(u32, &[(usize, usize)]) -> Result<(), TooLarge>,
+) -> Result<(), TooLarge> {
+    let mut reader = Reader::new(series);
+    let mut labels = Vec::new();
+    for rank in 0.. {
+        if reader.is_empty() {
+            break;
         }
-        Ok(())
+        read_series(&mut reader, &mut labels).expect("written by `push`");
+        visit(rank, &labels)?;
     }
+    Ok(())
 }
 
 fn read_series(reader: &mut Reader<'_>, labels: &mut Vec<(usize, usize)>) -> Result<(), DecodeError> {
@@ -166,6 +169,7 @@ fn read_series(reader: &mut Reader<'_>, labels: &mut Vec<(usize, usize)>) -> Res
 }
 
 /// The series of each value of one label, all in one vector: a counting sort by value.
+#[derive(Default)]
 struct ValueLists {
     /// Provisional value ids, sorted by value.
     order: Vec<usize>,
