@@ -22,6 +22,10 @@ const TOLERANCE: f64 = 1e-9;
 const COMPARED_S: i64 = 16;
 const BEFORE_S: i64 = 12;
 
+/// In an expression, the offset that brings the steps of a subquery, whole seconds since the epoch, to where no sample
+/// is.
+const OFF_THE_EDGES: &str = "OFF_THE_EDGES";
+
 /// Each has an answer that is neither empty nor all NaN.
 const EXPRESSIONS: &[&str] = &[
     "up",
@@ -39,7 +43,7 @@ const EXPRESSIONS: &[&str] = &[
     r#"topk(1, scrape_samples_scraped) or sum without (job) (up)"#,
     r#"label_replace(up, "host", "$1", "instance", "(.*):.*")"#,
     "node_load1 * on (instance) group_left (nodename, release) node_uname_info",
-    "max_over_time(rate(node_context_switches_total[4s])[6s:2s])",
+    "max_over_time(rate(node_context_switches_total[4s] offset OFF_THE_EDGES)[6s:2s])",
     "changes(node_context_switches_total[5s]) + resets(node_intr_total[5s])",
     "deriv(node_context_switches_total[10s])",
     "predict_linear(node_context_switches_total[10s], 60)",
@@ -80,8 +84,9 @@ fn prometheus_and_kymo_answer_alike() {
             .then_some(())
     });
     let mut differences = Vec::new();
+    let offset = format!("{}ms", 1000 - end % 1000);
     for expr in EXPRESSIONS {
-        differences.extend(compare(&prometheus, &kymo.url, expr, end));
+        differences.extend(compare(&prometheus, &kymo.url, &expr.replace(OFF_THE_EDGES, &offset), end));
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     series_and_labels_are_alike(&prometheus, &kymo.url, end);
@@ -118,7 +123,8 @@ remote_write:
     process
 }
 
-/// A moment just past, in milliseconds, such that no sample has the same fraction of a second.
+/// A moment just past, in milliseconds, such that neither a sample nor a step of a subquery has the same fraction of a
+/// second.
 fn end_off_the_edges(prometheus: &str) -> i64 {
     let ups = api(prometheus, "/api/v1/query", &[("query", "up[1m]")]);
     let mut fractions: Vec<i64> = ups["result"]
@@ -127,6 +133,7 @@ fn end_off_the_edges(prometheus: &str) -> i64 {
         .iter()
         .flat_map(|series| series["values"].as_array().unwrap())
         .map(|sample| millis(&sample[0]).rem_euclid(1000))
+        .chain([0])
         .collect();
     fractions.sort_unstable();
     fractions.push(fractions[0] + 1000);
