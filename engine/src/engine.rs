@@ -26,6 +26,7 @@ use crate::{
     pressure::{self, MemoryStage},
     read::{DamageLog, Found, LookUp, Selection},
     recovery::{self, RecoveryReport, ReplayProgress},
+    snapshot::SnapshotReport,
     wal::{Wal, WalStats},
 };
 
@@ -331,6 +332,18 @@ impl Engine {
         self.inner.compact_all()
     }
 
+    /// Writes a copy of the whole store, as it is at some moment of the call, to `dir`, which must not exist or be empty.
+    /// Everything that was acknowledged before the call is in it. The copy is a data directory; where the file system
+    /// can, its files are those of the store under a second name, and take no room until the store drops them.
+    ///
+    /// Flushes and compactions wait meanwhile; writes and queries do not.
+    ///
+    /// # Errors
+    /// When there is something in `dir`, and when writing fails: `dir` is no data directory then.
+    pub fn snapshot(&self, dir: impl AsRef<Path>) -> Result<SnapshotReport, Error> {
+        self.inner.snapshot(dir.as_ref())
+    }
+
     /// Does what is due: flush, compaction, retention. An engine from [`Engine::open_with`] calls it by itself.
     ///
     /// # Errors
@@ -379,7 +392,7 @@ impl Engine {
 }
 
 /// Creates `dir` and what is missing above it, so that a power loss does not take it away with all that is in it.
-fn create_durably(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
+pub(crate) fn create_durably(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
     let mut created = Vec::new();
     for ancestor in dir.ancestors().filter(|ancestor| !ancestor.as_os_str().is_empty()) {
         if fs.exists(ancestor).map_err(Error::io("look for", ancestor))? {

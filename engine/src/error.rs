@@ -70,6 +70,18 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A copy would overwrite something.
+    #[error("{path} is not empty")]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What should be restored is damaged.
+    #[error("{path} is damaged; `kymo verify` shows where")]
+    DamagedCopy {
+        /// The first file that is.
+        path: PathBuf,
+    },
     /// Somebody else has the directory open.
     #[error("{path} is locked: another process has this data directory open")]
     Locked {
@@ -119,11 +131,14 @@ impl Error {
             Self::Io { .. } | Self::Locked { .. } | Self::Spawn { .. } | Self::NoRoom { .. } => {
                 ErrorKind::Unavailable
             }
-            Self::Corrupt { .. } | Self::Chunk { .. } | Self::NoManifest { .. } => ErrorKind::Corrupt,
+            Self::Corrupt { .. }
+            | Self::Chunk { .. }
+            | Self::NoManifest { .. }
+            | Self::DamagedCopy { .. } => ErrorKind::Corrupt,
             Self::NoStore { .. } => ErrorKind::NotFound,
             Self::HeadChunk(_) => ErrorKind::Internal,
             Self::Memory(_) => ErrorKind::Limit,
-            Self::Config { .. } => ErrorKind::Invalid,
+            Self::Config { .. } | Self::Occupied { .. } => ErrorKind::Invalid,
         }
     }
 

@@ -57,7 +57,18 @@ pub struct FlushReport {
 /// # Errors
 /// When writing fails. Everything is as it was then: the next flush tries again.
 pub(crate) fn flush(inner: &Inner, open: OpenChunks) -> Result<FlushReport, Error> {
-    let mut last_checkpoint = inner.flushing.lock();
+    flush_alone(inner, &mut inner.flushing.lock(), open)
+}
+
+/// As [`flush`], for a caller that keeps other flushes out: `last_checkpoint` is what it holds.
+///
+/// # Errors
+/// As [`flush`].
+pub(crate) fn flush_alone(
+    inner: &Inner,
+    last_checkpoint: &mut u64,
+    open: OpenChunks,
+) -> Result<FlushReport, Error> {
     // What a manifest that failed would not take need not be written, again and again.
     inner.manifest.check()?;
     inner.check_room_for_flush()?;

@@ -49,6 +49,7 @@ mod read;
 mod recovery;
 mod retention;
 mod signals;
+mod snapshot;
 mod verify;
 mod wal;
 
@@ -92,6 +93,7 @@ pub use {
     read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
+    snapshot::{SnapshotReport, restore},
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,

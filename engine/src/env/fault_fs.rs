@@ -34,6 +34,7 @@ struct Faults {
     crash_at: Option<u64>,
     fail_operation: Option<u64>,
     fail_sync: Option<u64>,
+    no_links: bool,
 }
 
 /// What a call is to the faults.
@@ -109,6 +110,11 @@ impl FaultFs {
         self.faults.lock().fail_sync = Some(sync_point);
     }
 
+    /// From now on no file gets a second name, as between two file systems.
+    pub fn refuse_links(&self) {
+        self.faults.lock().no_links = true;
+    }
+
     /// See [`MemFs::set_capacity`].
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.mem.set_capacity(bytes);
@@ -179,6 +185,14 @@ impl Fs for FaultFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plain()?;
         self.mem.rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plain()?;
+        if self.faults.lock().no_links {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        self.mem.link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

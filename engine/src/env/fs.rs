@@ -73,6 +73,13 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// `NotFound` when `from` does not exist, and I/O errors.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives the file `from` the name `to` as well: both are one file, which is there as long as one of its names is.
+    ///
+    /// # Errors
+    /// `NotFound` when `from` does not exist, `AlreadyExists` when `to` does, `CrossesDevices`, `Unsupported` or
+    /// `PermissionDenied` where there are no such names, and I/O errors.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes the name of a file. Open handles and mappings stay valid.
     ///
     /// # Errors

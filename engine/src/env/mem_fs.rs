@@ -46,6 +46,15 @@ enum Node {
     File(usize),
 }
 
+impl Node {
+    const fn file(self) -> Option<usize> {
+        match self {
+            Self::Dir => None,
+            Self::File(inode) => Some(inode),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum NameChange {
     Add(PathBuf, Node),
@@ -120,6 +129,7 @@ impl MemFs {
             }
         }
         let mut image = State { capacity: state.capacity, ..State::default() };
+        let mut copied = BTreeMap::new();
         for (path, node) in &names {
             // Sorted by path: a directory comes before what is in it, and takes all of that away when it is lost.
             if !image.live.contains_key(parent(path)) && !is_root(parent(path)) {
@@ -127,7 +137,10 @@ impl MemFs {
             }
             let node = match *node {
                 Node::Dir => Node::Dir,
-                Node::File(inode) => image.new_file(state.inodes[inode].after_crash(kept, &mut rng)),
+                // Once, whatever the number of its names.
+                Node::File(inode) => *copied
+                    .entry(inode)
+                    .or_insert_with(|| image.new_file(state.inodes[inode].after_crash(kept, &mut rng))),
             };
             image.live.insert(path.clone(), node);
         }
@@ -195,6 +208,17 @@ impl Fs for MemFs {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         state.change_name(NameChange::Rename { from: from.to_owned(), to: to.to_owned(), node });
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        let node = Node::File(state.file(from)?);
+        state.check_parent(to)?;
+        if state.live.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.change_name(NameChange::Add(to.to_owned(), node));
         Ok(())
     }
 
@@ -428,15 +452,10 @@ impl State {
 
     fn available(&self) -> u64 {
         let Some(capacity) = self.capacity else { return u64::MAX };
-        let used: u64 = self.live.values().map(|node| self.node_len(*node)).sum();
+        // A file may have several names.
+        let files: BTreeSet<usize> = self.live.values().filter_map(|node| node.file()).collect();
+        let used: u64 = files.iter().map(|inode| self.inodes[*inode].live.len() as u64).sum();
         capacity.saturating_sub(used)
-    }
-
-    fn node_len(&self, node: Node) -> u64 {
-        match node {
-            Node::Dir => 0,
-            Node::File(inode) => self.inodes[inode].live.len() as u64,
-        }
     }
 }
 

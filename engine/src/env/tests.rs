@@ -65,6 +65,18 @@ fn names(fs: &dyn Fs, dir: &Path) {
     assert_eq!(fs.list(dir).unwrap()[0], DirEntry { name: "a".to_owned(), len: 1, is_dir: false });
     assert_eq!(fs.list(dir).unwrap()[3], DirEntry { name: "sub".to_owned(), len: 0, is_dir: true });
 
+    let (two, third) = (dir.join("two"), dir.join("sub").join("third"));
+    fs.link(&dir.join("a"), &two).unwrap();
+    assert_eq!(kind(fs.link(&dir.join("a"), &two)), ErrorKind::AlreadyExists);
+    assert_eq!(kind(fs.link(&dir.join("none"), &third)), ErrorKind::NotFound);
+    fs.link(&two, &third).unwrap();
+    fs.open(&two, OpenMode::ReadWrite).unwrap().write_at(b"A", 0).unwrap();
+    fs.remove(&two).unwrap();
+    assert_eq!(fs.read(&dir.join("a")).unwrap(), b"A", "one file");
+    assert_eq!(fs.read(&third).unwrap(), b"A", "that outlives a name");
+    fs.open(&third, OpenMode::ReadWrite).unwrap().write_at(b"a", 0).unwrap();
+    fs.remove(&third).unwrap();
+
     let replaced = fs.open(&dir.join("b"), OpenMode::Read).unwrap();
     let mapped = fs.map(&dir.join("b")).unwrap();
     fs.rename(&dir.join("a"), &dir.join("b")).unwrap();
@@ -190,6 +202,24 @@ fn a_crash_without_any_luck_keeps_names_only_of_synced_directories() {
     assert!((0..50).all(|seed| names(fs.durable_image(seed)) == "b c"));
     fs.remove(&dir.join("b")).unwrap();
     assert_eq!(names(fs.durable_image(0)), "b c", "a removal needs a sync as well");
+}
+
+#[test]
+fn what_a_crash_leaves_of_a_file_is_the_same_by_all_its_names() {
+    let fs = synced();
+    let (a, b) = (Path::new("/d/a"), Path::new("/d/b"));
+    fs.link(a, b).unwrap();
+    fs.open(a, OpenMode::ReadWrite).unwrap().write_at(&[7; 2048], 0).unwrap();
+    assert!(!fs.durable_image(0).exists(b).unwrap(), "the name is not synced");
+    fs.sync_dir(Path::new("/d")).unwrap();
+    for seed in 0..20 {
+        let image = fs.durable_image(seed);
+        assert_eq!(image.read(a).unwrap(), image.read(b).unwrap());
+        image.open(a, OpenMode::ReadWrite).unwrap().write_at(&[9], 0).unwrap();
+        assert_eq!(image.read(b).unwrap()[0], 9, "one file");
+    }
+    fs.set_capacity(Some(3000));
+    assert_eq!(fs.available_bytes(a).unwrap(), 952, "which takes its room once");
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Batch<'a> {
     bounds: Bounds,
     shards: Vec<ShardRows>,
     metadata: Vec<(String, Metadata)>,
+    /// Whether there was some that is known.
+    metadata_repeated: bool,
     /// Bound of the bytes that the WAL needs.
     bytes_max: usize,
     refused: Refused,
@@ -132,6 +134,7 @@ impl Head {
             bounds: Bounds { oldest_ts, newest_ts, window_ms: self.window_ms },
             shards: self.shards.iter().map(|_| ShardRows::default()).collect(),
             metadata: Vec::new(),
+            metadata_repeated: false,
             bytes_max: 0,
             refused: Refused::default(),
             // Fair, unlike those of readers: else batches that overlap for ever would keep out who waits to be alone.
@@ -235,6 +238,8 @@ impl Batch<'_> {
         if self.head.metadata.read().is_news(family, &metadata) {
             self.bytes_max += metadata.record(family).bytes_max();
             self.metadata.push((family.to_owned(), metadata));
+        } else {
+            self.metadata_repeated = true;
         }
     }
 
@@ -271,7 +276,7 @@ impl Batch<'_> {
     }
 
     /// Puts all rows into the log's buffer and the head.
-    fn append(&mut self, outcome: &mut AppendOutcome) -> Result<Option<Lsn>, WalError> {
+    pub(super) fn append(&mut self, outcome: &mut AppendOutcome) -> Result<Option<Lsn>, WalError> {
         // One frame for each shard, and one for metadata.
         let frames = self.shards.len() as u64 + 1;
         let frame_bytes = Wal::frame_bytes(RowsEncoder::HEADERS_BYTES_MAX);
@@ -284,10 +289,7 @@ impl Batch<'_> {
                 last = lsn.max(last);
             }
         }
-        if !self.metadata.is_empty() {
-            last = Some(self.append_metadata(&pin)?).max(last);
-        }
-        Ok(last)
+        Ok(self.append_metadata(&pin)?.max(last))
     }
 
     fn append_to_shard(
@@ -336,14 +338,19 @@ impl Batch<'_> {
         Ok(Some(lsn))
     }
 
-    fn append_metadata(&self, pin: &WalPin<'_>) -> Result<Lsn, WalError> {
+    fn append_metadata(&self, pin: &WalPin<'_>) -> Result<Option<Lsn>, WalError> {
+        if self.metadata.is_empty() {
+            // What another request has told and may still be waiting for.
+            return Ok(self.metadata_repeated.then(|| self.head.metadata.read().applied).flatten());
+        }
         let mut payload = Vec::new();
         let mut table = self.head.metadata.write();
         for (family, metadata) in &self.metadata {
             metadata.record(family).encode(&mut payload);
             table.set(family, metadata.clone());
         }
-        pin.append(0, KIND_METADATA, &payload)
+        table.applied = Some(pin.append(0, KIND_METADATA, &payload)?);
+        Ok(table.applied)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::wal::Lsn;
+
 /// Metadata of one metric family. Bytes as sent, UTF-8 in practice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -26,6 +28,8 @@ pub(super) struct MetadataTable {
     bytes: usize,
     len_max: usize,
     bytes_max: usize,
+    /// Where the log has the last change.
+    pub(super) applied: Option<Lsn>,
 }
 
 impl MetadataTable {
@@ -33,7 +37,7 @@ impl MetadataTable {
     /// average; but one may always be as long as a family may be.
     pub(super) fn new(len_max: usize, bytes_max: usize) -> Self {
         let bytes_max = bytes_max.min(len_max.saturating_mul(BYTES_MAX_EACH)).max(FAMILY_BYTES_MAX);
-        Self { families: BTreeMap::new(), bytes: 0, len_max, bytes_max }
+        Self { families: BTreeMap::new(), bytes: 0, len_max, bytes_max, applied: None }
     }
 
     /// Whether `metadata` is news. What is too long is not, nor are new families when the table is full.

@@ -409,3 +409,24 @@ fn the_raw_table_forgets_what_is_not_kept() {
     table.rename(|series| (head.split_place(series).0 == 1).then_some(series));
     assert!((0..1_000).all(|n| table.get(hash(n)).is_some() == (n % 2 == 1)));
 }
+
+#[test]
+fn a_repeat_waits_for_what_it_repeats() {
+    let (head, wal) = head_and_log();
+    // Appended, and not yet waited for: the position that a request has to wait for.
+    let request = |help: &str| {
+        let mut batch = head.batch(&wal, 0, i64::MIN);
+        batch.metadata("up", Metadata { help: help.to_owned(), ..Metadata::default() });
+        let series = batch.series(&Labels::from_pairs([("__name__", "up")]), None).unwrap();
+        if help == "sample" {
+            batch.float(series, 5, 0, 1.0);
+        }
+        batch.append(&mut super::AppendOutcome::default()).unwrap()
+    };
+    let first = request("text");
+    assert!(first.is_some());
+    assert_eq!(request("text"), first, "the same text");
+    let sample = request("sample");
+    assert!(sample > first);
+    assert_eq!(request("sample"), sample, "the same sample");
+}

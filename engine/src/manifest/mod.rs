@@ -20,7 +20,7 @@ mod store;
 mod tests;
 mod version;
 
-pub(crate) use store::{ManifestFile, read};
+pub(crate) use store::{ManifestFile, read, write};
 pub use {
     edit::{BlockMeta, Edit, Tombstone, WalStart},
     error::ManifestError,

@@ -61,6 +61,14 @@ pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Option<ManifestFile>, Mani
     Ok(Some(ManifestFile { path, version, bytes: len as u64, torn_bytes: (len - end) as u64 }))
 }
 
+/// Writes a manifest that says `version` into `dir`, which has none: durable, its name included, once this returns.
+///
+/// # Errors
+/// I/O errors.
+pub(crate) fn write(fs: &Arc<dyn Fs>, dir: &Path, version: &Version) -> Result<(), ManifestError> {
+    log::create(fs, dir, 1, version).map(drop).map_err(|error| error.into_error(dir))
+}
+
 /// What the manifest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ManifestStats {

@@ -27,7 +27,7 @@ use std::fmt;
 use kymo_formats::wal::lsn_at;
 pub(crate) use {
     check::{CheckedSegment, check},
-    segment::path as segment_path,
+    segment::{path as segment_path, paths_from as segment_paths_from},
 };
 pub use {
     config::{WalConfig, WalSync},

@@ -137,6 +137,15 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016}.wal"))
 }
 
+/// Paths of the segments in `dir` from number `from` on, ascending.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub(crate) fn paths_from(fs: &dyn Fs, dir: &Path, from: u64) -> Result<Vec<PathBuf>, WalError> {
+    let numbers = list(fs, dir)?.segments.into_iter().filter(|number| *number >= from);
+    Ok(numbers.map(|number| path(dir, number)).collect())
+}
+
 /// The segments and spares in `dir`; nothing when there is no such directory.
 pub(super) fn list(fs: &dyn Fs, dir: &Path) -> Result<Listing, WalError> {
     let entries = match fs.list(dir) {

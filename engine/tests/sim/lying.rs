@@ -1,4 +1,5 @@
-//! A file system that does not do what it says: how bugs are planted that the simulation has to find.
+//! A file system whose syncs take their time, and that may not do what it says: how bugs are planted that the simulation
+//! has to find.
 //!
 //! What a component forgets (a sync, a write, an error) is the same to the store as a file system that forgets it for it.
 
@@ -11,7 +12,11 @@ use std::{
     },
 };
 
-use kymo_engine::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode};
+use kymo_engine::{Clock as _, DirEntry, File, Fs, LockGuard, Mapping, Millis, OpenMode, Rng, SimClock};
+
+/// One of so many syncs is slow, by up to so many milliseconds.
+const SLOW_SYNCS: u64 = 48;
+const SLOW_SYNC_MS_MAX: u64 = 90_000;
 
 /// What is not done. Files are named by a part of their paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +54,45 @@ pub(crate) const PLANTED: [(&str, Lie); 13] = [
     ("data goes an hour early", Lie::EarlyRetention(3_600_000)),
 ];
 
-/// A file system with one [`Lie`].
+/// A file system with at most one [`Lie`].
 #[derive(Debug)]
 pub(crate) struct LyingFs {
     inner: Arc<dyn Fs>,
-    lie: Lie,
+    lie: Option<Lie>,
+    pace: Pace,
     writes: Arc<AtomicU64>,
 }
 
+/// How long syncs take.
+#[derive(Debug, Clone)]
+struct Pace {
+    clock: Arc<SimClock>,
+    syncs: Arc<AtomicU64>,
+    slow: Arc<AtomicU64>,
+}
+
+impl Pace {
+    /// A sync takes place.
+    fn pass(&self) {
+        let mut rng =
+            Rng::new(self.syncs.fetch_add(1, Ordering::Relaxed) ^ self.clock.now().0.cast_unsigned());
+        if rng.below(SLOW_SYNCS) == 0 {
+            self.slow.fetch_add(1, Ordering::Relaxed);
+            self.clock.advance(Millis(rng.below(SLOW_SYNC_MS_MAX).cast_signed()));
+        }
+    }
+}
+
 impl LyingFs {
-    pub(crate) fn new(inner: Arc<dyn Fs>, lie: Lie) -> Self {
-        Self { inner, lie, writes: Arc::default() }
+    /// Tells `lie` of `inner`. Syncs move `clock` now and then, and are counted in `slow` then.
+    pub(crate) fn new(
+        inner: Arc<dyn Fs>,
+        lie: Option<Lie>,
+        clock: &Arc<SimClock>,
+        slow: &Arc<AtomicU64>,
+    ) -> Self {
+        let pace = Pace { clock: Arc::clone(clock), syncs: Arc::default(), slow: Arc::clone(slow) };
+        Self { inner, lie, pace, writes: Arc::default() }
     }
 
     /// Removes the files of this kind beside `path`.
@@ -86,8 +119,8 @@ impl Fs for LyingFs {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let file = self.inner.open(path, mode)?;
-        let (path, lie, writes) = (path.to_owned(), self.lie, Arc::clone(&self.writes));
-        Ok(Arc::new(LyingFile { file, path, lie, writes }))
+        let (path, lie, pace) = (path.to_owned(), self.lie, self.pace.clone());
+        Ok(Arc::new(LyingFile { file, path, lie, pace, writes: Arc::clone(&self.writes) }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -97,9 +130,13 @@ impl Fs for LyingFs {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.inner.rename(from, to)?;
         match self.lie {
-            Lie::EarlyRemoval(kind) if is(to, kind) => self.remove_others(to, kind),
+            Some(Lie::EarlyRemoval(kind)) if is(to, kind) => self.remove_others(to, kind),
             _ => Ok(()),
         }
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -111,8 +148,9 @@ impl Fs for LyingFs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.pace.pass();
         match self.lie {
-            Lie::NoDirSync(name) if dir.file_name().is_some_and(|dir| dir == name) => Ok(()),
+            Some(Lie::NoDirSync(name)) if dir.file_name().is_some_and(|dir| dir == name) => Ok(()),
             _ => self.inner.sync_dir(dir),
         }
     }
@@ -127,7 +165,7 @@ impl Fs for LyingFs {
 
     fn map(&self, path: &Path) -> io::Result<Mapping> {
         match self.lie {
-            Lie::ShortReads(kind, eighths) if is(path, kind) => {
+            Some(Lie::ShortReads(kind, eighths)) if is(path, kind) => {
                 let bytes = self.inner.read(path)?;
                 Ok(bytes[..bytes.len() / 8 * eighths].to_vec().into())
             }
@@ -156,14 +194,15 @@ impl Fs for LyingFs {
 struct LyingFile {
     file: Arc<dyn File>,
     path: PathBuf,
-    lie: Lie,
+    lie: Option<Lie>,
+    pace: Pace,
     writes: Arc<AtomicU64>,
 }
 
 impl LyingFile {
     fn swallow(&self, result: io::Result<()>) -> io::Result<()> {
         match self.lie {
-            Lie::SwallowedErrors(kind) if is(&self.path, kind) => Ok(()),
+            Some(Lie::SwallowedErrors(kind)) if is(&self.path, kind) => Ok(()),
             _ => result,
         }
     }
@@ -176,7 +215,7 @@ impl File for LyingFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         match self.lie {
-            Lie::LostWrites(kind, every)
+            Some(Lie::LostWrites(kind, every))
                 if is(&self.path, kind)
                     && self.writes.fetch_add(1, Ordering::Relaxed) % every == every - 1 =>
             {
@@ -187,8 +226,9 @@ impl File for LyingFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.pace.pass();
         match self.lie {
-            Lie::NoSync(kind) if is(&self.path, kind) => Ok(()),
+            Some(Lie::NoSync(kind)) if is(&self.path, kind) => Ok(()),
             _ => self.swallow(self.file.sync_data()),
         }
     }

@@ -10,14 +10,82 @@ pub(crate) type Found = BTreeMap<usize, BTreeMap<i64, u64>>;
 struct Cell {
     /// What was sent for it.
     values: BTreeSet<u64>,
+    /// What came too late to count, and shows when retention has dropped the block of the one that did.
+    rivals: BTreeSet<u64>,
     /// Whether one of them was acknowledged, and nothing since may have taken it away.
     must: bool,
 }
 
 /// Everything that was sent.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     cells: BTreeMap<usize, BTreeMap<i64, Cell>>,
+    pub(crate) told: Told,
+}
+
+/// An exemplar: series, time, bits of the value.
+pub(crate) type ExemplarKey = (usize, i64, u64);
+
+/// What is told beside samples, and kept in memory and in the log alone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// Exemplars that were sent, and whether they were acknowledged.
+    exemplars: BTreeMap<ExemplarKey, bool>,
+    /// Help texts that a metric may have, and whether it must have one of them.
+    help: BTreeMap<String, (BTreeSet<String>, bool)>,
+}
+
+impl Told {
+    pub(crate) fn send(&mut self, exemplar: ExemplarKey, metric: &str, help: &str) {
+        self.exemplars.entry(exemplar).or_default();
+        self.help.entry(metric.to_owned()).or_default().0.insert(help.to_owned());
+    }
+
+    /// The request was acknowledged; whether with its exemplar is said by `stored`.
+    pub(crate) fn acknowledge(&mut self, exemplar: ExemplarKey, stored: bool, metric: &str, help: &str) {
+        match self.exemplars.get_mut(&exemplar) {
+            Some(acknowledged) if stored => *acknowledged = true,
+            Some(false) => drop(self.exemplars.remove(&exemplar)),
+            _ => {}
+        }
+        self.help.insert(metric.to_owned(), (BTreeSet::from([help.to_owned()]), true));
+    }
+
+    /// Compares with what the store has.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check(
+        &self,
+        exemplars: &BTreeSet<ExemplarKey>,
+        help: &BTreeMap<String, String>,
+    ) -> Result<usize, String> {
+        if let Some(foreign) = exemplars.iter().find(|key| !self.exemplars.contains_key(*key)) {
+            return Err(format!("the exemplar {foreign:?} was never sent"));
+        }
+        let must = self.exemplars.iter().filter(|(_, acknowledged)| **acknowledged);
+        if let Some((lost, _)) = must.clone().find(|(key, _)| !exemplars.contains(*key)) {
+            return Err(format!("the acknowledged exemplar {lost:?} is lost"));
+        }
+        for (metric, (texts, acknowledged)) in &self.help {
+            match help.get(metric) {
+                Some(found) if !texts.contains(found) => {
+                    return Err(format!("the help of {metric} is {found:?}, not of {texts:?}"));
+                }
+                None if *acknowledged => return Err(format!("the help of {metric} is lost: {texts:?}")),
+                _ => {}
+            }
+        }
+        Ok(must.count() + help.len())
+    }
+
+    /// After a start everything is decided.
+    pub(crate) fn settle(&mut self, exemplars: &BTreeSet<ExemplarKey>, help: &BTreeMap<String, String>) {
+        self.exemplars = exemplars.iter().map(|key| (*key, true)).collect();
+        let settled =
+            |(metric, text): (&String, &String)| (metric.clone(), (BTreeSet::from([text.clone()]), true));
+        self.help = help.iter().map(settled).collect();
+    }
 }
 
 /// What an answer is compared with.
@@ -96,13 +164,34 @@ impl Model {
             let found = found.get(series).unwrap_or(&nothing);
             cells.retain(|ts, cell| match found.get(ts) {
                 Some(bits) => {
-                    cell.values = BTreeSet::from([*bits]);
+                    cell.rivals.append(&mut cell.values);
+                    cell.values.insert(*bits);
                     cell.must = *ts >= expired;
                     true
                 }
                 None => *ts < expired,
             });
         }
+    }
+
+    /// Compares the series that an answer names with those that it must and may name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn check_series(&self, found: &BTreeSet<usize>, scope: &Scope<'_>) -> Result<usize, String> {
+        let concerned = || self.cells.iter().filter(|(series, _)| (scope.concerns)(**series));
+        let has = |cells: &BTreeMap<i64, Cell>| {
+            scope.start <= scope.end && cells.range(scope.start..=scope.end).any(|(_, cell)| cell.must)
+        };
+        if let Some((series, _)) = concerned().find(|(series, cells)| has(cells) && !found.contains(*series))
+        {
+            return Err(format!("series {series} has samples and is not named"));
+        }
+        let foreign = |series: &&usize| !(scope.concerns)(**series);
+        if let Some(series) = found.iter().find(foreign) {
+            return Err(format!("series {series} is named, and was not asked for"));
+        }
+        Ok(found.len())
     }
 
     /// Compares an answer with what it must and may say; returns how many samples it looked at.
@@ -116,6 +205,7 @@ impl Model {
                 checked += 1;
                 match self.cell(*series, *ts) {
                     Some(cell) if cell.values.contains(bits) => {}
+                    Some(cell) if !cell.must && cell.rivals.contains(bits) => {}
                     Some(cell) => {
                         return Err(format!("series {series} at {ts} is {bits:x}, not of {cell:x?}"));
                     }

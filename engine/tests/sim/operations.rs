@@ -1,10 +1,12 @@
 //! What writers, readers and operators do.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use kymo_engine::{Engine, EngineStats, Error, HistogramValue, MatchOp, Matcher};
+use kymo_engine::{
+    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, stale_nan,
+};
 
-use super::{End, FLOAT_SERIES, HISTOGRAMS, HOUR, MINUTE, Run, read, series_matchers};
+use super::{End, FLOAT_SERIES, HISTOGRAMS, HOUR, MINUTE, Run, number_of, read, series_matchers, start_of};
 use crate::{
     model::Scope,
     support::{digest, histogram, labels},
@@ -38,15 +40,17 @@ impl Run {
         let rows = self.rows();
         let Some(engine) = &self.engine else { return Ok(()) };
         let log_failed = engine.stats().wal.failed;
+        let begin = self.now();
         let mut batch = engine.batch();
         let mut known = Vec::with_capacity(rows.len());
         for row in &rows {
             known.push(self.model.knows(row.series, row.ts, row.bits()));
             self.model.send(row.series, row.ts, row.bits());
             let id = batch.series(&labels(row.series), None).map_err(|refusal| refusal.to_string())?;
+            let start = start_of(row.series, row.ts);
             match &row.value {
-                Value::Float(value) => batch.float(id, row.ts, 0, *value),
-                Value::Histogram(value) => batch.histogram(id, row.ts, 0, value.clone()),
+                Value::Float(value) => batch.float(id, row.ts, start, *value),
+                Value::Histogram(value) => batch.histogram(id, row.ts, start, value.clone()),
             }
         }
         match batch.commit() {
@@ -62,22 +66,23 @@ impl Run {
                 self.note("committed", outcome.floats + 7 * outcome.refused_count);
                 for (row, known) in rows.iter().zip(known) {
                     if refused.contains(&(labels(row.series), Some(row.ts))) {
-                        self.refused(row, known)?;
+                        self.refused(row, known, begin)?;
                     } else {
                         self.counts.acknowledged += 1;
                         self.model.acknowledge(row.series, row.ts);
                     }
                 }
                 // Accepted, and perhaps too old the next moment.
-                self.model.expire(self.expired());
+                let expired = self.expired();
+                self.model.expire(expired);
             }
         }
         Ok(())
     }
 
-    /// A refusal must have a reason: another value, or its time.
-    fn refused(&mut self, row: &Row, known: bool) -> Result<(), String> {
-        let in_time = (self.now() - super::RETENTION..=self.now() + 10 * MINUTE).contains(&row.ts);
+    /// A refusal must have a reason: another value, or its time when the request began.
+    fn refused(&mut self, row: &Row, known: bool, begin: i64) -> Result<(), String> {
+        let in_time = (begin - super::RETENTION..=begin + 10 * MINUTE).contains(&row.ts);
         if in_time && !self.model.contradicts(row.series, row.ts, row.bits()) {
             return Err(format!("series {} at {} was refused without a reason", row.series, row.ts));
         }
@@ -101,14 +106,122 @@ impl Run {
                 };
                 let value = if series == HISTOGRAMS {
                     Value::Histogram(histogram(self.rng.below(200)))
-                } else if self.chance(500) {
-                    Value::Float(self.below(1_000) as f64 / 8.0)
                 } else {
-                    Value::Float(f64::from_bits(self.rng.next_u64() >> 2))
+                    Value::Float(self.float())
                 };
                 Row { series, ts, value }
             })
             .collect()
+    }
+
+    fn float(&mut self) -> f64 {
+        const SPECIAL: [f64; 5] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, f64::MIN_POSITIVE / 4.0];
+        match self.rng.below(20) {
+            0 => stale_nan(),
+            1 => SPECIAL[self.below(SPECIAL.len())],
+            2..=10 => self.below(1_000) as f64 / 8.0,
+            11..=14 => self.below(1 << 40) as f64,
+            _ => f64::from_bits(self.rng.next_u64() >> 2),
+        }
+    }
+
+    /// A request of an exemplar and of a help text.
+    pub(super) fn tell(&mut self) -> Result<(), String> {
+        let series = self.below(FLOAT_SERIES + 1);
+        let (ts, value) = (self.now(), self.below(3) as f64);
+        let help = format!("text {}", self.below(4));
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let labels = labels(series);
+        let metric = String::from_utf8_lossy(labels.get(b"__name__")).into_owned();
+        let exemplar = (series, ts, value.to_bits());
+        self.model.told.send(exemplar, &metric, &help);
+        let mut batch = engine.batch();
+        let id = batch.series(&labels, None).map_err(|refusal| refusal.to_string())?;
+        batch.exemplar(id, Exemplar { labels: Labels::from_pairs([("trace_id", "a")]), value, ts });
+        batch.metadata(&metric, Metadata { help: help.clone(), ..Metadata::default() });
+        match batch.commit() {
+            Ok(outcome) => {
+                self.counts.exemplars += outcome.exemplars;
+                self.note("told", outcome.exemplars);
+                self.model.told.acknowledge(exemplar, outcome.exemplars > 0, &metric, &help);
+            }
+            Err(_) => {
+                self.counts.failed_operations += 1;
+                self.note("not told", 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which series there are, without their samples.
+    pub(super) fn look_up(&mut self) -> Result<(), String> {
+        let start = self.now() - MINUTE * self.below(48 * 60) as i64;
+        let end = start + MINUTE * self.below(12 * 60) as i64;
+        let wanted = labels(self.below(FLOAT_SERIES + 1));
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let matcher = Matcher::new(MatchOp::Equal, b"instance", wanted.get(b"instance"));
+        let matcher = matcher.map_err(|error| error.to_string())?;
+        match engine.series(&[matcher], start, end) {
+            Ok(found) if !found.warnings.is_empty() => Err("a look-up is incomplete".to_owned()),
+            Ok(found) => {
+                let numbers = found.items.iter().map(number_of).collect::<Result<BTreeSet<_>, _>>()?;
+                let concerns = |series: usize| labels(series).get(b"instance") == wanted.get(b"instance");
+                let scope = Scope { start, end, concerns: &concerns, incomplete: false };
+                self.model.check_series(&numbers, &scope)?;
+                self.counts.checks += 1;
+                self.note("series", numbers.len() as u64);
+                Ok(())
+            }
+            Err(_) if self.may_fail_to_read() => {
+                self.counts.failed_operations += 1;
+                self.note("no series", 0);
+                Ok(())
+            }
+            Err(error) => Err(format!("a look-up fails: {error}")),
+        }
+    }
+
+    /// Whether a file may be unreadable: files are read when they are first asked.
+    fn may_fail_to_read(&self) -> bool {
+        self.fs.crashed() || matches!(self.end, End::FailedCall(_))
+    }
+
+    /// A copy of the store must hold what the store holds.
+    pub(super) fn snapshot(&mut self) -> Result<(), String> {
+        const DIR: &str = "/copies/one";
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let fs: Arc<dyn Fs> = Arc::new(self.fs.clone());
+        drop(fs.remove_dir_all(Path::new(DIR)));
+        if engine.snapshot(DIR).is_err() {
+            self.counts.failed_operations += 1;
+            self.note("no snapshot", 0);
+            return Ok(());
+        }
+        let opened = Engine::open_in(&self.env(&self.fs), Path::new(DIR), super::config(self.lie));
+        let found = opened
+            .map_err(|error| error.to_string())
+            .and_then(|copy| read(&copy, &[crate::support::everything()], i64::MIN, i64::MAX));
+        drop(fs.remove_dir_all(Path::new(DIR)));
+        match found {
+            Ok((_, true)) => Err("a snapshot is incomplete".to_owned()),
+            Ok((found, false)) => {
+                let expired = self.expired();
+                self.model.expire(expired);
+                let scope = Scope { start: i64::MIN, end: i64::MAX, concerns: &|_| true, incomplete: false };
+                let checked =
+                    self.model.check(&found, &scope).map_err(|error| format!("snapshot: {error}"))?;
+                self.counts.snapshots += 1;
+                self.note("snapshot", checked as u64);
+                Ok(())
+            }
+            Err(_)
+                if self.may_fail_to_read() || matches!(self.end, End::FailedSync(_) | End::FullDisk(_)) =>
+            {
+                self.note("no store of a snapshot", 0);
+                Ok(())
+            }
+            Err(error) => Err(format!("a snapshot cannot be opened: {error}")),
+        }
     }
 
     /// A selection by a matcher and a range.
@@ -149,8 +262,7 @@ impl Run {
                 );
                 Ok(())
             }
-            // Files are read when they are first asked.
-            Err(_) if self.fs.crashed() || matches!(self.end, End::FailedCall(_)) => {
+            Err(_) if self.may_fail_to_read() => {
                 self.counts.failed_operations += 1;
                 self.note("no answer", 0);
                 Ok(())
@@ -168,7 +280,8 @@ impl Run {
         self.counts.failed_operations += u64::from(!done);
         self.note(what, u64::from(done));
         // Blocks are dropped only here, by what the clock shows now.
-        self.model.expire(self.expired());
+        let expired = self.expired();
+        self.model.expire(expired);
     }
 
     fn count(&mut self, before: &EngineStats) {
@@ -202,7 +315,6 @@ impl Run {
             let before = self.counts.failed_operations;
             for _ in 0..20 {
                 self.clock.set(kymo_engine::Millis(self.now() + MINUTE));
-                self.latest = self.latest.max(self.now());
                 self.append()?;
             }
             self.upkeep("maintain", Engine::maintain);
@@ -211,6 +323,8 @@ impl Run {
             if self.counts.failed_operations > before {
                 return Err("something fails, and there is no fault any more".to_owned());
             }
+            self.tell()?;
+            self.snapshot()?;
             self.check_all(false)?;
         }
         let Some(engine) = self.engine.take() else { return Ok(()) };

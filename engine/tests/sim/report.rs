@@ -11,6 +11,12 @@ pub(crate) struct Counts {
     pub(crate) closes: u64,
     pub(crate) kills: u64,
     pub(crate) full_disks: u64,
+    /// Syncs during which the clock went on.
+    pub(crate) slow_syncs: u64,
+    /// Back, or by more than an hour.
+    pub(crate) clock_jumps: u64,
+    pub(crate) exemplars: u64,
+    pub(crate) snapshots: u64,
     /// Operations that failed because of a fault, and were reported as failed.
     pub(crate) failed_operations: u64,
     pub(crate) failed_logs: u64,
@@ -41,7 +47,7 @@ impl Counts {
         *self.crashes.entry(kind).or_default() += 1;
     }
 
-    fn all(&mut self) -> [(&'static str, &mut u64); 16] {
+    fn all(&mut self) -> [(&'static str, &mut u64); 20] {
         [
             ("runs", &mut self.runs),
             ("operations", &mut self.operations),
@@ -49,11 +55,15 @@ impl Counts {
             ("closed", &mut self.closes),
             ("killed", &mut self.kills),
             ("full disks", &mut self.full_disks),
+            ("slow syncs", &mut self.slow_syncs),
+            ("jumps of the clock", &mut self.clock_jumps),
             ("operations that failed and said so", &mut self.failed_operations),
             ("logs that failed and took no more writes", &mut self.failed_logs),
             ("bits flipped", &mut self.flipped_bits),
             ("bits flipped, noticed", &mut self.noticed_flips),
             ("samples acknowledged", &mut self.acknowledged),
+            ("exemplars acknowledged", &mut self.exemplars),
+            ("snapshots opened and compared", &mut self.snapshots),
             ("flushes", &mut self.flushes),
             ("compactions", &mut self.compactions),
             ("blocks expired", &mut self.expired_blocks),

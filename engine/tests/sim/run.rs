@@ -1,16 +1,23 @@
 //! One run: lives of an engine on one simulated disk, each with its faults, and the checks between them.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use kymo_engine::{
-    Clock, Engine, EngineConfig, Env, FaultFs, Fs, MatchOp, Matcher, MemFs, Millis, OpenMode, Rng,
+    Clock, Engine, EngineConfig, Env, FaultFs, Fs, Labels, MatchOp, Matcher, MemFs, Millis, OpenMode, Rng,
     SampleColumns, SimClock,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     lying::{Lie, LyingFs},
-    model::{Found, Model, Scope},
+    model::{ExemplarKey, Found, Model, Scope},
     report::Counts,
     support::{digest, labels},
 };
@@ -58,13 +65,13 @@ pub(crate) struct Run {
     /// The latest that the clock ever showed: what is too old by then may be gone.
     latest: i64,
     fs: FaultFs,
+    slow_syncs: Arc<AtomicU64>,
     engine: Option<Engine>,
     model: Model,
     counts: Counts,
     /// Of everything that was done and answered.
     hash: u64,
     operations: usize,
-    /// Whether a life may have lost data that its report names.
     end: End,
     life_operations: usize,
 }
@@ -81,6 +88,7 @@ pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> 
         clock: Arc::new(SimClock::new(Millis(1_000 * HOUR))),
         latest: 1_000 * HOUR,
         fs: FaultFs::new(),
+        slow_syncs: Arc::default(),
         engine: None,
         model: Model::default(),
         counts: Counts::default(),
@@ -93,6 +101,7 @@ pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> 
     done.map_err(|error| format!("operation {}, {:?}: {error}", run.operations, run.end))?;
     run.counts.runs = 1;
     run.counts.operations = run.operations as u64;
+    run.counts.slow_syncs = run.slow_syncs.load(Ordering::Relaxed);
     Ok((run.counts, run.hash))
 }
 
@@ -137,11 +146,8 @@ impl Run {
     }
 
     fn env(&self, fs: &FaultFs) -> Env {
-        let fs: Arc<dyn Fs> = Arc::new(fs.clone());
-        let fs = match self.lie {
-            Some(lie) => Arc::new(LyingFs::new(fs, lie)),
-            None => fs,
-        };
+        let fs = LyingFs::new(Arc::new(fs.clone()), self.lie, &self.clock, &self.slow_syncs);
+        let fs: Arc<dyn Fs> = Arc::new(fs);
         Env { clock: Arc::clone(&self.clock) as Arc<dyn Clock>, ..Env::simulated(fs, self.seed) }
     }
 
@@ -195,13 +201,16 @@ impl Run {
         self.life_operations += 1;
         self.pass_time();
         match self.rng.below(100) {
-            0..=61 => self.append()?,
-            62..=74 => self.query()?,
+            0..=57 => self.append()?,
+            58..=61 => self.tell()?,
+            62..=71 => self.query()?,
+            72..=74 => self.look_up()?,
             75..=84 => self.upkeep("maintain", Engine::maintain),
             85..=87 => self.upkeep("flush", |engine| engine.flush().map(drop)),
             88 => self.upkeep("compact", Engine::compact),
             89 => self.delete(),
             90 | 91 if self.engine.is_some() => self.check_all(false)?,
+            92 => self.snapshot()?,
             _ => {}
         }
         if self.fs.crashed() {
@@ -258,14 +267,18 @@ impl Run {
     }
 
     fn pass_time(&mut self) {
-        let ms = match self.rng.below(200) {
-            0..=9 => 30 * MINUTE,
-            10 => 3 * HOUR,
-            11 => -20 * MINUTE,
+        let ms = match self.rng.below(800) {
+            0..=39 => 30 * MINUTE,
+            40..=43 => 3 * HOUR,
+            44..=47 => -20 * MINUTE,
+            48 => -9 * HOUR,
+            49 => 26 * HOUR,
             _ => 20 * SECOND,
         };
+        self.counts.clock_jumps += u64::from(!(0..=HOUR).contains(&ms));
+        self.see_clock();
         self.clock.set(Millis(self.now() + ms));
-        self.latest = self.latest.max(self.now());
+        self.see_clock();
         if let End::FullDisk(after) = self.end {
             if self.life_operations == after {
                 self.counts.full_disks += 1;
@@ -277,8 +290,13 @@ impl Run {
         }
     }
 
+    fn see_clock(&mut self) {
+        self.latest = self.latest.max(self.now());
+    }
+
     /// What is before this may be gone.
-    fn expired(&self) -> i64 {
+    fn expired(&mut self) -> i64 {
+        self.see_clock();
         self.latest - RETENTION
     }
 }
@@ -287,15 +305,15 @@ impl Run {
     /// Compares everything. At a `start` it is decided what became of what was not acknowledged.
     fn check_all(&mut self, start: bool) -> Result<(), String> {
         let everything = [crate::support::everything()];
-        if !start {
-            return self.compare(&everything, i64::MIN, i64::MAX, &|_| true);
-        }
-        self.model.expire(self.expired());
+        let expired = self.expired();
+        self.model.expire(expired);
         self.compare(&everything, i64::MIN, i64::MAX, &|_| true)?;
-        if let Some(engine) = &self.engine
-            && let Ok((found, false)) = read(engine, &everything, i64::MIN, i64::MAX)
-        {
-            self.model.settle(&found, self.expired());
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let (exemplars, help) = told(engine)?;
+        self.counts.checked_samples += self.model.told.check(&exemplars, &help)? as u64;
+        if start && let Ok((found, false)) = read(engine, &everything, i64::MIN, i64::MAX) {
+            self.model.settle(&found, expired);
+            self.model.told.settle(&exemplars, &help);
         }
         Ok(())
     }
@@ -363,10 +381,16 @@ fn read(engine: &Engine, matchers: &[Matcher], start: i64, end: i64) -> Result<(
     let mut columns = SampleColumns::default();
     for series in &selection.series {
         warned |= !series.read(&mut columns).map_err(|error| error.to_string())?.is_empty();
-        let number = (0..=HISTOGRAMS).find(|number| labels(*number) == *series.labels());
-        let number = number.ok_or_else(|| format!("{} was never sent", series.labels()))?;
+        let number = number_of(series.labels())?;
         if !columns.ts.is_sorted_by(|a, b| a < b) {
             return Err(format!("times of series {number} do not ascend"));
+        }
+        let starts =
+            std::iter::zip(&columns.ts, columns.start_ts.iter().copied().chain(std::iter::repeat(0)));
+        let wrong =
+            starts.map(|(ts, start)| (*ts, start)).find(|(ts, start)| *start != start_of(number, *ts));
+        if let Some((ts, start)) = wrong {
+            return Err(format!("series {number} at {ts} began at {start}"));
         }
         let samples = found.entry(number).or_default();
         samples.extend(columns.ts.iter().zip(&columns.values).map(|(ts, value)| (*ts, value.to_bits())));
@@ -374,6 +398,32 @@ fn read(engine: &Engine, matchers: &[Matcher], start: i64, end: i64) -> Result<(
         samples.retain(|ts, _| (start..=end).contains(ts));
     }
     Ok((found, warned))
+}
+
+/// Exemplars and help texts of the store.
+fn told(engine: &Engine) -> Result<(BTreeSet<ExemplarKey>, BTreeMap<String, String>), String> {
+    let mut exemplars = BTreeSet::new();
+    for (labels, found) in engine.exemplars(&[vec![crate::support::everything()]], i64::MIN, i64::MAX) {
+        let number = number_of(&labels)?;
+        for exemplar in found {
+            if !exemplars.insert((number, exemplar.ts, exemplar.value.to_bits())) {
+                return Err(format!("an exemplar of series {number} is there twice: {exemplar:?}"));
+            }
+        }
+    }
+    let help = engine.metadata().into_iter().map(|(metric, metadata)| (metric, metadata.help)).collect();
+    Ok((exemplars, help))
+}
+
+/// The number of the series with these labels.
+fn number_of(found: &Labels) -> Result<usize, String> {
+    let number = (0..=HISTOGRAMS).find(|number| labels(*number) == *found);
+    number.ok_or_else(|| format!("{found} was never sent"))
+}
+
+/// When the counts of a series began that has a sample at `ts`; 0 = not told.
+fn start_of(series: usize, ts: i64) -> i64 {
+    if series.is_multiple_of(3) { ts - 1 - ts.rem_euclid(HOUR) } else { 0 }
 }
 
 fn files(fs: &dyn Fs, dir: &Path) -> Vec<std::path::PathBuf> {
