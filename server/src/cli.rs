@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Show what a data directory that no server has open consists of: blocks, sections, encodings, labels
     Inspect(InspectArgs),
+    /// Have a running server write a copy of all its data beside them, while it goes on
+    Snapshot(SnapshotArgs),
+    /// Check a snapshot, or any other data directory that no server has open, and copy it to where a store is to be
+    Restore(RestoreArgs),
 }
 
 /// Where to serve, and from what.
@@ -90,6 +94,25 @@ pub(crate) struct InspectArgs {
     /// Print JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Whom to ask for a snapshot.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Address of the server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5966")]
+    pub(crate) url: String,
+}
+
+/// What to restore, and where.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The snapshot; nothing in it is changed
+    #[arg(value_name = "SNAPSHOT")]
+    pub(crate) snapshot: PathBuf,
+    /// Directory of the new store: it must not exist, or be empty
+    #[arg(long, value_name = "DIR", default_value = "./kymo-data")]
+    pub(crate) data_dir: PathBuf,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The `kymo` binary.
 //!
-//! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command` - commands beside
-//!   `serve`, with `table` for what they print; `app`, `shutdown` - the parts put together
+//! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command`, `snapshot_command`,
+//!   `restore_command` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
 //! * `allocator` - who gives out memory, and when it goes back to the system
@@ -9,14 +9,17 @@
 mod allocator;
 mod app;
 mod cli;
+mod client;
 mod config;
 mod http;
 mod ingest;
 mod inspect_command;
 mod promql;
 mod query_command;
+mod restore_command;
 mod serve;
 mod shutdown;
+mod snapshot_command;
 mod table;
 mod telemetry;
 mod verify_command;
@@ -35,5 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Query(args)) => query_command::run(&args),
         Some(Command::Verify(args)) => verify_command::run(&args),
         Some(Command::Inspect(args)) => inspect_command::run(&args),
+        Some(Command::Snapshot(args)) => snapshot_command::run(&args),
+        Some(Command::Restore(args)) => restore_command::run(&args),
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     cli::QueryArgs,
+    client::{self, CallError, Envelope, Form},
     http::{parse_duration, parse_time, push_seconds},
 };
 
@@ -19,26 +20,10 @@ use crate::{
 enum QueryError {
     #[error("--{option}: {reason}")]
     Option { option: &'static str, reason: String },
-    #[error("ask {url}: {source}")]
-    Request { url: String, source: Box<ureq::Error> },
-    #[error("{url} does not answer like Kymo: {source}")]
-    Answer { url: String, source: Box<dyn std::error::Error> },
-    #[error("{message}")]
-    Refused { message: String },
+    #[error(transparent)]
+    Call(#[from] CallError),
     #[error("print")]
     Print { source: io::Error },
-}
-
-#[derive(Deserialize)]
-struct Envelope {
-    #[serde(default)]
-    data: Data,
-    #[serde(default)]
-    error: String,
-    #[serde(default)]
-    warnings: Vec<String>,
-    #[serde(default)]
-    infos: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -68,31 +53,10 @@ pub(crate) fn run(args: &QueryArgs) -> ExitCode {
     }
 }
 
-fn ask(args: &QueryArgs) -> Result<Envelope, QueryError> {
+fn ask(args: &QueryArgs) -> Result<Envelope<Data>, QueryError> {
     let (path, form) = request(args)?;
-    let url = format!("{}/api/v1/{path}", args.url.trim_end_matches('/'));
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent
-        .post(&url)
-        .send_form(form)
-        .map_err(|source| QueryError::Request { url: url.clone(), source: Box::new(source) })?;
-    let body = response
-        .body_mut()
-        .with_config()
-        .limit(u64::MAX)
-        .read_to_string()
-        .map_err(|source| QueryError::Answer { url: url.clone(), source: Box::new(source) })?;
-    let envelope: Envelope =
-        serde_json::from_str(&body).map_err(|source| QueryError::Answer { url, source: Box::new(source) })?;
-    if envelope.error.is_empty() {
-        Ok(envelope)
-    } else {
-        Err(QueryError::Refused { message: envelope.error })
-    }
+    Ok(client::call(&args.url, path, form)?)
 }
-
-/// Parameters of a call.
-type Form = Vec<(&'static str, String)>;
 
 /// Path and parameters of the call.
 fn request(args: &QueryArgs) -> Result<(&'static str, Form), QueryError> {
@@ -121,7 +85,7 @@ fn seconds(ms: i64) -> String {
     out
 }
 
-fn print(envelope: &Envelope, out: &mut impl Write, notes: &mut impl Write) -> io::Result<()> {
+fn print(envelope: &Envelope<Data>, out: &mut impl Write, notes: &mut impl Write) -> io::Result<()> {
     let rows = rows(&envelope.data);
     let width =
         |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0);
@@ -202,7 +166,7 @@ mod tests {
     use super::*;
 
     fn printed(body: &str) -> (String, String) {
-        let envelope: Envelope = serde_json::from_str(body).unwrap();
+        let envelope: Envelope<Data> = serde_json::from_str(body).unwrap();
         let (mut out, mut notes) = (Vec::new(), Vec::new());
         print(&envelope, &mut out, &mut notes).unwrap();
         (String::from_utf8(out).unwrap(), String::from_utf8(notes).unwrap())

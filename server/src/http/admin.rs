@@ -1,9 +1,10 @@
-//! What an operator asks of the server: deletes, flush, compaction, reload.
+//! What an operator asks of the server: deletes, snapshots, flush, compaction, reload.
 
 use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use kymo_engine::{Engine, Error};
+use serde_json::json;
 use tracing::{error, info};
 
 use super::{
@@ -45,6 +46,43 @@ pub(crate) async fn clean_tombstones(
     require_admin_api(&app)?;
     work::blocking(move || engine.compact()).await?;
     Ok(Answer::none())
+}
+
+/// `/api/v1/admin/tsdb/snapshot`: a copy of everything, beside the data, in `snapshots/` and the name of the answer. What
+/// is in memory is small by then and always in it, whatever `skip_head` says.
+pub(crate) async fn snapshot(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
+    require_admin_api(&app)?;
+    if !["", "0", "1", "f", "t", "false", "true"]
+        .contains(&params.get("skip_head").to_ascii_lowercase().as_str())
+    {
+        return Err(ApiError::bad_data(format!(
+            "invalid parameter \"skip_head\": unable to parse boolean {:?}",
+            params.get("skip_head")
+        )));
+    }
+    let name = snapshot_name(app.now_ms(), app.monotonic_nanos());
+    let dir = app.config().storage.data_dir.join("snapshots").join(&name);
+    work::blocking(move || {
+        let report = engine.snapshot(&dir)?;
+        Answer::of(&json!({
+            "name": name,
+            "path": dir,
+            "blocks": report.blocks,
+            "bytes": report.bytes,
+            "linkedBytes": report.linked_bytes,
+        }))
+    })
+    .await
+}
+
+/// As Prometheus names them: the time, and something that makes two of one second differ.
+fn snapshot_name(now_ms: i64, nanos: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    format!("{}-{nanos:016x}", time.strftime("%Y%m%dT%H%M%SZ"))
 }
 
 /// `/-/flush`: answers when the head is in blocks.

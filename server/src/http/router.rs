@@ -80,7 +80,11 @@ fn discovery_api() -> Router<Arc<App>> {
 fn admin_api() -> Router<Arc<App>> {
     let delete = post(admin::delete_series).put(admin::delete_series);
     let clean = post(admin::clean_tombstones).put(admin::clean_tombstones);
-    Router::new().route("/admin/tsdb/delete_series", delete).route("/admin/tsdb/clean_tombstones", clean)
+    let snapshot = post(admin::snapshot).put(admin::snapshot);
+    Router::new()
+        .route("/admin/tsdb/delete_series", delete)
+        .route("/admin/tsdb/clean_tombstones", clean)
+        .route("/admin/tsdb/snapshot", snapshot)
 }
 
 /// Everything outside of the API.

@@ -73,6 +73,50 @@ fn deleted_series_are_gone_at_once() {
 }
 
 #[test]
+fn a_snapshot_is_taken_of_a_running_server_and_restored() {
+    let server = Server::new();
+    let ts = now();
+    server.store(&[("__name__", "m")], &[(ts - 10_000_000, 1.0)]);
+    assert_eq!(server.post("/-/flush", &[], b"").status, 200);
+    server.store(&[("__name__", "m")], &[(ts, 2.0)]);
+    let (status, kind, text) = server.form("/api/v1/admin/tsdb/snapshot", &[("skip_head", "maybe")]).error();
+    assert_eq!((status, kind.as_str()), (400, "bad_data"), "{text}");
+    let answer = server.form("/api/v1/admin/tsdb/snapshot", &[]).data();
+    let (name, path) = (answer["name"].as_str().unwrap(), answer["path"].as_str().unwrap());
+    assert!(path.ends_with(&format!("data/snapshots/{name}")), "{path}");
+
+    let kymo = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kymo")).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, errors) = kymo(&["snapshot", "--url", &server.url]);
+    assert_eq!(code, Some(0), "{errors}");
+    let second = out.lines().next().unwrap();
+    assert_ne!(second, path);
+    server.store(&[("__name__", "m")], &[(ts + 1, 3.0)]);
+
+    let target = tempfile::tempdir().unwrap();
+    let data = target.path().join("data");
+    let data_dir = data.to_str().unwrap();
+    let (code, _, errors) =
+        kymo(&["restore", server.dir.join("data").to_str().unwrap(), "--data-dir", data_dir]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("locked"), "{errors}");
+    let (code, out, errors) = kymo(&["restore", path, "--data-dir", data_dir]);
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(out.starts_with("restored 1 blocks, 2 files,"), "{out}");
+    let (code, _, errors) = kymo(&["restore", second, "--data-dir", data_dir]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("is not empty"), "{errors}");
+
+    let restored = Server::open(target.path(), "self_metrics: {enabled: false}\n");
+    assert_eq!(restored.query("count_over_time(m[1d])", ts + 1)[0]["value"][1], "2");
+    assert_eq!(restored.query("m", ts + 1)[0]["value"][1], "2");
+    assert_eq!(server.query("m", ts + 1)[0]["value"][1], "3");
+}
+
+#[test]
 fn the_admin_api_can_be_switched_off() {
     let server = Server::with_config("server: {admin_api: false}\n");
     let (status, kind, text) = server.form("/api/v1/admin/tsdb/delete_series", &[("match[]", "a")]).error();

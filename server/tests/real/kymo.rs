@@ -34,7 +34,12 @@ impl Answer {
 impl Kymo {
     /// A server on the data in `dir`, ready to answer, without metrics of its own among the data.
     pub(crate) fn start(dir: &Path, config: &str) -> Self {
-        let (mut process, file) = Self::launch(dir, config);
+        Self::start_with(dir, config, |command| Process::start(command))
+    }
+
+    /// The same, with the process started by `start`.
+    pub(crate) fn start_with(dir: &Path, config: &str, start: impl FnOnce(&mut Command) -> Process) -> Self {
+        let (mut process, file) = Self::launch_with(dir, config, start);
         let line = process.wait_for_line("listening");
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
         let url = format!("http://{address}");
@@ -44,11 +49,19 @@ impl Kymo {
 
     /// A server that may fail to start.
     pub(crate) fn launch(dir: &Path, config: &str) -> (Process, NamedTempFile) {
+        Self::launch_with(dir, config, |command| Process::start(command))
+    }
+
+    fn launch_with(
+        dir: &Path,
+        config: &str,
+        start: impl FnOnce(&mut Command) -> Process,
+    ) -> (Process, NamedTempFile) {
         let file = NamedTempFile::new().unwrap();
         write_file(file.path(), format!("self_metrics: {{enabled: false}}\n{config}").as_bytes());
         let mut command = Command::new(env!("CARGO_BIN_EXE_kymo"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
-        (Process::start(command.arg("--config").arg(file.path())), file)
+        (start(command.arg("--config").arg(file.path())), file)
     }
 
     /// `kill -9`.

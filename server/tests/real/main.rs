@@ -5,6 +5,7 @@
 //! * `traffic` - remote-write senders that remember what was acknowledged
 //! * `prometheus` - Debian's Prometheus and node_exporter: the same questions, the same answers
 //! * `differential` - random expressions, answered by Kymo as by Prometheus
+//! * `handles` - few file handles: connections wait, writes pause, nothing is lost
 //! * `kill` - `kill -9` under load loses nothing that was acknowledged
 //! * `disk_full` - writes are refused, reads go on, writing resumes
 //! * `one_process` - one process per directory; an orderly stop under load; another number of shards
@@ -20,6 +21,7 @@
 
 mod differential;
 mod disk_full;
+mod handles;
 mod kill;
 mod kymo;
 mod one_process;
