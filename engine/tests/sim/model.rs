@@ -10,7 +10,8 @@ pub(crate) type Found = BTreeMap<usize, BTreeMap<i64, u64>>;
 struct Cell {
     /// What was sent for it.
     values: BTreeSet<u64>,
-    /// What came too late to count, and shows when retention has dropped the block of the one that did.
+    /// What came too late to count. It shows when retention has dropped the block of the one that did, and may be why a
+    /// repeat of that one is refused.
     rivals: BTreeSet<u64>,
     /// Whether one of them was acknowledged, and nothing since may have taken it away.
     must: bool,
@@ -125,7 +126,8 @@ impl Model {
 
     /// Whether another value was sent for this time.
     pub(crate) fn contradicts(&self, series: usize, ts: i64, bits: u64) -> bool {
-        self.cell(series, ts).is_some_and(|cell| cell.values.iter().any(|value| *value != bits))
+        let other = |cell: &Cell| cell.values.union(&cell.rivals).any(|value| *value != bits);
+        self.cell(series, ts).is_some_and(other)
     }
 
     fn cell(&self, series: usize, ts: i64) -> Option<&Cell> {

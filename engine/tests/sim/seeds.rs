@@ -5,46 +5,64 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::{lying::PLANTED, report::Counts, run};
 
 /// Runs the seed twice: what happened must be the same.
-fn check(seed: u64) -> Counts {
-    let replay =
-        || format!("replay with: KYMO_SIM_SEED={seed} cargo test -p kymo-engine --test sim one_seed");
-    let once = |()| run::run(seed, None).unwrap_or_else(|error| panic!("seed {seed}, {error}\n{}", replay()));
-    let (counts, hash) = once(());
-    assert_eq!(once(()).1, hash, "seed {seed} went another way the second time\n{}", replay());
-    counts
+///
+/// # Errors
+/// What went wrong, and the command that replays it.
+fn check(seed: u64) -> Result<Counts, String> {
+    let replay = |what: String| {
+        format!(
+            "seed {seed}, {what}\nreplay with: KYMO_SIM_SEED={seed} cargo test -p kymo-engine --test sim one_seed"
+        )
+    };
+    let (counts, hash) = run::run(seed, None).map_err(replay)?;
+    let (_, again) = run::run(seed, None).map_err(replay)?;
+    if again != hash {
+        return Err(replay("another way the second time".to_owned()));
+    }
+    Ok(counts)
 }
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
-/// Runs seeds on all cores.
+/// Runs seeds on all cores, to the last one. Failures are printed as they occur.
 fn check_all(seeds: std::ops::Range<u64>) -> Counts {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(seeds.start);
     std::thread::scope(|scope| {
         let body = || {
-            let mut counts = Counts::default();
+            let (mut counts, mut failed) = (Counts::default(), 0_u32);
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= seeds.end {
-                    return counts;
+                    return (counts, failed);
                 }
-                counts += check(seed);
+                match check(seed) {
+                    Ok(more) => counts += more,
+                    Err(error) => {
+                        println!("{error}");
+                        failed += 1;
+                    }
+                }
             }
         };
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(body)).collect();
-        threads.into_iter().fold(Counts::default(), |mut sum, thread| {
-            sum += thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            sum
-        })
+        let (mut counts, mut failed) = (Counts::default(), 0);
+        for thread in threads {
+            let (more, failures) = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            counts += more;
+            failed += failures;
+        }
+        assert_eq!(failed, 0, "seeds that failed, see above");
+        counts
     })
 }
 
 #[test]
 fn one_seed() {
     let seed = number("KYMO_SIM_SEED").unwrap_or(0);
-    println!("seed {seed}:\n{}", check(seed));
+    println!("seed {seed}:\n{}", check(seed).unwrap_or_else(|error| panic!("{error}")));
 }
 
 #[test]
