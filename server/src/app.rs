@@ -8,14 +8,18 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::{
+    access::Access,
     config::{Config, ConfigError},
     http::Gate,
+    listen::{Places, Tls, connections_max},
     telemetry::Telemetry,
 };
 
 /// What all handlers share.
 pub(crate) struct App {
     config: RwLock<Arc<Config>>,
+    access: RwLock<Arc<Access>>,
+    pub(crate) tls: Option<Tls>,
     sources: ConfigSources,
     engine: RwLock<Option<Arc<Engine>>>,
     /// How far the log is replayed while the engine is being opened.
@@ -27,14 +31,16 @@ pub(crate) struct App {
     pub(crate) reads: Gate,
     /// Shares are KiB of memory.
     pub(crate) writes: Gate,
+    /// Connections.
+    pub(crate) places: Places,
     /// When the process started.
     pub(crate) start_ms: i64,
     /// When the configuration was last read, and whether that went well.
     pub(crate) reload: RwLock<Reload>,
     /// Address that this server listens on, as a label.
     pub(crate) instance: String,
-    /// Whether anybody on the network can read, write and delete.
-    pub(crate) open_to_network: bool,
+    /// Whether others than this machine can connect.
+    on_network: bool,
 }
 
 /// Where the configuration comes from: command line over file over defaults.
@@ -91,10 +97,21 @@ impl ConfigSources {
 
 impl App {
     /// A server without an engine yet. `listen` is the address that it really has.
-    pub(crate) fn new(config: Config, sources: ConfigSources, listen: std::net::SocketAddr) -> Self {
+    ///
+    /// # Errors
+    /// When there is something wrong with the certificate, or who may do what.
+    pub(crate) fn new(
+        config: Config,
+        sources: ConfigSources,
+        listen: std::net::SocketAddr,
+    ) -> Result<Self, ConfigError> {
         let clock = Arc::new(SystemClock::new());
         let start_ms = clock.now().0;
-        Self {
+        let tls = config.server.tls.is_on().then(|| Tls::new(&config.server.tls, clock.monotonic_nanos()));
+        Ok(Self {
+            access: RwLock::new(Arc::new(Access::new(&config.access)?)),
+            tls: tls.transpose()?,
+            places: Places::new(connections_max(config.server.connections_max)),
             telemetry: Telemetry::default(),
             queries: Gate::new(config.query.concurrency_max, config.query.waiting_max),
             reads: Gate::new(config.remote_read.concurrency_max, config.query.waiting_max),
@@ -102,13 +119,44 @@ impl App {
             start_ms,
             reload: RwLock::new(Reload { at_ms: start_ms, succeeded: true }),
             instance: listen.to_string(),
-            open_to_network: !listen.ip().is_loopback(),
+            on_network: !listen.ip().is_loopback(),
             config: RwLock::new(Arc::new(config)),
             sources,
             engine: RwLock::new(None),
             replay: Arc::default(),
             stopping: watch::Sender::new(false),
             clock,
+        })
+    }
+
+    /// Who may do what now.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read())
+    }
+
+    /// Whether anybody on the network can read, write and delete.
+    pub(crate) fn open_to_network(&self) -> bool {
+        self.on_network && self.access().is_open()
+    }
+
+    /// Whether passwords and tokens can be read by who carries them here.
+    pub(crate) fn shows_secrets(&self) -> bool {
+        self.on_network && self.tls.is_none() && !self.access().is_open()
+    }
+
+    /// Says loudly what is open.
+    pub(crate) fn warn_of_openness(&self) {
+        if self.open_to_network() {
+            warn!(
+                address = self.instance,
+                "anybody on the network can read, write and delete: there is no password"
+            );
+        }
+        if self.shows_secrets() {
+            warn!(
+                address = self.instance,
+                "passwords and tokens cross the network in clear: there is no TLS"
+            );
         }
     }
 
@@ -130,13 +178,23 @@ impl App {
         let loaded = self.sources.load();
         *self.reload.write() = Reload { at_ms: self.now_ms(), succeeded: loaded.is_ok() };
         let config = loaded?;
+        let access = Access::new(&config.access)?;
+        let tls = self.tls.as_ref().map_or(Ok(()), Tls::reload);
+        if let Err(error) = tls {
+            self.reload.write().succeeded = false;
+            return Err(error.into());
+        }
+        *self.access.write() = Arc::new(access);
         let old = std::mem::replace(&mut *self.config.write(), Arc::new(config.clone()));
         if old.server.listen != config.server.listen
+            || old.server.tls != config.server.tls
+            || old.server.connections_max != config.server.connections_max
             || old.storage != config.storage
             || old.engine() != config.engine()
         {
             warn!("some changed settings take effect after a restart");
         }
+        self.warn_of_openness();
         info!("configuration reloaded");
         Ok(())
     }

@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     /// Check a snapshot, or any other data directory that no server has open, and copy it to where a store is to be
     Restore(RestoreArgs),
+    /// Read a password from standard input and print its hash, for `access.users` of the configuration
+    HashPassword,
+    /// Print a new token, and its hash for `access.tokens` of the configuration
+    NewToken,
 }
 
 /// Where to serve, and from what.
@@ -54,9 +58,8 @@ pub(crate) struct ServeArgs {
 pub(crate) struct QueryArgs {
     /// PromQL expression
     pub(crate) expr: String,
-    /// Address of the server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5966")]
-    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
     /// Evaluate at this time (seconds or RFC 3339) instead of now; with --range, where the range ends
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<String>,
@@ -99,9 +102,28 @@ pub(crate) struct InspectArgs {
 /// Whom to ask for a snapshot.
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
+}
+
+/// A running server, and who asks it.
+#[derive(Debug, Args)]
+pub(crate) struct ServerAddress {
     /// Address of the server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5966")]
     pub(crate) url: String,
+    /// Name of a user; the password is in the file, or in the environment as `KYMO_PASSWORD`
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    pub(crate) user: Option<String>,
+    /// File with the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// File with a token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// PEM file with the certificates to trust, instead of those of the public authorities
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// What to restore, and where.

@@ -1,12 +1,33 @@
 //! Calls of a running server's API, for commands that ask it.
 
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::{Deserialize, de::DeserializeOwned};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::cli::ServerAddress;
+
+/// Where a password may be when it is in no file.
+const PASSWORD_VARIABLE: &str = "KYMO_PASSWORD";
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
+    #[error("read {path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{path} holds no certificate")]
+    NoCertificate { path: PathBuf },
+    #[error("the password of {user} is neither in --password-file nor in {PASSWORD_VARIABLE}")]
+    NoPassword { user: String },
     #[error("ask {url}: {source}")]
     Request { url: String, source: Box<ureq::Error> },
+    #[error("{url} answers {status}: {text}")]
+    Status { url: String, status: u16, text: String },
     #[error("{url} does not answer like Kymo: {source}")]
     Answer { url: String, source: Box<dyn std::error::Error> },
     #[error("{message}")]
@@ -29,25 +50,68 @@ pub(crate) struct Envelope<T> {
 /// Parameters of a call.
 pub(crate) type Form = Vec<(&'static str, String)>;
 
-/// Calls `/api/v1/` and `path` of the server at `url`.
+/// Calls `/api/v1/` and `path` of the server.
 pub(crate) fn call<T: DeserializeOwned + Default>(
-    url: &str,
+    server: &ServerAddress,
     path: &str,
     form: Form,
 ) -> Result<Envelope<T>, CallError> {
-    let url = format!("{}/api/v1/{path}", url.trim_end_matches('/'));
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let mut response = agent
-        .post(&url)
+    let url = format!("{}/api/v1/{path}", server.url.trim_end_matches('/'));
+    let mut request = agent(server)?.post(&url);
+    if let Some(authorization) = authorization(server)? {
+        request = request.header("authorization", authorization);
+    }
+    let mut response = request
         .send_form(form)
         .map_err(|source| CallError::Request { url: url.clone(), source: Box::new(source) })?;
+    let status = response.status().as_u16();
     let body = response
         .body_mut()
         .with_config()
         .limit(u64::MAX)
         .read_to_string()
         .map_err(|source| CallError::Answer { url: url.clone(), source: Box::new(source) })?;
+    if matches!(status, 401 | 403) {
+        return Err(CallError::Status { url, status, text: body.trim().to_owned() });
+    }
     let envelope: Envelope<T> =
         serde_json::from_str(&body).map_err(|source| CallError::Answer { url, source: Box::new(source) })?;
     if envelope.error.is_empty() { Ok(envelope) } else { Err(CallError::Refused { message: envelope.error }) }
+}
+
+fn agent(server: &ServerAddress) -> Result<ureq::Agent, CallError> {
+    let mut config = ureq::Agent::config_builder().http_status_as_error(false);
+    if let Some(path) = &server.ca_file {
+        let text = read(path)?;
+        let certificates: Vec<Certificate<'static>> = parse_pem(text.as_bytes())
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if certificates.is_empty() {
+            return Err(CallError::NoCertificate { path: path.clone() });
+        }
+        let roots = RootCerts::Specific(Arc::new(certificates));
+        config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+    }
+    Ok(config.build().into())
+}
+
+/// The header that says who asks.
+fn authorization(server: &ServerAddress) -> Result<Option<String>, CallError> {
+    if let Some(path) = &server.token_file {
+        return Ok(Some(format!("Bearer {}", read(path)?.trim())));
+    }
+    let Some(user) = &server.user else { return Ok(None) };
+    let password = match &server.password_file {
+        Some(path) => read(path)?.trim_end_matches(['\r', '\n']).to_owned(),
+        None => std::env::var(PASSWORD_VARIABLE).map_err(|_| CallError::NoPassword { user: user.clone() })?,
+    };
+    Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))))
+}
+
+#[expect(clippy::disallowed_methods, reason = "an operator's file, no data")]
+fn read(path: &Path) -> Result<String, CallError> {
+    std::fs::read_to_string(path).map_err(|source| CallError::File { path: path.to_owned(), source })
 }

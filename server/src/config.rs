@@ -9,7 +9,11 @@ use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, WalCon
 use kymo_query::{EngineOptions, Feature};
 use serde::{Deserialize, Serialize};
 
-use crate::ingest::TypeAndUnit;
+use crate::{
+    access::{Access, AccessConfig},
+    ingest::TypeAndUnit,
+    listen::TlsConfigError,
+};
 
 /// Address that Kymo listens on when nothing else is said; the port spells KYMO on a phone pad.
 pub(crate) const LISTEN_DEFAULT: SocketAddr =
@@ -40,6 +44,9 @@ pub(crate) enum ConfigError {
         /// The field, and what it must be.
         problem: String,
     },
+    /// The certificate or its key.
+    #[error("configuration field server.tls: {0}")]
+    Tls(#[from] TlsConfigError),
     /// A value is out of range.
     #[error("configuration field {field}: {reason}")]
     Invalid {
@@ -56,6 +63,8 @@ pub(crate) enum ConfigError {
 pub(crate) struct Config {
     /// The HTTP server.
     pub(crate) server: ServerConfig,
+    /// Who may do what. Without users and tokens everybody may do everything.
+    pub(crate) access: AccessConfig,
     /// Where data is stored.
     pub(crate) storage: StorageConfig,
     /// The write-ahead log. Changes need a restart.
@@ -86,10 +95,46 @@ pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
     /// Origin that browsers may call the API from: `*` for any, empty for none.
     pub(crate) cors_origin: String,
-    /// Whether the admin API (`/api/v1/admin/tsdb/...`) answers. It deletes data and has no password.
+    /// Whether the admin API (`/api/v1/admin/tsdb/...`) answers. It deletes data.
     pub(crate) admin_api: bool,
     /// How long running requests may take to end when the server stops. Change needs a restart.
     pub(crate) drain_timeout_ms: u64,
+    /// Connections at once. One too many takes the place of that which has asked nothing for the longest time. At most half
+    /// of the file handles that the process may have. Change needs a restart.
+    pub(crate) connections_max: usize,
+    /// How long a request's head, or the form in its body, may take to arrive; a connection without a request is closed
+    /// after as long.
+    pub(crate) request_timeout_ms: u64,
+    /// After how long a connection is closed whose client takes nothing of an answer.
+    pub(crate) stalled_timeout_ms: u64,
+    /// `cert_file` and `key_file`, PEM files of a certificate chain and its key: with both, the server speaks HTTPS only. They
+    /// are read again when they change, and on a reload. Changes of their names need a restart.
+    pub(crate) tls: TlsConfig,
+}
+
+/// Certificate and key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TlsConfig {
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
+}
+
+impl TlsConfig {
+    /// Whether there is TLS.
+    pub(crate) fn is_on(&self) -> bool {
+        !self.cert_file.as_os_str().is_empty()
+    }
+}
+
+impl ServerConfig {
+    pub(crate) const fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) const fn stalled_timeout(&self) -> Duration {
+        Duration::from_millis(self.stalled_timeout_ms)
+    }
 }
 
 impl Default for ServerConfig {
@@ -99,6 +144,10 @@ impl Default for ServerConfig {
             cors_origin: "*".to_owned(),
             admin_api: true,
             drain_timeout_ms: 10_000,
+            connections_max: 4096,
+            request_timeout_ms: 60_000,
+            stalled_timeout_ms: 60_000,
+            tls: TlsConfig::default(),
         }
     }
 }
@@ -283,7 +332,10 @@ impl Config {
     /// # Errors
     /// With the first field that is out of range.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        let positive: [(&'static str, u64); 11] = [
+        let positive: [(&'static str, u64); 14] = [
+            ("server.connections_max", self.server.connections_max as u64),
+            ("server.request_timeout_ms", self.server.request_timeout_ms),
+            ("server.stalled_timeout_ms", self.server.stalled_timeout_ms),
             ("query.timeout_ms", self.query.timeout_ms),
             ("query.concurrency_max", self.query.concurrency_max.into()),
             ("query.samples_max", self.query.samples_max as u64),
@@ -313,6 +365,11 @@ impl Config {
             let reason = format!("there is no feature {name:?}; there are {known}");
             return Err(ConfigError::Invalid { field: "query.features", reason });
         }
+        if self.server.tls.is_on() == self.server.tls.key_file.as_os_str().is_empty() {
+            let reason = "needs both cert_file and key_file".to_owned();
+            return Err(ConfigError::Invalid { field: "server.tls", reason });
+        }
+        Access::new(&self.access)?;
         if self.external_labels.keys().any(|name| name.is_empty() || name == "__name__") {
             let reason = "names must not be empty or __name__".to_owned();
             return Err(ConfigError::Invalid { field: "external_labels", reason });

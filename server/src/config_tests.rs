@@ -56,6 +56,7 @@ fn document() -> String {
     );
     let mut sections = structs(include_str!("config.rs"));
     for source in [
+        include_str!("access/config.rs"),
         include_str!("../../engine/src/config.rs"),
         include_str!("../../engine/src/wal/config.rs"),
         include_str!("../../engine/src/head/config.rs"),

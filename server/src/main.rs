@@ -2,10 +2,12 @@
 //!
 //! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command`, `snapshot_command`,
 //!   `restore_command` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
+//! * `listen` - connections and TLS; `access` - who may do what
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
 //! * `allocator` - who gives out memory, and when it goes back to the system
 
+mod access;
 mod allocator;
 mod app;
 mod cli;
@@ -14,6 +16,7 @@ mod config;
 mod http;
 mod ingest;
 mod inspect_command;
+mod listen;
 mod promql;
 mod query_command;
 mod restore_command;
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify_command::run(&args),
         Some(Command::Inspect(args)) => inspect_command::run(&args),
         Some(Command::Snapshot(args)) => snapshot_command::run(&args),
+        Some(Command::HashPassword) => access::hash_password(),
+        Some(Command::NewToken) => access::new_token(),
         Some(Command::Restore(args)) => restore_command::run(&args),
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &QueryArgs) -> ExitCode {
 
 fn ask(args: &QueryArgs) -> Result<Envelope<Data>, QueryError> {
     let (path, form) = request(args)?;
-    Ok(client::call(&args.url, path, form)?)
+    Ok(client::call(&args.server, path, form)?)
 }
 
 /// Path and parameters of the call.

@@ -10,7 +10,7 @@ use crate::{
     app::{App, ConfigSources},
     cli::ServeArgs,
     config::{Config, ConfigError},
-    http, shutdown, telemetry,
+    http, listen, shutdown, telemetry,
 };
 
 /// Why the server did not start, or ended.
@@ -22,8 +22,6 @@ enum ServeError {
     Runtime { source: std::io::Error },
     #[error("listen on {address}")]
     Listen { address: std::net::SocketAddr, source: std::io::Error },
-    #[error("accept connections")]
-    Accept { source: std::io::Error },
     #[error("open the store in {path}")]
     Open { path: PathBuf, source: kymo_engine::Error },
     #[error("close the store")]
@@ -71,19 +69,14 @@ async fn serve(config: Config, sources: ConfigSources) -> Result<(), ServeError>
     let listener =
         TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let listen = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
-    let app = Arc::new(App::new(config, sources, listen));
+    let app = Arc::new(App::new(config, sources, listen)?);
     info!(address = %listen, data_dir = %data_dir.display(), version = env!("CARGO_PKG_VERSION"), "listening");
-    if app.open_to_network {
-        warn!(address = %listen, "anybody on the network can read, write and delete: there is no password");
-    }
+    app.warn_of_openness();
     shutdown::watch(&app);
 
     // Requests are answered (with "not ready") while the store is being opened: a restart can take a while, and
     // probes ask meanwhile.
-    let stopped = Arc::clone(&app);
-    let server = axum::serve(listener, http::router(Arc::clone(&app)))
-        .with_graceful_shutdown(async move { stopped.stopped().await });
-    let server = tokio::spawn(async move { server.await });
+    let server = tokio::spawn(listen::serve(listener, Arc::clone(&app), http::router(Arc::clone(&app))));
 
     let opened = open(&app, data_dir).await;
     if opened.is_ok() {
@@ -94,7 +87,7 @@ async fn serve(config: Config, sources: ConfigSources) -> Result<(), ServeError>
     }
     app.stop();
     match tokio::time::timeout(drain_timeout, server).await {
-        Ok(Ok(served)) => served.map_err(|source| ServeError::Accept { source })?,
+        Ok(Ok(())) => {}
         Ok(Err(_)) => return Err(ServeError::Bug),
         Err(_) => warn!("some requests did not end in time"),
     }

@@ -18,7 +18,7 @@ struct Snapshot {
 
 /// Asks, and says where it is.
 pub(crate) fn run(args: &SnapshotArgs) -> ExitCode {
-    match client::call::<Snapshot>(&args.url, "admin/tsdb/snapshot", Vec::new()) {
+    match client::call::<Snapshot>(&args.server, "admin/tsdb/snapshot", Vec::new()) {
         Ok(envelope) => finish(ExitCode::SUCCESS, |out| {
             let Snapshot { path, blocks, bytes, linked_bytes } = envelope.data;
             writeln!(out, "{path}")?;

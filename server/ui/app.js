@@ -64,6 +64,7 @@ async function showState() {
     const { data } = await call("status/kymo");
     $("version").textContent = data.version;
     $("open").hidden = !data.open_to_network;
+    $("clear").hidden = !data.shows_secrets;
     const levels = Object.entries(data.levels);
     const blocks = levels.reduce((sum, [, level]) => sum + level.blocks, 0);
     const size = levels.reduce((sum, [, level]) => sum + level.bytes, 0);

@@ -17,6 +17,8 @@ pub(crate) enum ErrorType {
     Execution,
     Canceled,
     Timeout,
+    /// What the client had to send did not arrive in time.
+    TooSlow,
     Internal,
     Unavailable,
     NotFound,
@@ -28,7 +30,7 @@ impl ErrorType {
             Self::BadData => "bad_data",
             Self::Execution => "execution",
             Self::Canceled => "canceled",
-            Self::Timeout => "timeout",
+            Self::Timeout | Self::TooSlow => "timeout",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
             Self::NotFound => "not_found",
@@ -43,6 +45,7 @@ impl ErrorType {
             // 499, nginx's code for a client that has left; the crate has no name for it.
             Self::Canceled => StatusCode::from_u16(499).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
             Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Internal | Self::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotFound => StatusCode::NOT_FOUND,
         }

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn before_and_after_it_serves_it_says_so() {
-        let app = App::new(Config::default(), ConfigSources::default(), LISTEN_DEFAULT);
+        let app = App::new(Config::default(), ConfigSources::default(), LISTEN_DEFAULT).unwrap();
         let stopping = |app: &App| {
             let response = ready(app).unwrap_err().into_response();
             assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);

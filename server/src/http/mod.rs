@@ -2,13 +2,14 @@
 //!
 //! * `prometheus` - the Prometheus API
 //! * `remote_write`, `remote_read`, `federate` - how other Prometheus servers write and read; `chunks` is for reading
-//! * `admin`, `health`, `ui` - operation
+//! * `admin`, `health`, `ui` - operation; `access` - lets requests through whose senders may make them
 //! * `router`, `middleware` - who answers what, and what holds for all
 //! * `error` - errors and their status codes
 //! * `answer`, `json`, `number` - answers as Go would write them
 //! * `params`, `time` - what requests ask for
 //! * `gate`, `work` - bounds on what runs at once, and blocking work that ends when its caller leaves
 
+mod access;
 mod admin;
 mod answer;
 mod chunks;

@@ -1,6 +1,6 @@
 //! Parameters of a request, from the URL and from a form body.
 
-use std::io::Read as _;
+use std::{io::Read as _, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -8,7 +8,11 @@ use axum::{
     http::{HeaderMap, Method, header},
 };
 
-use super::{error::ApiError, time};
+use super::{
+    error::{ApiError, ErrorType},
+    time,
+};
+use crate::app::App;
 
 /// Most bytes of a form, before and after decompression: Go's own bound.
 const FORM_BYTES_MAX: usize = 10 << 20;
@@ -81,15 +85,16 @@ pub(crate) struct TimeRange {
     pub(crate) end: i64,
 }
 
-impl<S: Sync> FromRequest<S> for Params {
+impl FromRequest<Arc<App>> for Params {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let mut params = Self::default();
         let has_form = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
         if has_form && is_form(&parts.headers) {
-            params.extend(&read_form(&parts.headers, body).await?);
+            let patience = app.config().server.request_timeout();
+            params.extend(&read_form(&parts.headers, body, patience).await?);
         }
         params.extend(parts.uri.query().unwrap_or("").as_bytes());
         Ok(params)
@@ -102,10 +107,12 @@ fn is_form(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-async fn read_form(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+async fn read_form(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Vec<u8>, ApiError> {
     let form_error = |reason: &str| ApiError::bad_data(format!("error parsing form values: {reason}"));
-    let bytes = to_bytes(body, FORM_BYTES_MAX)
+    let too_slow = |_| ApiError::new(ErrorType::TooSlow, "the form took too long to arrive");
+    let bytes = tokio::time::timeout(patience, to_bytes(body, FORM_BYTES_MAX))
         .await
+        .map_err(too_slow)?
         .map_err(|error| form_error(&format!("http: request body too large or broken: {error}")))?;
     match headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes()) {
         b"" | b"identity" => Ok(bytes.into()),

@@ -48,8 +48,10 @@ pub(crate) async fn read(
         .enter(1, config.query.timeout())
         .await
         .map_err(|_| PlainError::unavailable("too many remote reads are running"))?;
-    let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX)
+    let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX);
+    let body = tokio::time::timeout(config.server.request_timeout(), body)
         .await
+        .map_err(|_| PlainError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))?
         .map_err(|error| PlainError::bad_request(error.to_string()))?;
     let (response_type, queries) = ingest::snappy(&body, |message| parse(message, &config.external_labels))??;
     let external: Vec<(Vec<u8>, Vec<u8>)> = config

@@ -9,14 +9,15 @@ use axum::{
 };
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
-use super::{admin, federate, health, middleware, prometheus, remote_read, remote_write, ui};
-use crate::app::App;
+use super::{access, admin, federate, health, middleware, prometheus, remote_read, remote_write, ui};
+use crate::{access::Role, app::App};
 
-/// All routes.
+/// All routes, each behind the role that it takes; without one are only those that probes call.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .nest("/api/v1", api(&app))
-        .merge(pages())
+        .merge(pages(&app))
+        .merge(probes())
         .fallback(health::not_found)
         // After the routes, so that the layer sees which of them matched.
         .layer(from_fn_with_state(Arc::clone(&app), middleware::observe))
@@ -25,16 +26,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 /// The Prometheus API. Remote write and remote read bring their own compression.
 fn api(app: &Arc<App>) -> Router<Arc<App>> {
-    query_api()
-        .merge(status_api())
-        .merge(discovery_api())
-        .merge(admin_api())
+    let reading = query_api().merge(status_api()).merge(discovery_api());
+    require(app, Role::Read, reading)
+        .merge(require(app, Role::Admin, admin_api()))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-        .route("/write", post(remote_write::write))
-        .route("/read", post(remote_read::read))
+        .merge(require(app, Role::Write, Router::new().route("/write", post(remote_write::write))))
+        .merge(require(app, Role::Read, Router::new().route("/read", post(remote_read::read))))
         .fallback(health::not_found)
         .method_not_allowed_fallback(health::method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(app), middleware::cors))
+}
+
+/// Routes that only who has the role gets to.
+fn require(app: &Arc<App>, role: Role, routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes.route_layer(from_fn_with_state((Arc::clone(app), role), access::require))
 }
 
 fn query_api() -> Router<Arc<App>> {
@@ -88,8 +93,8 @@ fn admin_api() -> Router<Arc<App>> {
 }
 
 /// Everything outside of the API.
-fn pages() -> Router<Arc<App>> {
-    Router::new()
+fn pages(app: &Arc<App>) -> Router<Arc<App>> {
+    let reading = Router::new()
         .route("/", get(ui::page))
         // Where Prometheus and Grafana link to.
         .route("/graph", get(ui::page))
@@ -98,10 +103,14 @@ fn pages() -> Router<Arc<App>> {
         .route("/ui/style.css", get(ui::style))
         .route("/federate", get(federate::federate))
         .route("/metrics", get(health::metrics))
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-        .route("/-/healthy", get(health::healthy))
-        .route("/-/ready", get(health::ready))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+    let operation = Router::new()
         .route("/-/flush", post(admin::flush).merge(put(admin::flush)))
         .route("/-/compact", post(admin::compact).merge(put(admin::compact)))
-        .route("/-/reload", post(admin::reload).merge(put(admin::reload)))
+        .route("/-/reload", post(admin::reload).merge(put(admin::reload)));
+    require(app, Role::Read, reading).merge(require(app, Role::Admin, operation))
+}
+
+fn probes() -> Router<Arc<App>> {
+    Router::new().route("/-/healthy", get(health::healthy)).route("/-/ready", get(health::ready))
 }

@@ -39,6 +39,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
         gauge(&mut families, &names::PROCESS_RESIDENT, usage.resident_bytes as f64);
         gauge(&mut families, &names::PROCESS_CPU, usage.cpu_seconds);
     }
+    connections(&mut families, app);
     requests(&mut families, &app.telemetry);
     gauge(&mut families, &names::WRITE_MEMORY, app.writes.taken() as f64 * 1024.0);
     gauge(&mut families, &names::QUERIES_RUNNING, app.queries.taken() as f64);
@@ -51,6 +52,15 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
     }
     gauge(&mut families, &names::SELF_STORE_FAILURES, load(&app.telemetry.self_store_failures));
     families
+}
+
+fn connections(families: &mut Vec<Family>, app: &App) {
+    gauge(families, &names::HTTP_CONNECTIONS, app.places.open() as f64);
+    let ended = app.places.ended().map(|(reason, count)| point([("reason", reason)], count as f64));
+    push(families, &names::HTTP_CONNECTIONS_ENDED, ended.into());
+    let denied = app.telemetry.access_denied.lock().clone();
+    let denied = denied.iter().map(|(reason, count)| point([("reason", *reason)], *count as f64));
+    push(families, &names::ACCESS_DENIED, denied.collect());
 }
 
 fn requests(families: &mut Vec<Family>, telemetry: &Telemetry) {

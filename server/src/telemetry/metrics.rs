@@ -18,6 +18,7 @@ pub(super) const DURATION_BOUNDS: [f64; 11] =
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
     pub(super) http: Mutex<BTreeMap<String, RouteStats>>,
+    pub(super) access_denied: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) samples: AtomicU64,
     pub(super) histograms: AtomicU64,
     pub(super) exemplars: AtomicU64,
@@ -66,6 +67,11 @@ impl Telemetry {
             *stats.by_code.entry(code).or_default() += 1;
             stats.durations.observe(duration);
         }
+    }
+
+    /// A request was not let through.
+    pub(crate) fn access_denied(&self, reason: &'static str) {
+        *self.access_denied.lock().entry(reason).or_default() += 1;
     }
 
     /// A write request of `bytes` was stored, as far as `stored` says.

@@ -45,6 +45,11 @@ metrics! {
     HTTP_REQUESTS = "kymo_http_requests_total", Counter, "Requests answered, by route and status code.";
     HTTP_DURATION = "kymo_http_request_duration_seconds", Histogram,
         "Time from the head of a request to the head of its answer, by route.";
+    HTTP_CONNECTIONS = "kymo_http_connections", Gauge, "Open connections; server.connections_max bounds them.";
+    HTTP_CONNECTIONS_ENDED = "kymo_http_connections_ended_total", Counter,
+        "Connections that have ended, by reason: closed, evicted for a new one, stalled or too slow a client, malformed requests, no TLS session.";
+    ACCESS_DENIED = "kymo_access_denied_total", Counter,
+        "Requests that were not let through, by reason: anonymous, unknown (name, password or token), role, busy.";
     WRITE_ROWS = "kymo_write_rows_total", Counter,
         "Rows accepted by the write protocols and made durable, by kind: sample, histogram, exemplar.";
     WRITE_REFUSED = "kymo_write_refused_rows_total", Counter,

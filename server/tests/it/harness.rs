@@ -86,10 +86,19 @@ impl Server {
 
     /// A server on the data in `dir`.
     pub(crate) fn open(dir: &Path, config: &str) -> Self {
+        Self::launch(dir, "127.0.0.1:0", config)
+    }
+
+    /// A server on an empty directory that listens on this address.
+    pub(crate) fn open_at(listen: &str, config: &str) -> Self {
+        Self::launch(&tempfile::tempdir().unwrap().keep(), listen, config)
+    }
+
+    fn launch(dir: &Path, listen: &str, config: &str) -> Self {
         let file = dir.join("kymo.yaml");
         write_file(&file, config);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kymo"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--listen", listen, "--data-dir"])
             .arg(dir.join("data"))
             .arg("--config")
             .arg(&file)

@@ -5,6 +5,8 @@
 //! * `remote_write`, `remote_read`, `federate` - other Prometheus servers
 //! * `histograms` - native histograms from remote write to queries and remote read
 //! * `features` - parts of PromQL that are off unless named
+//! * `access` - who may do what, and what crosses the network in clear
+//! * `connections` - slow, huge, many, and those that take nothing
 //! * `bad_input` - requests that must not harm
 //! * `damage` - a damaged store: what is found, named and left out
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
@@ -16,7 +18,9 @@
     reason = "clippy takes the helpers of tests for production code"
 )]
 
+mod access;
 mod bad_input;
+mod connections;
 mod damage;
 mod features;
 mod federate;

@@ -34,7 +34,7 @@ impl Answer {
 impl Kymo {
     /// A server on the data in `dir`, ready to answer, without metrics of its own among the data.
     pub(crate) fn start(dir: &Path, config: &str) -> Self {
-        Self::start_with(dir, config, |command| Process::start(command))
+        Self::start_with(dir, config, Process::start)
     }
 
     /// The same, with the process started by `start`.
@@ -49,7 +49,7 @@ impl Kymo {
 
     /// A server that may fail to start.
     pub(crate) fn launch(dir: &Path, config: &str) -> (Process, NamedTempFile) {
-        Self::launch_with(dir, config, |command| Process::start(command))
+        Self::launch_with(dir, config, Process::start)
     }
 
     fn launch_with(

@@ -178,7 +178,8 @@ pub(crate) async fn kymo(State(app): State<Arc<App>>, Ready(engine): Ready) -> R
             "wal_segments": stats.wal.segments,
             "levels": levels,
             "resident_bytes": telemetry::usage().map(|usage| usage.resident_bytes),
-            "open_to_network": app.open_to_network,
+            "open_to_network": app.open_to_network(),
+            "shows_secrets": app.shows_secrets(),
         }))
     })
     .await
