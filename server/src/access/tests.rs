@@ -1,3 +1,5 @@
+//! Who may do what, without a server.
+
 use super::*;
 
 /// Of `secret`, with a cost that does not matter in a test.

@@ -210,11 +210,13 @@ fn commands_make_secrets_that_nobody_sees_again() {
     }
 }
 
-/// Writes a new certificate for 127.0.0.1 and its key.
-fn certificate(dir: &Path) {
+/// Writes a new certificate for 127.0.0.1 and its key, and returns both.
+fn certificate(dir: &Path) -> [String; 2] {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    write_file(&dir.join("cert.pem"), &made.cert.pem());
-    write_file(&dir.join("key.pem"), &made.signing_key.serialize_pem());
+    let texts = [made.cert.pem(), made.signing_key.serialize_pem()];
+    write_file(&dir.join("cert.pem"), &texts[0]);
+    write_file(&dir.join("key.pem"), &texts[1]);
+    texts
 }
 
 fn tls_config(dir: &Path) -> String {
@@ -225,11 +227,11 @@ fn tls_config(dir: &Path) -> String {
 #[test]
 fn https_with_a_certificate_that_is_renewed() {
     let dir = tempfile::tempdir().unwrap();
-    certificate(dir.path());
+    let [first, _] = certificate(dir.path());
     let server = Server::with_config(&tls_config(dir.path()));
     let url = server.url.replace("http:", "https:");
     let old = dir.path().join("old.pem").display().to_string();
-    write_file(Path::new(&old), &std::fs::read_to_string(dir.path().join("cert.pem")).unwrap());
+    write_file(Path::new(&old), &first);
     let current = dir.path().join("cert.pem").display().to_string();
     let ask = |ca: &str| kymo(&["query", "21 + 21", "--url", &url, "--ca-file", ca], "");
     let Output { code, out, errors } = ask(&current);
@@ -267,8 +269,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
     };
     let missing = serve(&tls_config(dir.path()));
     assert!(missing.contains("server.tls") && missing.contains("cert.pem"), "{missing}");
-    certificate(dir.path());
-    let key = std::fs::read_to_string(dir.path().join("key.pem")).unwrap();
+    let [_, key] = certificate(dir.path());
     certificate(dir.path());
     write_file(&dir.path().join("key.pem"), &key);
     let foreign = serve(&tls_config(dir.path()));
