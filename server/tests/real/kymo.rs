@@ -64,6 +64,11 @@ impl Kymo {
         (start(command.arg("--config").arg(file.path())), file)
     }
 
+    /// A line of the process's status, in MB: `VmRSS`, `VmHWM`.
+    pub(crate) fn memory_mb(&self, line: &str) -> u64 {
+        self.process.memory_mb(line)
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(self) {
         self.process.kill();

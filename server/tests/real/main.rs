@@ -6,6 +6,7 @@
 //! * `prometheus` - Debian's Prometheus and node_exporter: the same questions, the same answers
 //! * `differential` - random expressions, answered by Kymo as by Prometheus
 //! * `handles` - few file handles: connections wait, writes pause, nothing is lost
+//! * `hostile` - clients that mean harm, all at once, beside senders that do not
 //! * `kill` - `kill -9` under load loses nothing that was acknowledged
 //! * `disk_full` - writes are refused, reads go on, writing resumes
 //! * `one_process` - one process per directory; an orderly stop under load; another number of shards
@@ -22,6 +23,7 @@
 mod differential;
 mod disk_full;
 mod handles;
+mod hostile;
 mod kill;
 mod kymo;
 mod one_process;

@@ -49,6 +49,13 @@ impl Process {
         })
     }
 
+    /// A line of the process's status, in MB.
+    pub(crate) fn memory_mb(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
+        value.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_000
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
