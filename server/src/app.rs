@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::{
     access::Access,
     config::{Config, ConfigError},
-    http::Gate,
+    http::{FairGate, Gate},
     listen::{Places, Tls, connections_max},
     telemetry::Telemetry,
 };
@@ -27,8 +27,8 @@ pub(crate) struct App {
     stopping: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     pub(crate) telemetry: Telemetry,
-    pub(crate) queries: Gate,
-    pub(crate) reads: Gate,
+    pub(crate) queries: FairGate,
+    pub(crate) reads: FairGate,
     /// Shares are KiB of memory.
     pub(crate) writes: Gate,
     /// Connections.
@@ -113,8 +113,8 @@ impl App {
             tls: tls.transpose()?,
             places: Places::new(connections_max(config.server.connections_max)),
             telemetry: Telemetry::default(),
-            queries: Gate::new(config.query.concurrency_max, config.query.waiting_max),
-            reads: Gate::new(config.remote_read.concurrency_max, config.query.waiting_max),
+            queries: FairGate::new(config.query.concurrency_max, config.query.waiting_max),
+            reads: FairGate::new(config.remote_read.concurrency_max, config.query.waiting_max),
             writes: Gate::new(config.remote_write.memory_kib(), config.remote_write.waiting_max),
             start_ms,
             reload: RwLock::new(Reload { at_ms: start_ms, succeeded: true }),

@@ -172,9 +172,11 @@ impl Default for StorageConfig {
 pub(crate) struct QueryConfig {
     /// Longest time for one query, waiting included. A request may ask for less.
     pub(crate) timeout_ms: u64,
-    /// Queries that run at once; the others wait. Change needs a restart.
+    /// Queries that run at once; the others wait. Next is the client that has the fewest running, and clients take turns: a
+    /// client is a user or a token, or an address without them. Change needs a restart.
     pub(crate) concurrency_max: u32,
-    /// Queries that may wait; more are refused with status 503. Change needs a restart.
+    /// Queries that may wait; more are refused with status 503, those of the client first that has the most waiting. Change
+    /// needs a restart.
     pub(crate) waiting_max: usize,
     /// Most samples that one query may hold in memory.
     pub(crate) samples_max: usize,

@@ -13,6 +13,10 @@ use crate::{
     http, listen, shutdown, telemetry,
 };
 
+/// Expressions may be nested five hundred levels deep, and each level takes a frame of several functions. Pages of it that
+/// nobody needs take no memory.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 enum ServeError {
@@ -55,6 +59,7 @@ fn start(sources: ConfigSources) -> Result<(), ServeError> {
     let config = sources.load()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("kymo-http")
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|source| ServeError::Runtime { source })?;

@@ -103,10 +103,10 @@ impl Access {
         self.roles.is_empty() && self.tokens.is_empty()
     }
 
-    /// Whether who sends these headers may do what takes `role`.
-    pub(crate) async fn check(&self, headers: &HeaderMap, role: Role) -> Result<(), Denied> {
+    /// Whether who sends these headers may do what takes `role`: the name, if it takes one.
+    pub(crate) async fn check(&self, headers: &HeaderMap, role: Role) -> Result<Option<String>, Denied> {
         if self.is_open() {
-            return Ok(());
+            return Ok(None);
         }
         let value = headers.get(header::AUTHORIZATION).ok_or(Denied::Anonymous)?;
         let (name, roles) = match credentials(value).ok_or(Denied::Anonymous)? {
@@ -124,7 +124,7 @@ impl Access {
             },
         };
         if roles.contains(&role) || roles.contains(&Role::Admin) {
-            return Ok(());
+            return Ok(Some(name));
         }
         Err(Denied::Lacks { name, role })
     }

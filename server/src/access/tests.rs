@@ -25,7 +25,7 @@ async fn who_is_nobody_may_do_what_everybody_may() {
     let access = config("{}").unwrap();
     assert!(access.is_open());
     for headers in [HeaderMap::new(), basic("a:b"), authorization("nonsense")] {
-        assert_eq!(access.check(&headers, Role::Admin).await, Ok(()));
+        assert_eq!(access.check(&headers, Role::Admin).await, Ok(None));
     }
 }
 
@@ -43,15 +43,15 @@ async fn names_passwords_tokens_and_roles() {
     assert!(!access.is_open());
     let lacks = |name: &str, role| Err(Denied::Lacks { name: name.to_owned(), role });
     for (headers, role, expected) in [
-        (basic("ann:secret"), Role::Read, Ok(())),
-        (basic("ann:secret"), Role::Read, Ok(())),
+        (basic("ann:secret"), Role::Read, Ok("ann")),
+        (basic("ann:secret"), Role::Read, Ok("ann")),
         (basic("ann:secret"), Role::Write, lacks("ann", Role::Write)),
         (basic("ann:wrong"), Role::Read, Err(Denied::Unknown)),
         (basic("ann:"), Role::Read, Err(Denied::Unknown)),
         (basic("bob:secret"), Role::Read, Err(Denied::Unknown)),
-        (basic("root:secret"), Role::Write, Ok(())),
-        (basic("root:secret"), Role::Admin, Ok(())),
-        (authorization("bearer abc"), Role::Write, Ok(())),
+        (basic("root:secret"), Role::Write, Ok("root")),
+        (basic("root:secret"), Role::Admin, Ok("root")),
+        (authorization("bearer abc"), Role::Write, Ok("agent")),
         (authorization("Bearer abc"), Role::Read, lacks("agent", Role::Read)),
         (authorization("Bearer abd"), Role::Write, Err(Denied::Unknown)),
         (authorization("Bearer "), Role::Write, Err(Denied::Unknown)),
@@ -60,7 +60,8 @@ async fn names_passwords_tokens_and_roles() {
         (basic("ann"), Role::Read, Err(Denied::Anonymous)),
         (HeaderMap::new(), Role::Read, Err(Denied::Anonymous)),
     ] {
-        assert_eq!(access.check(&headers, role).await, expected, "{headers:?} {role}");
+        let found = access.check(&headers, role).await;
+        assert_eq!(found, expected.map(|name| Some(name.to_owned())), "{headers:?} {role}");
     }
 }
 

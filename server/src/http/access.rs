@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-use super::error::PlainError;
+use super::{
+    client::{self, Client},
+    error::PlainError,
+};
 use crate::{
     access::{Denied, Role},
     app::App,
@@ -22,7 +25,8 @@ pub(crate) async fn require(
     next: Next,
 ) -> Response {
     match app.access().check(request.headers(), role).await {
-        Ok(()) => next.run(request).await,
+        Ok(None) => next.run(request).await,
+        Ok(Some(name)) => client::within(Client::Named(name), next.run(request)).await,
         Err(denied) => {
             app.telemetry.access_denied(denied.name());
             answer(&denied)

@@ -7,13 +7,16 @@
 //! * `error` - errors and their status codes
 //! * `answer`, `json`, `number` - answers as Go would write them
 //! * `params`, `time` - what requests ask for
-//! * `gate`, `work` - bounds on what runs at once, and blocking work that ends when its caller leaves
+//! * `gate`, `fair_gate`, `work` - bounds on what runs at once, and blocking work that ends when its caller leaves
+//! * `client` - who is asking
 
 mod access;
 mod admin;
 mod answer;
 mod chunks;
+mod client;
 mod error;
+mod fair_gate;
 mod federate;
 mod gate;
 mod health;
@@ -30,6 +33,8 @@ mod ui;
 mod work;
 
 pub(crate) use {
+    client::Peer,
+    fair_gate::FairGate,
     gate::Gate,
     number::push_seconds,
     router::router,

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
-    chunks,
+    chunks, client,
     error::{PlainError, refuse_partial},
     middleware::Ready,
 };
@@ -45,7 +45,7 @@ pub(crate) async fn read(
     let config = app.config();
     let admission = app
         .reads
-        .enter(1, config.query.timeout())
+        .enter(client::current(), config.query.timeout())
         .await
         .map_err(|_| PlainError::unavailable("too many remote reads are running"))?;
     let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX);

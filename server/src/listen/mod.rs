@@ -31,7 +31,7 @@ pub(crate) use places::{Ended, Places};
 use stream::ImpatientStream;
 pub(crate) use tls::{Tls, TlsConfigError};
 
-use crate::{app::App, config::ServerConfig};
+use crate::{app::App, config::ServerConfig, http::Peer};
 
 /// Bytes that the head of a request may have.
 const HEAD_BYTES_MAX: usize = 128 << 10;
@@ -58,12 +58,13 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, router: Router) 
             () = app.stopped() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let place = tokio::select! {
                     place = app.places.take() => place,
                     () = app.stopped() => break,
                 };
-                let task = connection(stream, Arc::clone(&app), router.clone(), place);
+                let router = router.clone();
+                let task = connection(stream, Peer(peer.ip()), Arc::clone(&app), router, place);
                 let all_ended = all_ended.clone();
                 tokio::spawn(async move {
                     task.await;
@@ -94,13 +95,15 @@ async fn wait_for_handles(app: &App, error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-async fn connection(stream: TcpStream, app: Arc<App>, router: Router, place: Place) {
+async fn connection(stream: TcpStream, peer: Peer, app: Arc<App>, router: Router, place: Place) {
     // Answers are written whole, and small ones should not wait for more.
     drop(stream.set_nodelay(true));
     let config = app.config();
     let request_timeout = config.server.request_timeout();
+    let busy = place.busy();
+    let service = CountedService { inner: TowerToHyperService::new(router), busy, peer };
     match &app.tls {
-        None => answer(stream, &app, &config.server, router, place).await,
+        None => answer(stream, &app, &config.server, service, place).await,
         Some(tls) => {
             let handshake = tokio::select! {
                 handshake = timeout(request_timeout, tls.acceptor(app.monotonic_nanos()).accept(stream)) => handshake,
@@ -108,7 +111,7 @@ async fn connection(stream: TcpStream, app: Arc<App>, router: Router, place: Pla
                 () = app.stopped() => return place.end(Ended::Closed),
             };
             match handshake {
-                Ok(Ok(stream)) => answer(stream, &app, &config.server, router, place).await,
+                Ok(Ok(stream)) => answer(stream, &app, &config.server, service, place).await,
                 Ok(Err(error)) => {
                     debug!(%error, "no TLS session");
                     place.end(Ended::NoTls);
@@ -120,12 +123,11 @@ async fn connection(stream: TcpStream, app: Arc<App>, router: Router, place: Pla
 }
 
 /// Answers the requests of one connection.
-async fn answer<S>(stream: S, app: &App, config: &ServerConfig, router: Router, place: Place)
+async fn answer<S>(stream: S, app: &App, config: &ServerConfig, service: CountedService, place: Place)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = TokioIo::new(ImpatientStream::new(stream, config.stalled_timeout(), place.busy()));
-    let service = CountedService { inner: TowerToHyperService::new(router), busy: place.busy() };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(config.request_timeout())
@@ -168,10 +170,11 @@ fn reason(served: Result<(), hyper::Error>) -> Ended {
     }
 }
 
-/// Knows while a request is being answered.
+/// Knows while a request is being answered, and notes where it comes from.
 struct CountedService {
     inner: TowerToHyperService<Router>,
     busy: Busy,
+    peer: Peer,
 }
 
 impl Service<Request<Incoming>> for CountedService {
@@ -179,7 +182,8 @@ impl Service<Request<Incoming>> for CountedService {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
         let busy = self.busy.begin();
         let answer = self.inner.call(request);
         Box::pin(async move {

@@ -42,7 +42,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
     connections(&mut families, app);
     requests(&mut families, &app.telemetry);
     gauge(&mut families, &names::WRITE_MEMORY, app.writes.taken() as f64 * 1024.0);
-    gauge(&mut families, &names::QUERIES_RUNNING, app.queries.taken() as f64);
+    gauge(&mut families, &names::QUERIES_RUNNING, app.queries.running() as f64);
     if let Some(engine) = engine {
         let stats = engine.stats();
         head(&mut families, &stats);

@@ -18,6 +18,7 @@ use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint};
 use kymo_query::{EngineSource, SelectRequest, Source};
 
 use super::{
+    client,
     error::{PlainError, refuse_partial},
     middleware::Ready,
     params::Params,
@@ -44,7 +45,13 @@ pub(crate) async fn federate(
     let end = app.now_ms();
     let start = end.saturating_sub(i64::try_from(config.query.lookback_ms).unwrap_or(i64::MAX));
     let memory = MemoryBudget::new(config.query.memory_bytes_max);
+    let admission = app
+        .queries
+        .enter(client::current(), config.query.timeout())
+        .await
+        .map_err(|_| PlainError::unavailable("too many queries are running"))?;
     let work = move || {
+        let _admission = admission;
         let newest = newest_samples(&EngineSource(engine), &sets, start..=end, &memory)?;
         Ok::<_, PlainError>(match format {
             Format::Text => text::page(&newest, &config.external_labels).into_bytes(),
