@@ -10,6 +10,7 @@
 //! * `bad_input` - requests that must not harm
 //! * `damage` - a damaged store: what is found, named and left out
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
+//! * `licences` - of all that we depend on
 //! * `tidy` - rules for the repository itself
 
 #![expect(
@@ -27,6 +28,7 @@ mod federate;
 mod grafana;
 mod harness;
 mod histograms;
+mod licences;
 mod operation;
 mod remote_read;
 mod remote_write;
