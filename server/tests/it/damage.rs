@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Server, now},
+    harness::{DataDir, Server, now},
     remote_read,
 };
 
@@ -31,7 +31,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// A stopped server with a block of two metrics, and the time of their samples.
-fn stopped() -> (PathBuf, i64) {
+fn stopped() -> (DataDir, i64) {
     let server = Server::with_config(CONFIG);
     let ts = now() - 6 * 3_600_000;
     for name in ["a", "b"] {

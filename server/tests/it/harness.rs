@@ -3,15 +3,20 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     time::Duration,
 };
 
 use kymo_engine::{Clock as _, SystemClock};
 use kymo_formats::wire::remote_write::{Sample, v1, v2};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Longest time for anything a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +29,41 @@ pub(crate) struct Server {
     child: Child,
     lines: Receiver<String>,
     pub(crate) url: String,
-    pub(crate) dir: PathBuf,
+    pub(crate) dir: DataDir,
+}
+
+/// Where a server has its data; removed with the last who holds it, if it was made for a server.
+#[derive(Clone)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _made: Option<Arc<TempDir>>,
+}
+
+impl DataDir {
+    fn new() -> Self {
+        let made = tempfile::tempdir().unwrap();
+        Self { path: made.path().to_owned(), _made: Some(Arc::new(made)) }
+    }
+}
+
+impl Deref for DataDir {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl From<&Self> for DataDir {
+    fn from(dir: &Self) -> Self {
+        dir.clone()
+    }
+}
+
+impl From<&Path> for DataDir {
+    fn from(path: &Path) -> Self {
+        Self { path: path.to_owned(), _made: None }
+    }
 }
 
 /// An answer.
@@ -80,21 +119,20 @@ impl Server {
     }
 
     pub(crate) fn with_config(config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap().keep();
-        Self::open(&dir, config)
+        Self::open(&DataDir::new(), config)
     }
 
     /// A server on the data in `dir`.
-    pub(crate) fn open(dir: &Path, config: &str) -> Self {
-        Self::launch(dir, "127.0.0.1:0", config)
+    pub(crate) fn open(dir: impl Into<DataDir>, config: &str) -> Self {
+        Self::launch(dir.into(), "127.0.0.1:0", config)
     }
 
     /// A server on an empty directory that listens on this address.
     pub(crate) fn open_at(listen: &str, config: &str) -> Self {
-        Self::launch(&tempfile::tempdir().unwrap().keep(), listen, config)
+        Self::launch(DataDir::new(), listen, config)
     }
 
-    fn launch(dir: &Path, listen: &str, config: &str) -> Self {
+    fn launch(dir: DataDir, listen: &str, config: &str) -> Self {
         let file = dir.join("kymo.yaml");
         write_file(&file, config);
         let mut child = Command::new(env!("CARGO_BIN_EXE_kymo"))
@@ -111,7 +149,7 @@ impl Server {
             stderr.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
         drop(reader.unwrap());
-        let mut server = Self { child, lines, url: String::new(), dir: dir.to_owned() };
+        let mut server = Self { child, lines, url: String::new(), dir };
         let line = server.wait_for_line("listening");
         let address = line.split("address=").nth(1).unwrap().split(' ').next().unwrap();
         server.url = format!("http://{address}");
@@ -136,14 +174,14 @@ impl Server {
     }
 
     /// Ends the server in order; gives its data back.
-    pub(crate) fn stop(mut self) -> PathBuf {
+    pub(crate) fn stop(mut self) -> DataDir {
         self.signal("-TERM");
         assert!(self.child.wait().unwrap().success());
         self.dir.clone()
     }
 
     /// Ends the server at once; gives its data back.
-    pub(crate) fn kill(mut self) -> PathBuf {
+    pub(crate) fn kill(mut self) -> DataDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.dir.clone()
