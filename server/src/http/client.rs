@@ -1,6 +1,9 @@
 //! Who is asking, as far as it matters to who waits for whom.
 
-use std::{future::Future, net::IpAddr};
+use std::{
+    future::Future,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use axum::{extract::Request, middleware::Next, response::Response};
 
@@ -9,7 +12,7 @@ use axum::{extract::Request, middleware::Next, response::Response};
 pub(crate) enum Client {
     /// The name of a user or a token.
     Named(String),
-    /// Where a request without a name comes from.
+    /// Where a request without a name comes from: an address, or what of it names a network.
     At(IpAddr),
     /// We ourselves.
     Nobody,
@@ -36,6 +39,33 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Handles the request for whoever sends it from there, until a name is known.
 pub(super) async fn by_address(request: Request, next: Next) -> Response {
-    let client = request.extensions().get::<Peer>().map_or(Client::Nobody, |peer| Client::At(peer.0));
+    let client =
+        request.extensions().get::<Peer>().map_or(Client::Nobody, |peer| Client::At(network(peer.0)));
     within(client, next.run(request)).await
+}
+
+/// Who has an address of version 6 mostly has a network of 2^64 of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        for (address, expected) in [
+            ("10.0.0.1", "10.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::"),
+        ] {
+            assert_eq!(network(address.parse().unwrap()), expected.parse::<IpAddr>().unwrap());
+        }
+    }
 }

@@ -150,10 +150,11 @@ where
             return place.end(Ended::Evicted);
         }
     };
-    place.end(reason(served));
+    let reason = reason(served, place.has_heard());
+    place.end(reason);
 }
 
-fn reason(served: Result<(), hyper::Error>) -> Ended {
+fn reason(served: Result<(), hyper::Error>, has_heard: bool) -> Ended {
     let Err(error) = served else { return Ended::Closed };
     debug!(%error, "connection ended");
     let is_stalled = std::error::Error::source(&error)
@@ -162,7 +163,7 @@ fn reason(served: Result<(), hyper::Error>) -> Ended {
     if is_stalled {
         Ended::Stalled
     } else if error.is_timeout() {
-        Ended::TooSlow
+        if has_heard { Ended::TooSlow } else { Ended::Idle }
     } else if error.is_parse() {
         Ended::Malformed
     } else {

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
@@ -31,7 +31,10 @@ struct Shared {
     next: AtomicU64,
     /// Counts the moments at which connections became idle.
     moments: AtomicU64,
-    freed: Notify,
+    /// Whether a connection waits for a place.
+    wanted: AtomicBool,
+    /// Told then that a place may be free, or a connection idle.
+    changed: Notify,
     ended: [AtomicU64; Ended::ALL.len()],
 }
 
@@ -44,7 +47,9 @@ pub(crate) enum Ended {
     Evicted,
     /// The client took nothing of an answer.
     Stalled,
-    /// A request, or the beginning of a TLS session, did not arrive in time.
+    /// Nothing was asked for a while.
+    Idle,
+    /// A request, or the beginning of a TLS session, arrived in part and not in time.
     TooSlow,
     /// What arrived was no HTTP.
     Malformed,
@@ -53,8 +58,8 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Closed, Self::Evicted, Self::Stalled, Self::TooSlow, Self::Malformed, Self::NoTls];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Closed, Self::Evicted, Self::Stalled, Self::Idle, Self::TooSlow, Self::Malformed, Self::NoTls];
 
     /// The value of the metric's label.
     pub(crate) const fn name(self) -> &'static str {
@@ -62,6 +67,7 @@ impl Ended {
             Self::Closed => "closed",
             Self::Evicted => "evicted",
             Self::Stalled => "stalled",
+            Self::Idle => "idle",
             Self::TooSlow => "too_slow",
             Self::Malformed => "malformed",
             Self::NoTls => "no_tls",
@@ -73,13 +79,26 @@ impl Ended {
 struct State {
     /// Requests that are being answered: one, and those that the client sends ahead.
     answering: AtomicU32,
+    /// Whether something has arrived that is no request yet.
+    heard: AtomicBool,
     idle_since: AtomicU64,
+    /// Whether it is asked to go.
+    evicted: AtomicBool,
     evict: Notify,
 }
 
 impl State {
     fn is_idle(&self) -> bool {
         self.answering.load(Relaxed) == 0
+    }
+}
+
+impl Shared {
+    /// A connection has ended or become idle.
+    fn tell(&self) {
+        if self.wanted.load(Relaxed) {
+            self.changed.notify_one();
+        }
     }
 }
 
@@ -91,7 +110,8 @@ impl Places {
             max,
             next: AtomicU64::new(0),
             moments: AtomicU64::new(1),
-            freed: Notify::new(),
+            wanted: AtomicBool::new(false),
+            changed: Notify::new(),
             ended: std::array::from_fn(|_| AtomicU64::new(0)),
         };
         Self { shared: Arc::new(shared) }
@@ -100,12 +120,14 @@ impl Places {
     /// A place, as soon as there is one.
     pub(super) async fn take(&self) -> Place {
         loop {
-            let freed = self.shared.freed.notified();
+            let changed = self.shared.changed.notified();
             if let Some(place) = self.try_take() {
+                self.shared.wanted.store(false, Relaxed);
                 return place;
             }
+            self.shared.wanted.store(true, Relaxed);
             self.evict();
-            freed.await;
+            changed.await;
         }
     }
 
@@ -120,13 +142,15 @@ impl Places {
         Some(Place { shared: Arc::clone(&self.shared), number, state })
     }
 
-    /// Asks the connection to go that has been idle for the longest time, if there is one.
+    /// Asks the connection to go that has been idle for the longest time, if there is one, and none is about to go.
     pub(crate) fn evict(&self) {
         let taken = self.shared.taken.lock();
-        let idle = taken.values().filter(|state| state.is_idle());
-        if let Some(state) = idle.min_by_key(|state| state.idle_since.load(Relaxed)) {
-            // Not asked again before all others were.
-            state.idle_since.store(u64::MAX, Relaxed);
+        let idle = || taken.values().filter(|state| state.is_idle());
+        if idle().any(|state| state.evicted.load(Relaxed)) {
+            return;
+        }
+        if let Some(state) = idle().min_by_key(|state| state.idle_since.load(Relaxed)) {
+            state.evicted.store(true, Relaxed);
             state.evict.notify_one();
         }
     }
@@ -160,6 +184,11 @@ impl Place {
         !self.state.is_idle()
     }
 
+    /// Whether a part of a request has arrived.
+    pub(super) fn has_heard(&self) -> bool {
+        self.state.heard.load(Relaxed)
+    }
+
     pub(super) fn busy(&self) -> Busy {
         Busy { shared: Arc::clone(&self.shared), state: Arc::clone(&self.state) }
     }
@@ -172,11 +201,11 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.taken.lock().remove(&self.number);
-        self.shared.freed.notify_one();
+        self.shared.tell();
     }
 }
 
-/// Says when a request begins to be answered.
+/// Says what a connection does.
 #[derive(Debug)]
 pub(super) struct Busy {
     shared: Arc<Shared>,
@@ -184,6 +213,12 @@ pub(super) struct Busy {
 }
 
 impl Busy {
+    /// Something has arrived.
+    pub(super) fn hear(&self) {
+        self.state.heard.store(true, Relaxed);
+    }
+
+    /// A request is being answered from now on.
     pub(super) fn begin(&self) -> Answering {
         self.state.answering.fetch_add(1, Relaxed);
         Answering(Self { shared: Arc::clone(&self.shared), state: Arc::clone(&self.state) })
@@ -198,7 +233,10 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let Busy { shared, state } = &self.0;
         state.idle_since.store(shared.moments.fetch_add(1, Relaxed), Relaxed);
+        // The body of the request was heard meanwhile.
+        state.heard.store(false, Relaxed);
         state.answering.fetch_sub(1, Relaxed);
+        shared.tell();
     }
 }
 
@@ -268,8 +306,13 @@ mod tests {
         for place in [&first, &second, &newcomer] {
             assert!(!is_asked_to_go(place).await);
         }
+        // One becomes idle, and makes room.
+        let [first_busy, second_busy, third_busy] = all;
+        drop(second_busy);
+        assert!(tokio::time::timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
+        assert!(is_asked_to_go(&second).await);
         second.end(Ended::Closed);
         waiting.await.end(Ended::Closed);
-        drop(all);
+        drop((first_busy, third_busy));
     }
 }

@@ -52,7 +52,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for ImpatientStream<S> {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buf))?;
+        if buf.filled().len() > before {
+            self.busy.hear();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -47,7 +47,7 @@ metrics! {
         "Time from the head of a request to the head of its answer, by route.";
     HTTP_CONNECTIONS = "kymo_http_connections", Gauge, "Open connections; server.connections_max bounds them.";
     HTTP_CONNECTIONS_ENDED = "kymo_http_connections_ended_total", Counter,
-        "Connections that have ended, by reason: closed, evicted for a new one, stalled or too slow a client, malformed requests, no TLS session.";
+        "Connections that have ended, by reason: closed, idle, evicted for a new one, stalled or too slow a client, malformed requests, no TLS session.";
     ACCESS_DENIED = "kymo_access_denied_total", Counter,
         "Requests that were not let through, by reason: anonymous, unknown (name, password or token), role, busy.";
     WRITE_ROWS = "kymo_write_rows_total", Counter,

@@ -35,7 +35,7 @@ fn a_request_that_does_not_arrive_is_given_up() {
     for part in ["", "GET /-/healthy HTT", "GET /-/healthy HTTP/1.1\r\nhost: x\r\nx-slow: "] {
         until_closed(server.send(part.as_bytes()));
     }
-    assert_eq!(ended(&server, "too_slow"), 3);
+    assert_eq!((ended(&server, "too_slow"), ended(&server, "idle")), (2, 1));
     let form = "POST /api/v1/query HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\
                 content-type: application/x-www-form-urlencoded\r\n\r\nquery=";
     let answer = until_closed(server.send(form.as_bytes()));
