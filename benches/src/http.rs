@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 
 /// Answers beyond this are taken for a mistake of the query.
 const ANSWER_BYTES_MAX: u64 = 4 << 30;
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// A compaction of a day of ten million series is answered when it is done.
+const TIMEOUT: Duration = Duration::from_secs(3600);
 /// How much of a refusal is shown.
 const REFUSAL_CHARS_MAX: usize = 300;
 
