@@ -12,9 +12,9 @@ impl Inner {
         Ok(self.available_bytes()?.saturating_sub(self.reserve_bytes()))
     }
 
-    /// What a merge leaves alone: two segments of the log, and the blocks and the checkpoint of a flush, which are
+    /// What a merge, and a snapshot that cannot be links, leave alone: two segments of the log, and the blocks and the checkpoint of a flush, which are
     /// about as large as the head.
-    fn reserve_bytes(&self) -> u64 {
+    pub(crate) fn reserve_bytes(&self) -> u64 {
         let head = self.head.stats().bytes.total() as u64;
         self.config.wal.segment_bytes.saturating_mul(2).saturating_add(head)
     }

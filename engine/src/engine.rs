@@ -33,6 +33,9 @@ use crate::{
 /// Chunks and blocks of level 0 never cross a multiple of this, which is the window of level 1.
 pub(crate) const WINDOW_MS: i64 = 2 * 60 * 60 * 1_000;
 
+/// The file in a data directory that whoever has it open holds locked.
+pub(crate) const LOCK: &str = "LOCK";
+
 /// A store of time series in one directory.
 ///
 /// Cheap to share: all methods take `&self` and may be called from any thread. Dropping it without
@@ -171,7 +174,7 @@ impl Engine {
         for dir in [&block_dir, &wal_dir] {
             fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
-        let lock_path = dir.join("LOCK");
+        let lock_path = dir.join(LOCK);
         let lock = fs.lock(&lock_path).map_err(|source| Error::Locked { path: lock_path, source })?;
         let manifest_dir = dir.join("manifest");
         recovery::check_manifest(&**fs, &manifest_dir, &block_dir)?;

@@ -14,8 +14,8 @@ use tracing::info;
 use crate::{
     block::block_path,
     checkpoint_file,
-    engine::{Inner, create_durably},
-    env::{Fs, OpenMode},
+    engine::{Inner, LOCK, create_durably},
+    env::{Fs, LockGuard, OpenMode},
     error::Error,
     flush::{self, OpenChunks},
     manifest::{self, Version},
@@ -42,15 +42,25 @@ pub struct SnapshotReport {
 impl Inner {
     /// See [`crate::Engine::snapshot`].
     pub(crate) fn snapshot(&self, dir: &Path) -> Result<SnapshotReport, Error> {
-        check_vacant(&*self.env.fs, dir)?;
+        let fs = &self.env.fs;
+        let target = Target::claim(&**fs, dir)?;
         // Nothing that the version names goes away meanwhile.
         let _no_merge = self.compacting.lock();
         let mut no_flush = self.flushing.lock();
-        // What is not in a block is in the checkpoint then, and the log need not be copied.
-        flush::flush_alone(self, &mut no_flush, OpenChunks::Keep)?;
-        let version = self.manifest.current();
-        let files = Files { blocks: &self.block_dir, wal: &self.wal_dir, segments: Vec::new() };
-        let report = copy(&self.env.fs, &files, &version, dir, How::Link)?;
+        let copied = flush::flush_alone(self, &mut no_flush, OpenChunks::Keep).and_then(|_| {
+            // What is not in a block is in the checkpoint now, and the log need not be copied.
+            let version = self.manifest.current();
+            let leave_bytes = self.reserve_bytes();
+            let source = Source {
+                blocks: &self.block_dir,
+                wal: &self.wal_dir,
+                segments: Vec::new(),
+                version: &version,
+            };
+            Copier { fs, how: How::Link { leave_bytes }, report: SnapshotReport::default() }
+                .copy(&source, dir)
+        });
+        let report = target.keep_if(copied)?;
         info!(dir = %dir.display(), blocks = report.blocks, bytes = report.bytes, "snapshot written");
         Ok(report)
     }
@@ -74,101 +84,132 @@ pub fn restore(fs: &Arc<dyn Fs>, from: &Path, to: &Path) -> Result<SnapshotRepor
     };
     let (blocks, wal) = (from.join("blocks"), from.join("wal"));
     let segments = segment_paths_from(&**fs, &wal, manifest.version.wal_start().segment)?;
-    let files = Files { blocks: &blocks, wal: &wal, segments };
-    copy(fs, &files, &manifest.version, to, How::Copy)
+    let source = Source { blocks: &blocks, wal: &wal, segments, version: &manifest.version };
+    let target = Target::claim(&**fs, to)?;
+    let copier = Copier { fs, how: How::Copy, report: SnapshotReport::default() };
+    target.keep_if(copier.copy(&source, to))
 }
 
-/// Where the files of a store are.
-struct Files<'a> {
-    blocks: &'a Path,
-    wal: &'a Path,
-    /// Segments of the log that belong to it.
-    segments: Vec<PathBuf>,
+/// A directory that nothing is in, and that nobody else makes a store of meanwhile.
+struct Target<'a> {
+    fs: &'a dyn Fs,
+    dir: &'a Path,
+    lock: LockGuard,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// A second name where the file system can, since these files never change.
-    Link,
-    /// Bytes of its own.
-    Copy,
+impl<'a> Target<'a> {
+    fn claim(fs: &'a dyn Fs, dir: &'a Path) -> Result<Self, Error> {
+        // Before the lock, which would be left among what is there.
+        check_vacant(fs, dir)?;
+        create_durably(fs, dir)?;
+        let path = dir.join(LOCK);
+        let lock = fs.lock(&path).map_err(|source| Error::Locked { path, source })?;
+        check_vacant(fs, dir)?;
+        Ok(Self { fs, dir, lock })
+    }
+
+    /// Lets go of the directory, and of what is in it if the copy failed: on a full disk the room is wanted back. What
+    /// cannot be removed is no data directory.
+    fn keep_if<T>(self, copied: Result<T, Error>) -> Result<T, Error> {
+        if copied.is_err() {
+            drop(self.fs.remove_dir_all(self.dir));
+        }
+        drop(self.lock);
+        copied
+    }
 }
 
 /// Refuses a directory with something in it.
 fn check_vacant(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
     match fs.list(dir) {
-        Ok(entries) if entries.is_empty() => Ok(()),
+        Ok(entries) if entries.iter().all(|entry| entry.name == LOCK) => Ok(()),
         Ok(_) => Err(Error::Occupied { path: dir.to_owned() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::io("list", dir)(error)),
     }
 }
 
-fn copy(
-    fs: &Arc<dyn Fs>,
-    files: &Files<'_>,
-    version: &Version,
-    to: &Path,
-    how: How,
-) -> Result<SnapshotReport, Error> {
-    let copied = copy_files(fs, files, version, to, how);
-    if copied.is_err() {
-        // On a full disk the room is wanted back; what cannot be removed is no data directory.
-        drop(fs.remove_dir_all(to));
-    }
-    copied
+/// What a store consists of, and where it is.
+struct Source<'a> {
+    blocks: &'a Path,
+    wal: &'a Path,
+    /// Segments of the log that belong to it.
+    segments: Vec<PathBuf>,
+    version: &'a Version,
 }
 
-fn copy_files(
-    fs: &Arc<dyn Fs>,
-    files: &Files<'_>,
-    version: &Version,
-    to: &Path,
-    how: How,
-) -> Result<SnapshotReport, Error> {
-    let (block_dir, wal_dir, manifest_dir) = (to.join("blocks"), to.join("wal"), to.join("manifest"));
-    create_durably(&**fs, to)?;
-    for dir in [&block_dir, &wal_dir, &manifest_dir] {
-        fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
-    }
-    let mut report = SnapshotReport { blocks: version.blocks().len(), ..SnapshotReport::default() };
-    for block in version.blocks() {
-        let from = block_path(files.blocks, block.id);
-        transfer(&**fs, &from, &block_path(&block_dir, block.id), how, &mut report)?;
-    }
-    if let Some(number) = version.wal_start().checkpoint {
-        let from = checkpoint_file::path(files.wal, number);
-        transfer(&**fs, &from, &checkpoint_file::path(&wal_dir, number), how, &mut report)?;
-    }
-    for segment in &files.segments {
-        let to = wal_dir.join(segment.file_name().unwrap_or_default());
-        transfer(&**fs, segment, &to, How::Copy, &mut report)?;
-    }
-    for dir in [&block_dir, &wal_dir] {
-        fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
-    }
-    manifest::write(fs, &manifest_dir, version)?;
-    fs.sync_dir(to).map_err(Error::io("sync", to))?;
-    Ok(report)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// A second name where the file system can, since blocks and checkpoints never change. Where it cannot, copies leave
+    /// so many bytes of the disk to the store.
+    Link { leave_bytes: u64 },
+    /// Bytes of its own.
+    Copy,
 }
 
-/// Gives the file at `from` to the copy, under the name `to`. The name is not durable yet.
-fn transfer(fs: &dyn Fs, from: &Path, to: &Path, how: How, report: &mut SnapshotReport) -> Result<(), Error> {
-    let bytes = fs.file_len(from).map_err(Error::io("look at", from))?;
-    report.files += 1;
-    report.bytes += bytes;
-    if how == How::Link {
-        match fs.link(from, to) {
-            Ok(()) => {
-                report.linked_bytes += bytes;
-                return Ok(());
-            }
-            // Another file system, or one without links.
-            Err(error) if has_no_link(error.kind()) => {}
-            Err(error) => return Err(Error::io("link", to)(error)),
+struct Copier<'a> {
+    fs: &'a Arc<dyn Fs>,
+    how: How,
+    report: SnapshotReport,
+}
+
+impl Copier<'_> {
+    /// Copies everything to `to`, durably, the manifest last.
+    fn copy(mut self, source: &Source<'_>, to: &Path) -> Result<SnapshotReport, Error> {
+        let fs = &**self.fs;
+        let (block_dir, wal_dir, manifest_dir) = (to.join("blocks"), to.join("wal"), to.join("manifest"));
+        for dir in [&block_dir, &wal_dir, &manifest_dir] {
+            fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
+        self.report.blocks = source.version.blocks().len();
+        for block in source.version.blocks() {
+            self.transfer(&block_path(source.blocks, block.id), &block_path(&block_dir, block.id))?;
+        }
+        if let Some(number) = source.version.wal_start().checkpoint {
+            let from = checkpoint_file::path(source.wal, number);
+            self.transfer(&from, &checkpoint_file::path(&wal_dir, number))?;
+        }
+        for segment in &source.segments {
+            self.transfer(segment, &wal_dir.join(segment.file_name().unwrap_or_default()))?;
+        }
+        for dir in [&block_dir, &wal_dir] {
+            fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
+        }
+        manifest::write(self.fs, &manifest_dir, source.version)?;
+        fs.sync_dir(to).map_err(Error::io("sync", to))?;
+        Ok(self.report)
     }
-    copy_bytes(fs, from, to, bytes)
+
+    /// Gives the file at `from` to the copy, under the name `to`. The name is not durable yet.
+    fn transfer(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
+        let fs = &**self.fs;
+        let bytes = fs.file_len(from).map_err(Error::io("look at", from))?;
+        self.report.files += 1;
+        self.report.bytes += bytes;
+        if let How::Link { leave_bytes } = self.how {
+            match fs.link(from, to) {
+                Ok(()) => {
+                    self.report.linked_bytes += bytes;
+                    return Ok(());
+                }
+                // Another file system, or one without links.
+                Err(error) if has_no_link(error.kind()) => check_room(fs, to, bytes, leave_bytes)?,
+                Err(error) => return Err(Error::io("link", to)(error)),
+            }
+        }
+        copy_bytes(fs, from, to, bytes)
+    }
+}
+
+/// Whether a file of `bytes` bytes leaves as many as `leave_bytes` of the disk.
+fn check_room(fs: &dyn Fs, file: &Path, bytes: u64, leave_bytes: u64) -> Result<(), Error> {
+    let path = file.parent().unwrap_or(file).to_owned();
+    let available = fs.available_bytes(&path).map_err(Error::io("look for room in", &path))?;
+    let available_bytes = available.saturating_sub(leave_bytes);
+    if bytes <= available_bytes {
+        return Ok(());
+    }
+    Err(Error::NoRoom { operation: "a snapshot", path, needed_bytes: bytes, available_bytes })
 }
 
 const fn has_no_link(error: io::ErrorKind) -> bool {

@@ -17,6 +17,7 @@ use std::{io, ops::Range, path::Path, sync::Arc};
 use crate::{
     block::block_path,
     checkpoint_file,
+    engine::LOCK,
     env::{Fs, LockGuard, OpenMode},
     error::Error,
     manifest::{self, ManifestError, ManifestFile, Version},
@@ -43,7 +44,7 @@ pub fn verify(fs: &Arc<dyn Fs>, dir: &Path) -> Result<VerifyReport, Error> {
 
 /// Keeps engines from opening the directory, as far as any has ever: a copy may lack the lock's file.
 pub(crate) fn share_lock(fs: &dyn Fs, dir: &Path) -> Result<Option<LockGuard>, Error> {
-    let path = dir.join("LOCK");
+    let path = dir.join(LOCK);
     match fs.lock_shared(&path) {
         Ok(lock) => Ok(Some(lock)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

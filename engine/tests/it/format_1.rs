@@ -1,6 +1,6 @@
 //! A data directory of format version 1, as an earlier build wrote it: it opens, and has what was written.
 //!
-//! `UPDATE=1` writes it anew, which is right only as long as no release has written version 1.
+//! `UPDATE_GOLDEN=1` writes it anew, which is right only as long as no release has written version 1.
 #![expect(clippy::disallowed_methods, reason = "the test reads and writes files of the repository")]
 
 use std::{
@@ -149,7 +149,7 @@ fn load(fs: &MemFs, from: &Path, to: &Path) {
 #[test]
 fn a_directory_of_format_1_has_what_was_written() {
     let golden = golden();
-    if std::env::var_os("UPDATE").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         drop(std::fs::remove_dir_all(&golden));
         let fs: Arc<dyn Fs> = Arc::new(OsFs);
         make(&fs, &golden);

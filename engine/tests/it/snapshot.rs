@@ -106,6 +106,40 @@ fn a_snapshot_goes_where_nothing_is() {
 }
 
 #[test]
+fn only_one_makes_a_copy_in_a_directory() {
+    let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
+    let engine = open_at(&fs, STORE);
+    fill(&engine);
+    let dir = Path::new(COPY);
+    fs.create_dir_all(dir).unwrap();
+    let other = fs.lock(&dir.join("LOCK")).unwrap();
+    let refused = engine.snapshot(COPY).unwrap_err();
+    assert!(matches!(refused, Error::Locked { .. }), "{refused}");
+    assert!(fs.exists(&dir.join("LOCK")).unwrap(), "and what the other has made stays");
+    drop(other);
+    engine.snapshot(COPY).unwrap();
+    assert_is_copy(&open_at(&fs, COPY), &content(&engine));
+}
+
+#[test]
+fn a_copy_leaves_room_for_the_store() {
+    let faults = FaultFs::new();
+    faults.refuse_links();
+    let fs: Arc<dyn Fs> = Arc::new(faults.clone());
+    let engine = open_at(&fs, STORE);
+    fill(&engine);
+    engine.flush().unwrap();
+    faults.set_capacity(Some(1 << 40));
+    let used = (1 << 40) - faults.available_bytes(Path::new(STORE)).unwrap();
+    let blocks: u64 = engine.stats().blocks.iter().map(|block| block.bytes).sum();
+    // A segment of the log, which the flush before it begins, all that is copied, and then some; but not two segments more.
+    faults.set_capacity(Some(used + config().wal.segment_bytes + 2 * blocks));
+    let refused = engine.snapshot(COPY).unwrap_err();
+    assert!(matches!(refused, Error::NoRoom { operation: "a snapshot", .. }), "{refused}");
+    assert!(!fs.exists(Path::new(COPY)).unwrap());
+}
+
+#[test]
 fn a_store_is_restored_from_a_snapshot_and_from_a_directory_that_was_left() {
     let fs: Arc<dyn Fs> = Arc::new(MemFs::new());
     let engine = open_at(&fs, STORE);

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    client::{self, Client},
+    caller::{self, Caller},
     error::PlainError,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) async fn require(
 ) -> Response {
     match app.access().check(request.headers(), role).await {
         Ok(None) => next.run(request).await,
-        Ok(Some(name)) => client::within(Client::Named(name), next.run(request)).await,
+        Ok(Some(name)) => caller::within(Caller::Named(name), next.run(request)).await,
         Err(denied) => {
             app.telemetry.access_denied(denied.name());
             answer(&denied)

@@ -65,7 +65,9 @@ pub(crate) async fn snapshot(
         )));
     }
     let name = snapshot_name(app.now_ms(), app.monotonic_nanos());
-    let dir = app.config().storage.data_dir.join("snapshots").join(&name);
+    let data_dir = app.config().storage.data_dir.clone();
+    // Whoever asks may be in another directory than the server.
+    let dir = std::path::absolute(&data_dir).unwrap_or(data_dir).join("snapshots").join(&name);
     work::blocking(move || {
         let report = engine.snapshot(&dir)?;
         Answer::of(&json!({

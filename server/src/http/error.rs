@@ -7,7 +7,10 @@ use axum::{
 
 use kymo_engine::Warnings;
 
-use super::json::{self, Html};
+use super::{
+    body::BodyError,
+    json::{self, Html},
+};
 use crate::ingest::{DecodeFailure, IngestError};
 
 /// `errorType` of the API's error envelope.
@@ -186,6 +189,17 @@ impl From<IngestError> for PlainError {
             IngestError::Decode(error) => Self::bad_request(error.to_string()),
             IngestError::Commit(error) => Self::of_engine(error.kind(), error.to_string()),
         }
+    }
+}
+
+impl From<BodyError> for PlainError {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

@@ -1,4 +1,4 @@
-//! A bound on calls that run at once, and a queue before it in which nobody waits for one client's many.
+//! A bound on calls that run at once, and a queue before it in which nobody waits for one caller's many.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,13 +9,13 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{client::Client, gate::Refused};
+use super::{caller::Caller, gate::Refused};
 
 /// Lets a number of calls run, and others wait for a while.
 ///
-/// The next to run is the oldest call of the client that has the fewest running; clients that have equally many take
-/// turns. When the queue is full, a call of a client that has fewer waiting takes the place of the youngest of the
-/// client that has the most.
+/// The next to run is the oldest call of the caller that has the fewest running; callers that have equally many take
+/// turns. When the queue is full, a call of a caller that has fewer waiting takes the place of the youngest of the
+/// caller that has the most.
 #[derive(Debug)]
 pub(crate) struct FairGate {
     shared: Arc<Mutex<Shared>>,
@@ -26,21 +26,21 @@ struct Shared {
     running_max: usize,
     waiting_max: usize,
     running: usize,
-    /// Calls of clients that have any.
-    running_by: BTreeMap<Client, usize>,
-    /// Calls of clients that have any.
-    waiting: BTreeMap<Client, Line>,
+    /// Calls of callers that have any.
+    running_by: BTreeMap<Caller, usize>,
+    /// Calls of callers that have any.
+    waiting: BTreeMap<Caller, Line>,
     /// Calls that have arrived at the queue, and that have left it to run.
     arrivals: u64,
     turns: u64,
 }
 
-/// The waiting calls of one client.
+/// The waiting calls of one caller.
 #[derive(Debug)]
 struct Line {
     /// The oldest first.
     waiters: VecDeque<Waiter>,
-    /// When it was the client's turn, or its line began.
+    /// When it was the caller's turn, or its line began.
     last_turn: u64,
 }
 
@@ -55,7 +55,7 @@ struct Waiter {
 #[derive(Debug)]
 pub(crate) struct FairAdmission {
     shared: Arc<Mutex<Shared>>,
-    client: Client,
+    caller: Caller,
 }
 
 impl FairGate {
@@ -78,23 +78,23 @@ impl FairGate {
         self.shared.lock().running
     }
 
-    /// Waits for the turn of a call of `client`, for at most `patience`.
-    pub(crate) async fn enter(&self, client: Client, patience: Duration) -> Result<FairAdmission, Refused> {
+    /// Waits for the turn of a call of `caller`, for at most `patience`.
+    pub(crate) async fn enter(&self, caller: Caller, patience: Duration) -> Result<FairAdmission, Refused> {
         let mut place = {
             let mut shared = self.shared.lock();
             if shared.running < shared.running_max {
                 // Nobody waits while there is room.
-                shared.begin(client.clone());
-                return Ok(FairAdmission { shared: Arc::clone(&self.shared), client });
+                shared.begin(caller.clone());
+                return Ok(FairAdmission { shared: Arc::clone(&self.shared), caller });
             }
-            let (arrival, granted) = shared.queue(&client)?;
-            Place { shared: Arc::clone(&self.shared), client, arrival, granted: Some(granted) }
+            let (arrival, granted) = shared.queue(&caller)?;
+            Place { shared: Arc::clone(&self.shared), caller, arrival, granted: Some(granted) }
         };
         let Some(granted) = &mut place.granted else { return Err(Refused::QueueFull) };
         match tokio::time::timeout(patience, granted).await {
             Ok(Ok(())) => {
                 place.granted = None;
-                Ok(FairAdmission { shared: Arc::clone(&self.shared), client: place.client.clone() })
+                Ok(FairAdmission { shared: Arc::clone(&self.shared), caller: place.caller.clone() })
             }
             Ok(Err(_)) => Err(Refused::QueueFull),
             Err(_) => Err(Refused::TimedOut),
@@ -105,7 +105,7 @@ impl FairGate {
 /// A place in the queue. Whoever leaves gives it back, or the turn that has just come.
 struct Place {
     shared: Arc<Mutex<Shared>>,
-    client: Client,
+    caller: Caller,
     arrival: u64,
     granted: Option<oneshot::Receiver<()>>,
 }
@@ -115,32 +115,32 @@ impl Drop for Place {
         let Some(mut granted) = self.granted.take() else { return };
         let mut shared = self.shared.lock();
         if granted.try_recv().is_ok() {
-            shared.end(&self.client);
+            shared.end(&self.caller);
         } else {
-            shared.leave(&self.client, self.arrival);
+            shared.leave(&self.caller, self.arrival);
         }
     }
 }
 
 impl Drop for FairAdmission {
     fn drop(&mut self) {
-        self.shared.lock().end(&self.client);
+        self.shared.lock().end(&self.caller);
     }
 }
 
 impl Shared {
-    fn begin(&mut self, client: Client) {
+    fn begin(&mut self, caller: Caller) {
         self.running += 1;
-        *self.running_by.entry(client).or_default() += 1;
+        *self.running_by.entry(caller).or_default() += 1;
     }
 
     /// A call has ended: whose turn is it?
-    fn end(&mut self, client: &Client) {
+    fn end(&mut self, caller: &Caller) {
         self.running -= 1;
-        if let Some(running) = self.running_by.get_mut(client) {
+        if let Some(running) = self.running_by.get_mut(caller) {
             *running -= 1;
             if *running == 0 {
-                self.running_by.remove(client);
+                self.running_by.remove(caller);
             }
         }
         while self.running < self.running_max {
@@ -158,31 +158,31 @@ impl Shared {
         }
     }
 
-    /// The client whose turn it is.
-    fn next(&self) -> Option<Client> {
-        let running = |client: &Client| self.running_by.get(client).copied().unwrap_or(0);
-        let turn = self.waiting.iter().min_by_key(|(client, line)| (running(client), line.last_turn));
-        turn.map(|(client, _)| client.clone())
+    /// The caller whose turn it is.
+    fn next(&self) -> Option<Caller> {
+        let running = |caller: &Caller| self.running_by.get(caller).copied().unwrap_or(0);
+        let turn = self.waiting.iter().min_by_key(|(caller, line)| (running(caller), line.last_turn));
+        turn.map(|(caller, _)| caller.clone())
     }
 
-    /// A place at the end of the client's calls.
-    fn queue(&mut self, client: &Client) -> Result<(u64, oneshot::Receiver<()>), Refused> {
+    /// A place at the end of the caller's calls.
+    fn queue(&mut self, caller: &Caller) -> Result<(u64, oneshot::Receiver<()>), Refused> {
         let waiting: usize = self.waiting.values().map(|line| line.waiters.len()).sum();
         if waiting >= self.waiting_max {
-            self.make_room(client)?;
+            self.make_room(caller)?;
         }
         let (granted, receiver) = oneshot::channel();
         let arrival = self.arrivals;
         self.arrivals += 1;
         let new = || Line { waiters: VecDeque::new(), last_turn: self.turns };
-        let line = self.waiting.entry(client.clone()).or_insert_with(new);
+        let line = self.waiting.entry(caller.clone()).or_insert_with(new);
         line.waiters.push_back(Waiter { arrival, granted });
         Ok((arrival, receiver))
     }
 
-    /// Takes the place of the youngest call of the client that has the most, if `client` has fewer even with one more.
-    fn make_room(&mut self, client: &Client) -> Result<(), Refused> {
-        let own = self.waiting.get(client).map_or(0, |line| line.waiters.len());
+    /// Takes the place of the youngest call of the caller that has the most, if `caller` has fewer even with one more.
+    fn make_room(&mut self, caller: &Caller) -> Result<(), Refused> {
+        let own = self.waiting.get(caller).map_or(0, |line| line.waiters.len());
         let most = self.waiting.iter().max_by_key(|(_, line)| line.waiters.len());
         let (other, line) = most.ok_or(Refused::QueueFull)?;
         if line.waiters.len() <= own + 1 {
@@ -193,23 +193,23 @@ impl Shared {
         Ok(())
     }
 
-    fn leave(&mut self, client: &Client, arrival: u64) {
-        self.take(client, |waiters| {
+    fn leave(&mut self, caller: &Caller, arrival: u64) {
+        self.take(caller, |waiters| {
             let index = waiters.iter().position(|waiter| waiter.arrival == arrival)?;
             waiters.remove(index)
         });
     }
 
-    /// One of the client's waiting calls.
+    /// One of the caller's waiting calls.
     fn take(
         &mut self,
-        client: &Client,
+        caller: &Caller,
         choose: impl FnOnce(&mut VecDeque<Waiter>) -> Option<Waiter>,
     ) -> Option<Waiter> {
-        let line = self.waiting.get_mut(client)?;
+        let line = self.waiting.get_mut(caller)?;
         let taken = choose(&mut line.waiters);
         if line.waiters.is_empty() {
-            self.waiting.remove(client);
+            self.waiting.remove(caller);
         }
         taken
     }
@@ -225,8 +225,8 @@ mod tests {
 
     type Entering<'a> = Pin<Box<dyn Future<Output = Result<FairAdmission, Refused>> + 'a>>;
 
-    fn named(name: &str) -> Client {
-        Client::Named(name.to_owned())
+    fn named(name: &str) -> Caller {
+        Caller::Named(name.to_owned())
     }
 
     /// A call that has taken its place, or what became of it at once.

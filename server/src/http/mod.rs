@@ -8,13 +8,14 @@
 //! * `answer`, `json`, `number` - answers as Go would write them
 //! * `params`, `time` - what requests ask for
 //! * `gate`, `fair_gate`, `work` - bounds on what runs at once, and blocking work that ends when its caller leaves
-//! * `client` - who is asking
+//! * `caller` - who is asking; `body` - what they send
 
 mod access;
 mod admin;
 mod answer;
+mod body;
+mod caller;
 mod chunks;
-mod client;
 mod error;
 mod fair_gate;
 mod federate;
@@ -33,7 +34,7 @@ mod ui;
 mod work;
 
 pub(crate) use {
-    client::Peer,
+    caller::Peer,
     fair_gate::FairGate,
     gate::Gate,
     number::push_seconds,

@@ -3,12 +3,13 @@
 use std::{io::Read as _, sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::Body,
     extract::{FromRequest, Request},
     http::{HeaderMap, Method, header},
 };
 
 use super::{
+    body::{self, BodyError},
     error::{ApiError, ErrorType},
     time,
 };
@@ -109,11 +110,12 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 async fn read_form(headers: &HeaderMap, body: Body, patience: Duration) -> Result<Vec<u8>, ApiError> {
     let form_error = |reason: &str| ApiError::bad_data(format!("error parsing form values: {reason}"));
-    let too_slow = |_| ApiError::new(ErrorType::TooSlow, "the form took too long to arrive");
-    let bytes = tokio::time::timeout(patience, to_bytes(body, FORM_BYTES_MAX))
-        .await
-        .map_err(too_slow)?
-        .map_err(|error| form_error(&format!("http: request body too large or broken: {error}")))?;
+    let bytes = body::read(body, FORM_BYTES_MAX, patience).await.map_err(|error| match error {
+        BodyError::TooSlow => ApiError::new(ErrorType::TooSlow, error.to_string()),
+        // In Go's words.
+        BodyError::TooLarge { .. } => form_error("http: request body too large"),
+        BodyError::Broken(_) => form_error(&error.to_string()),
+    })?;
     match headers.get(header::CONTENT_ENCODING).map_or(&b""[..], |value| value.as_bytes()) {
         b"" | b"identity" => Ok(bytes.into()),
         b"gzip" => {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::{
-    chunks, client,
+    body, caller, chunks,
     error::{PlainError, refuse_partial},
     middleware::Ready,
 };
@@ -45,14 +45,11 @@ pub(crate) async fn read(
     let config = app.config();
     let admission = app
         .reads
-        .enter(client::current(), config.query.timeout())
+        .enter(caller::current(), config.query.timeout())
         .await
         .map_err(|_| PlainError::unavailable("too many remote reads are running"))?;
-    let body = to_bytes(request.into_body(), ingest::BODY_BYTES_MAX);
-    let body = tokio::time::timeout(config.server.request_timeout(), body)
-        .await
-        .map_err(|_| PlainError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"))?
-        .map_err(|error| PlainError::bad_request(error.to_string()))?;
+    let body =
+        body::read(request.into_body(), ingest::BODY_BYTES_MAX, config.server.request_timeout()).await?;
     let (response_type, queries) = ingest::snappy(&body, |message| parse(message, &config.external_labels))??;
     let external: Vec<(Vec<u8>, Vec<u8>)> = config
         .external_labels

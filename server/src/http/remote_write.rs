@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,7 +14,12 @@ use axum::{
 use kymo_engine::Engine;
 use tracing::debug;
 
-use super::{error::PlainError, gate::Refused, middleware::Ready};
+use super::{
+    body::{self, BodyError},
+    error::PlainError,
+    gate::Refused,
+    middleware::Ready,
+};
 use crate::{
     app::App,
     ingest::{self, Report, Stored, TypeAndUnit, Version},
@@ -67,7 +72,7 @@ async fn receive(
             Refused::TimedOut => "write request waited too long",
         })
     })?;
-    let body = read_body(body, patience).await?;
+    let body = body::read(body, ingest::BODY_BYTES_MAX, patience).await?;
     let app = Arc::clone(app);
     let work = move || {
         let _admission = admission;
@@ -148,32 +153,13 @@ fn body_bytes_max(headers: &HeaderMap) -> Result<usize, PlainError> {
     let length =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let Some(length) = length else { return Ok(ingest::BODY_BYTES_MAX) };
-    usize::try_from(length).ok().filter(|length| *length <= ingest::BODY_BYTES_MAX).ok_or_else(too_large)
+    let within = usize::try_from(length).ok().filter(|length| *length <= ingest::BODY_BYTES_MAX);
+    within.ok_or_else(|| BodyError::TooLarge { bytes_max: ingest::BODY_BYTES_MAX }.into())
 }
 
 /// The most memory that a body of this length can take together with what it decompresses to.
 fn memory_kib(body_bytes: usize) -> u32 {
     u32::try_from((body_bytes + ingest::message_bytes_max(body_bytes)) / 1024 + 1).unwrap_or(u32::MAX)
-}
-
-async fn read_body(body: Body, patience: std::time::Duration) -> Result<Bytes, PlainError> {
-    match tokio::time::timeout(patience, to_bytes(body, ingest::BODY_BYTES_MAX)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_length_error(&error) => Err(too_large()),
-        Ok(Err(error)) => Err(PlainError::bad_request(format!("read body: {error}"))),
-        Err(_) => Err(PlainError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
-    }
-}
-
-fn is_length_error(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string().contains("length limit"))
-}
-
-fn too_large() -> PlainError {
-    PlainError::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body is larger than {} bytes", ingest::BODY_BYTES_MAX),
-    )
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
-use super::{access, admin, client, federate, health, middleware, prometheus, remote_read, remote_write, ui};
+use super::{access, admin, caller, federate, health, middleware, prometheus, remote_read, remote_write, ui};
 use crate::{access::Role, app::App};
 
 /// All routes, each behind the role that it takes; without one are only those that probes call.
@@ -21,7 +21,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(health::not_found)
         // After the routes, so that the layer sees which of them matched.
         .layer(from_fn_with_state(Arc::clone(&app), middleware::observe))
-        .layer(from_fn(client::by_address))
+        .layer(from_fn(caller::by_address))
         .with_state(app)
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    client,
+    caller,
     error::{ApiError, ErrorType},
     gate::Refused,
 };
@@ -45,7 +45,7 @@ pub(crate) async fn query<T: Send + 'static>(
     timeout: Duration,
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let admission = app.queries.enter(client::current(), timeout).await.map_err(|refused| match refused {
+    let admission = app.queries.enter(caller::current(), timeout).await.map_err(|refused| match refused {
         Refused::QueueFull => ApiError::new(ErrorType::Timeout, "too many queries are waiting"),
         Refused::TimedOut => ApiError::new(ErrorType::Timeout, "query timed out in query queue"),
     })?;

@@ -134,24 +134,20 @@ where
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
     let mut connection = std::pin::pin!(http.serve_connection(stream, service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = app.stopped() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let let_go = tokio::select! {
+        served = connection.as_mut() => {
+            let reason = reason(served, place.has_heard());
+            return place.end(reason);
         }
-        () = place.evicted() => {
-            connection.as_mut().graceful_shutdown();
-            // In vain where a part of a head has arrived, which nobody waits for; a request that has arrived in full
-            // since is answered.
-            if timeout(Duration::ZERO, connection.as_mut()).await.is_err() && place.is_busy() {
-                drop(connection.await);
-            }
-            return place.end(Ended::Evicted);
-        }
+        () = app.stopped() => Ended::Closed,
+        () = place.evicted() => Ended::Evicted,
     };
-    let reason = reason(served, place.has_heard());
-    place.end(reason);
+    connection.as_mut().graceful_shutdown();
+    // A request that has arrived is answered; nobody waits for the rest of a head.
+    if timeout(Duration::ZERO, connection.as_mut()).await.is_err() && place.is_busy() {
+        drop(connection.await);
+    }
+    place.end(let_go);
 }
 
 fn reason(served: Result<(), hyper::Error>, has_heard: bool) -> Ended {

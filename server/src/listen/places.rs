@@ -5,7 +5,10 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU32, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     task::{Context, Poll},
 };
@@ -89,14 +92,14 @@ struct State {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.answering.load(Relaxed) == 0
+        self.answering.load(SeqCst) == 0
     }
 }
 
 impl Shared {
     /// A connection has ended or become idle.
     fn tell(&self) {
-        if self.wanted.load(Relaxed) {
+        if self.wanted.load(SeqCst) {
             self.changed.notify_one();
         }
     }
@@ -121,11 +124,13 @@ impl Places {
     pub(super) async fn take(&self) -> Place {
         loop {
             let changed = self.shared.changed.notified();
+            // First said and then looked, as others first change something and then look whether it was said: one of both
+            // sees the other.
+            self.shared.wanted.store(true, SeqCst);
             if let Some(place) = self.try_take() {
-                self.shared.wanted.store(false, Relaxed);
+                self.shared.wanted.store(false, SeqCst);
                 return place;
             }
-            self.shared.wanted.store(true, Relaxed);
             self.evict();
             changed.await;
         }
@@ -220,7 +225,7 @@ impl Busy {
 
     /// A request is being answered from now on.
     pub(super) fn begin(&self) -> Answering {
-        self.state.answering.fetch_add(1, Relaxed);
+        self.state.answering.fetch_add(1, SeqCst);
         Answering(Self { shared: Arc::clone(&self.shared), state: Arc::clone(&self.state) })
     }
 }
@@ -235,7 +240,7 @@ impl Drop for Answering {
         state.idle_since.store(shared.moments.fetch_add(1, Relaxed), Relaxed);
         // The body of the request was heard meanwhile.
         state.heard.store(false, Relaxed);
-        state.answering.fetch_sub(1, Relaxed);
+        state.answering.fetch_sub(1, SeqCst);
         shared.tell();
     }
 }

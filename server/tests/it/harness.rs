@@ -119,7 +119,7 @@ impl Server {
     }
 
     pub(crate) fn with_config(config: &str) -> Self {
-        Self::open(&DataDir::new(), config)
+        Self::open(DataDir::new(), config)
     }
 
     /// A server on the data in `dir`.

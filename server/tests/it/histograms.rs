@@ -212,11 +212,11 @@ fn both_versions_a_flush_a_merge_and_a_kill_give_the_same_answers() {
     assert_eq!(server.post("/-/flush", &[], b"").status / 100, 2);
     assert_eq!(answers(&server, end), at_first, "after a flush");
     let config = "self_metrics: {enabled: false}\n";
-    let server = Server::open(&server.kill(), config);
+    let server = Server::open(server.kill(), config);
     assert_eq!(answers(&server, end), at_first, "after a kill");
     assert_eq!(server.post("/-/compact", &[], b"").status / 100, 2);
     assert_eq!(answers(&server, end), at_first, "after a merge");
-    let server = Server::open(&server.kill(), config);
+    let server = Server::open(server.kill(), config);
     assert_eq!(answers(&server, end), at_first, "after a merge and a kill");
 }
 

@@ -18,7 +18,7 @@ use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint};
 use kymo_query::{EngineSource, SelectRequest, Source};
 
 use super::{
-    client,
+    caller,
     error::{PlainError, refuse_partial},
     middleware::Ready,
     params::Params,
@@ -47,7 +47,7 @@ pub(crate) async fn federate(
     let memory = MemoryBudget::new(config.query.memory_bytes_max);
     let admission = app
         .queries
-        .enter(client::current(), config.query.timeout())
+        .enter(caller::current(), config.query.timeout())
         .await
         .map_err(|_| PlainError::unavailable("too many queries are running"))?;
     let work = move || {

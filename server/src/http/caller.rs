@@ -9,7 +9,7 @@ use axum::{extract::Request, middleware::Next, response::Response};
 
 /// A caller: whoever has the same name, or else the same address, is the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Client {
+pub(crate) enum Caller {
     /// The name of a user or a token.
     Named(String),
     /// Where a request without a name comes from: an address, or what of it names a network.
@@ -20,17 +20,17 @@ pub(crate) enum Client {
 
 tokio::task_local! {
     /// Set around the handling of a request: every call that waits for its turn asks for it, whatever it is about.
-    static CURRENT: Client;
+    static CURRENT: Caller;
 }
 
-/// The client whose request is being handled.
-pub(crate) fn current() -> Client {
-    CURRENT.try_with(Clone::clone).unwrap_or(Client::Nobody)
+/// The caller whose request is being handled.
+pub(crate) fn current() -> Caller {
+    CURRENT.try_with(Clone::clone).unwrap_or(Caller::Nobody)
 }
 
-/// Handles something for `client`.
-pub(super) async fn within<T>(client: Client, work: impl Future<Output = T>) -> T {
-    CURRENT.scope(client, work).await
+/// Handles something for `caller`.
+pub(super) async fn within<T>(caller: Caller, work: impl Future<Output = T>) -> T {
+    CURRENT.scope(caller, work).await
 }
 
 /// The address that a connection comes from, noted with each of its requests.
@@ -39,9 +39,9 @@ pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Handles the request for whoever sends it from there, until a name is known.
 pub(super) async fn by_address(request: Request, next: Next) -> Response {
-    let client =
-        request.extensions().get::<Peer>().map_or(Client::Nobody, |peer| Client::At(network(peer.0)));
-    within(client, next.run(request)).await
+    let caller =
+        request.extensions().get::<Peer>().map_or(Caller::Nobody, |peer| Caller::At(network(peer.0)));
+    within(caller, next.run(request)).await
 }
 
 /// Who has an address of version 6 mostly has a network of 2^64 of them.
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_one_network_are_one_client() {
+    fn addresses_of_one_network_are_one_caller() {
         for (address, expected) in [
             ("10.0.0.1", "10.0.0.1"),
             ("::ffff:10.0.0.1", "10.0.0.1"),
