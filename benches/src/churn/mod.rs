@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ChurnArgs) -> Result<()> {
         let to = pods.scrapes().min(from + to_index(LOOK_EVERY_MS / args.interval));
         samples += send(&pods, from..to, args.connections, process.url())?;
         let look = look(&process, to as i64 * args.interval / LOOK_EVERY_MS)?;
-        report::line(&format!(
+        report::line(format!(
             "hour {}: {} series, {} MB",
             look.hour,
             look.head_series,
