@@ -13,6 +13,7 @@ mod error;
 pub mod histogram;
 pub mod index;
 pub mod manifest;
+pub mod rollup;
 #[cfg(test)]
 mod test_config;
 pub mod varint;
