@@ -6,6 +6,7 @@
 
 mod floats;
 mod sum;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -1,0 +1,33 @@
+//! The rollup table: Parquet files of one row per series and window, that every SQL engine reads.
+//!
+//! * `schema`: the columns
+//! * `columns`: rows to columns
+//! * `checked`: checksums of the parts of a file
+//! * `order`: the order of series
+//! * `writer`: a data file and the file of series beside it
+//! * `reader`: rows of a data file by their numbers
+//! * `series`: the file of series
+//! * `error`: what can be wrong with either
+//!
+//! Rows are sorted by metric, `job`, all labels, and time. `docs/formats.md` describes the table column by column.
+
+mod checked;
+mod columns;
+mod error;
+mod order;
+mod reader;
+mod schema;
+mod series;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use {
+    checked::PART_BYTES,
+    error::TableError,
+    order::table_order,
+    reader::{DataFile, Facts, RollupColumns},
+    schema::{FIELDS, Field, Kind, LABEL_COLUMNS_MAX, LabelColumns},
+    series::{DataChecksums, FileSeries, SeriesFile},
+    writer::{FileSpec, FileStats, SeriesRows, TableWriter},
+};

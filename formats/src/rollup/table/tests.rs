@@ -1,0 +1,252 @@
+//! Files of the table, written and read back.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use parquet::file::reader::{ChunkReader, Length};
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    super::{FloatRun, Rollup, Sum},
+    *,
+};
+use crate::{checksum::crc32, test_config::config};
+
+const WIDTH: i64 = 300_000;
+
+fn run() -> impl Strategy<Value = FloatRun> {
+    let value = || prop_oneof![Just(1.5), Just(f64::NAN), Just(-0.0), Just(f64::INFINITY), any::<f64>()];
+    let ends = (value(), value(), value(), value(), value());
+    (1..9_u32, 0..WIDTH, 0..WIDTH, ends, 0..3_u32, 0..3_u32).prop_map(
+        |(count, a, b, ends, resets, changes)| FloatRun {
+            count,
+            first_ts: -a.max(b),
+            last_ts: -a.min(b),
+            first: ends.0,
+            last: ends.1,
+            min: ends.2,
+            max: ends.3,
+            sum: Sum::of(ends.4),
+            correction: Sum::of(if resets > 0 { 4.25 } else { 0.0 }),
+            resets,
+            changes,
+        },
+    )
+}
+
+/// Rows of one series: their ends ascend.
+fn rollups() -> impl Strategy<Value = Vec<Rollup>> {
+    vec((1..4_i64, prop::option::weighted(0.9, run()), any::<bool>()), 0..40).prop_map(|rows| {
+        let mut end = 1_700_000_100_000_i64;
+        let rollup = |(step, floats, stale): (i64, Option<FloatRun>, bool)| {
+            end += step * WIDTH;
+            let at =
+                |run: FloatRun| FloatRun { first_ts: end + run.first_ts, last_ts: end + run.last_ts, ..run };
+            Rollup { end, floats: floats.map(at), stale }
+        };
+        rows.into_iter().map(rollup).collect()
+    })
+}
+
+fn labels() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
+    let name = prop::sample::select(vec!["__name__", "job", "instance", "sum", "le", "häuser", "zone"]);
+    prop::collection::btree_map(name, "[a-c]{1,3}", 0..6).prop_map(|labels| {
+        labels.into_iter().map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes())).collect()
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Rows {
+    labels: Vec<(Vec<u8>, Vec<u8>)>,
+    is_counter: bool,
+    rollups: Vec<Rollup>,
+}
+
+fn table() -> impl Strategy<Value = Vec<Rows>> {
+    let rows = (labels(), any::<bool>(), rollups());
+    vec(rows.prop_map(|(labels, is_counter, rollups)| Rows { labels, is_counter, rollups }), 0..12)
+}
+
+fn write(table: &[Rows]) -> (Bytes, Bytes, FileStats) {
+    let spec = FileSpec { labels: LabelColumns::new(["job", "instance", "sum"]), width_ms: WIDTH, src: 7 };
+    let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).unwrap();
+    for (id, rows) in table.iter().enumerate() {
+        let labels: Vec<(&[u8], &[u8])> =
+            rows.labels.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let (series_id, is_counter) = (id as i64, rows.is_counter);
+        writer.push(&SeriesRows { labels: &labels, series_id, is_counter, rollups: &rows.rollups }).unwrap();
+    }
+    let (data, series, stats) = writer.finish().unwrap();
+    assert_eq!((stats.data_bytes, stats.series_bytes), (data.len() as u64, series.len() as u64));
+    assert_eq!(stats.series_crc32, crc32(&series));
+    (data.into(), series.into(), stats)
+}
+
+fn series_of(file: Bytes) -> Vec<FileSeries> {
+    let mut all = Vec::new();
+    let visit = |series| {
+        all.push(series);
+        Ok::<(), TableError>(())
+    };
+    SeriesFile::open(file).unwrap().visit(visit).unwrap();
+    all
+}
+
+/// What a row is after it was written: what is derived of a counter is the same, all but the sum.
+fn assert_same(written: &Rollup, read: &Rollup, is_counter: bool) -> Result<(), TestCaseError> {
+    prop_assert_eq!((written.end, written.stale), (read.end, read.stale));
+    prop_assert_eq!(written.floats.is_some(), read.floats.is_some());
+    let (Some(a), Some(b)) = (written.floats, read.floats) else { return Ok(()) };
+    let exact = |run: &FloatRun| {
+        let floats = [run.first, run.last, run.min, run.max, run.correction.total()].map(f64::to_bits);
+        (run.count, run.first_ts, run.last_ts, run.resets, run.changes, floats)
+    };
+    prop_assert_eq!(exact(&a), exact(&b));
+    let left_out = is_counter && a.resets == 0 && a.ends_are_extremes();
+    let sum = if left_out { f64::NAN.to_bits() } else { a.sum.total().to_bits() };
+    prop_assert_eq!(sum, b.sum.total().to_bits());
+    Ok(())
+}
+
+/// A file of which only some bytes are there.
+struct Partial {
+    file: Bytes,
+    parts: Vec<Range<u64>>,
+}
+
+impl Length for Partial {
+    fn len(&self) -> u64 {
+        self.file.len() as u64
+    }
+}
+
+impl ChunkReader for Partial {
+    type T = std::io::Empty;
+
+    fn get_read(&self, _: u64) -> parquet::errors::Result<Self::T> {
+        Err(parquet::errors::ParquetError::General("no stream".to_owned()))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let end = start + length as u64;
+        assert!(
+            self.parts.iter().any(|part| part.start <= start && end <= part.end),
+            "{start}..{end} was not announced"
+        );
+        Ok(self.file.slice(start as usize..end as usize))
+    }
+}
+
+fn small() -> proptest::test_runner::Config {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/formats/rollup_table.txt");
+    proptest::test_runner::Config { cases: 64, ..config(path) }
+}
+
+proptest! {
+    #![proptest_config(small())]
+
+    #[test]
+    fn what_was_written_is_read(table in table()) {
+        let (data, series, stats) = write(&table);
+        let kept: Vec<&Rows> = table.iter().filter(|rows| !rows.rollups.is_empty()).collect();
+        let found = series_of(series.clone());
+        prop_assert_eq!(found.len(), kept.len());
+        let file = DataFile::open(&data).unwrap();
+        prop_assert_eq!(file.width_ms(), WIDTH);
+        prop_assert_eq!((file.rows(), stats.series), (stats.rows, kept.len() as u64));
+        for (rows, series) in kept.iter().zip(&found) {
+            prop_assert_eq!(&rows.labels, &series.labels);
+            let columns = file.read(&Arc::new(data.clone()), &[series.rows.clone()], Facts::ALL).unwrap();
+            prop_assert_eq!(columns.len(), rows.rollups.len());
+            prop_assert_eq!(series.min_end, rows.rollups[0].end);
+            prop_assert_eq!(series.max_end, rows.rollups[rows.rollups.len() - 1].end);
+            for (at, rollup) in rows.rollups.iter().enumerate() {
+                assert_same(rollup, &columns.rollup(at).unwrap(), rows.is_counter)?;
+            }
+        }
+        let checksums = SeriesFile::open(series).unwrap().checksums().unwrap();
+        prop_assert_eq!(checksums.data_bytes, data.len() as u64);
+        let parts: Vec<u32> = data.chunks(PART_BYTES).map(crc32).collect();
+        prop_assert_eq!(checksums.parts, parts);
+    }
+
+    #[test]
+    fn only_what_is_announced_is_read(table in table(), picks in vec(any::<bool>(), 12), all in any::<bool>()) {
+        let (data, series, _) = write(&table);
+        let picked = series_of(series).into_iter().zip(picks).filter(|(_, pick)| *pick);
+        let mut rows: Vec<Range<u64>> = Vec::new();
+        for (series, _) in picked {
+            match rows.last_mut() {
+                Some(last) if last.end == series.rows.start => last.end = series.rows.end,
+                _ => rows.push(series.rows),
+            }
+        }
+        let facts = if all { Facts::ALL } else { Facts { ends: true, ..Facts::default() } };
+        let file = DataFile::open(&data).unwrap();
+        let parts = file.parts(&rows, facts).unwrap();
+        prop_assert!(parts.is_sorted_by(|a, b| a.end <= b.start));
+        let partial = Arc::new(Partial { file: data, parts });
+        let columns = file.read(&partial, &rows, facts).unwrap();
+        prop_assert_eq!(columns.len() as u64, rows.iter().map(|rows| rows.end - rows.start).sum::<u64>());
+        prop_assert_eq!(columns.sum.len(), if all { columns.len() } else { 0 });
+    }
+
+    #[test]
+    fn damage_is_an_error_and_no_panic(table in table(), at in any::<prop::sample::Index>(), flip in 1..=255_u8, cut in any::<bool>()) {
+        let (data, series, _) = write(&table);
+        let damage = |file: Bytes| -> Bytes {
+            let mut bytes = file.to_vec();
+            let at = at.index(bytes.len());
+            if cut { bytes.truncate(at) } else { bytes[at] ^= flip }
+            bytes.into()
+        };
+        let (data, series) = (damage(data), damage(series));
+        if let Ok(file) = DataFile::open(&data) {
+            let rows = 0..file.rows().min(1_000);
+            drop(file.parts(std::slice::from_ref(&rows), Facts::ALL));
+            drop(file.read(&Arc::new(data), &[rows], Facts::ALL));
+        }
+        if let Ok(file) = SeriesFile::open(series) {
+            drop(file.checksums());
+            drop(file.visit(|_| Ok::<(), TableError>(())));
+        }
+    }
+}
+
+#[test]
+fn a_large_file_has_pages_that_are_read_alone() {
+    let rollups: Vec<Rollup> = (1..=500_i64)
+        .map(|n| {
+            let run = FloatRun {
+                min: n as f64,
+                max: n as f64 * 1.7,
+                ..FloatRun::of(n * WIDTH - 5, (n * n) as f64)
+            };
+            Rollup { end: n * WIDTH, floats: Some(run), stale: false }
+        })
+        .collect();
+    let series = |n: usize| Rows {
+        labels: vec![
+            (b"__name__".to_vec(), b"m".to_vec()),
+            (b"pod".to_vec(), format!("pod-{n:04}").into_bytes()),
+        ],
+        is_counter: false,
+        rollups: rollups.clone(),
+    };
+    // More than one row group.
+    let table: Vec<Rows> = (0..1_500).map(series).collect();
+    let (data, series, stats) = write(&table);
+    assert_eq!(stats.rows, 750_000);
+    let found = series_of(series);
+    let file = DataFile::open(&data).unwrap();
+    for at in [0, 700, 1_048, 1_049, 1_499] {
+        let rows = [found[at].rows.clone()];
+        let parts = file.parts(&rows, Facts::ALL).unwrap();
+        let bytes: u64 = parts.iter().map(|part| part.end - part.start).sum();
+        assert!(bytes * 10 < data.len() as u64, "{bytes} of {}", data.len());
+        let columns = file.read(&Arc::new(data.clone()), &rows, Facts::ALL).unwrap();
+        assert!((0..500).all(|row| columns.rollup(row).unwrap() == rollups[row]));
+    }
+    let beyond = file.read(&Arc::new(data), &[749_999..750_001], Facts::ALL);
+    assert!(matches!(beyond, Err(TableError::Foreign { .. })), "{beyond:?}");
+}
