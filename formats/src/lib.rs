@@ -9,6 +9,7 @@ pub mod block;
 pub mod checksum;
 pub mod codec;
 pub mod cursor;
+pub mod delta;
 mod error;
 pub mod histogram;
 pub mod index;

@@ -1,0 +1,55 @@
+//! The columns of the rollup table, as the log describes them.
+
+use serde_json::{Value, json};
+
+use crate::rollup::table::{FIELDS, Kind, LabelColumns};
+
+/// The schema of a rollup table, as JSON, whose partition column is `partition`.
+#[must_use]
+pub fn rollup_schema(labels: &LabelColumns, partition: &str) -> String {
+    let mut fields = vec![field("metric", json!("string"))];
+    fields.extend(labels.names().iter().map(|name| field(name, json!("string"))));
+    fields.push(field(
+        "labels",
+        json!({"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": true}),
+    ));
+    fields.extend(FIELDS.iter().map(|column| field(column.name, json!(type_of(column.kind)))));
+    fields.push(field(partition, json!("date")));
+    json!({"type": "struct", "fields": fields}).to_string()
+}
+
+/// All may be null as far as readers need to know: then a column may be added, or left empty, later.
+fn field(name: &str, kind: Value) -> Value {
+    json!({"name": name, "type": kind, "nullable": true, "metadata": {}})
+}
+
+const fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "string",
+        Kind::Long => "long",
+        Kind::Int => "integer",
+        Kind::Short => "short",
+        Kind::Time => "timestamp",
+        Kind::Double => "double",
+        Kind::Bool => "boolean",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_has_labels_where_the_files_have_them() {
+        let schema: Value = serde_json::from_str(&rollup_schema(&LabelColumns::new(["job"]), "day")).unwrap();
+        let names: Vec<&str> = schema["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names[..3], ["metric", "job", "labels"]);
+        assert_eq!(names[names.len() - 2..], ["src", "day"]);
+        assert_eq!(schema["fields"][2]["type"]["keyType"], "string");
+    }
+}
