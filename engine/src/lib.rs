@@ -54,7 +54,7 @@ mod verify;
 mod wal;
 
 #[cfg(any(test, feature = "test-util"))]
-pub use env::{FaultFs, MemFs, SimClock};
+pub use env::{FaultFs, FaultObjects, MemFs, ObjectFault, SimClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use index::IndexInMemory;
 pub use kymo_formats::codec::summary::ChunkSummary;
@@ -70,8 +70,8 @@ pub use {
     config::{EngineConfig, FlushConfig, RetentionConfig},
     engine::{Engine, EngineStats},
     env::{
-        Clock, DirEntry, Env, File, Fs, LockGuard, Mapping, OpenMode, OsFs, Rng, SystemClock, memory_bytes,
-        spawn,
+        Clock, DirEntry, Env, File, FolderStore, Fs, LockGuard, Mapping, ObjectError, ObjectErrorKind,
+        ObjectInfo, ObjectStore, OpenMode, OsFs, Rng, SystemClock, Upload, UploadWriter, memory_bytes, spawn,
     },
     error::{Error, ErrorKind},
     flush::FlushReport,

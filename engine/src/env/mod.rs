@@ -6,6 +6,7 @@
 //! * `fs` - the traits [`Fs`] and [`File`], with their promises on durability and order
 //! * `os_fs` - the machine's file system
 //! * `mem_fs`, `fault_fs` - doubles: what a crash leaves behind, and faults on demand (`test-util`)
+//! * `objstore` - object storage, and a folder that is one
 //! * `memory` - how much memory there is
 //! * `clock`, `rng`, `spawn` - time, randomness, threads
 
@@ -16,6 +17,7 @@ mod fs;
 #[cfg(any(test, feature = "test-util"))]
 mod mem_fs;
 mod memory;
+mod objstore;
 mod os_fs;
 mod rng;
 mod spawn;
@@ -27,11 +29,17 @@ use std::sync::Arc;
 pub(crate) use spawn::{spawn_background, spawn_scoped};
 
 #[cfg(any(test, feature = "test-util"))]
-pub use {clock::SimClock, fault_fs::FaultFs, mem_fs::MemFs};
+pub use {
+    clock::SimClock,
+    fault_fs::FaultFs,
+    mem_fs::MemFs,
+    objstore::{FaultObjects, ObjectFault},
+};
 pub use {
     clock::{Clock, SystemClock},
     fs::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode},
     memory::memory_bytes,
+    objstore::{FolderStore, ObjectError, ObjectErrorKind, ObjectInfo, ObjectStore, Upload, UploadWriter},
     os_fs::OsFs,
     rng::Rng,
     spawn::spawn,

@@ -164,7 +164,7 @@ fn check(image: MemFs, ledger: &Ledger, crash: &str) {
         for (labels, samples) in ledger.acknowledged {
             all.entry(labels).or_default().extend(samples);
         }
-        all.values().map(BTreeMap::len).sum()
+        all.values().map(BTreeMap::len).sum::<usize>()
     });
 }
 
