@@ -24,8 +24,8 @@ pub struct FloatRun {
     pub min: f64,
     /// The largest value; NaN only if all are.
     pub max: f64,
-    /// All values.
-    pub sum: Sum,
+    /// All values; none where a part was read from a table that does not keep it.
+    pub sum: Option<Sum>,
     /// The values before resets: what a counter would have more, had it not been reset.
     pub correction: Sum,
     /// How many values are smaller than the one before.
@@ -47,7 +47,7 @@ impl FloatRun {
             last: value,
             min: value,
             max: value,
-            sum: Sum::of(value),
+            sum: Some(Sum::of(value)),
             correction: Sum::of(0.0),
             resets: 0,
             changes: 0,
@@ -80,9 +80,20 @@ impl FloatRun {
         if next.max > self.max || self.max.is_nan() {
             self.max = next.max;
         }
-        self.sum.append(&next.sum);
+        match (&mut self.sum, &next.sum) {
+            (Some(sum), Some(next)) => sum.append(next),
+            _ => self.sum = None,
+        }
         self.count = self.count.saturating_add(next.count);
         (self.last_ts, self.last) = (next.last_ts, next.last);
+    }
+
+    /// The run without its sum, which of a counter nobody asks for, if it is that of a counter which was not reset. What
+    /// is only said to be a counter, and goes down, keeps it.
+    #[must_use]
+    pub fn lean(self, is_counter: bool) -> Self {
+        let left_out = is_counter && self.resets == 0 && self.ends_are_extremes();
+        Self { sum: self.sum.filter(|_| !left_out), ..self }
     }
 
     /// Whether nothing is lost if smallest and largest value are not kept: they are the first and the last one. So it

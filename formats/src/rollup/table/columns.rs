@@ -78,28 +78,19 @@ impl RowGroup {
     }
 
     /// Adds rows of one series.
-    pub(super) fn push(
-        &mut self,
-        labels: LabelCells,
-        series_id: i64,
-        rollups: &[Rollup],
-        is_counter: bool,
-        src: i16,
-    ) {
+    pub(super) fn push(&mut self, labels: LabelCells, series_id: i64, rollups: &[Rollup], src: i16) {
         self.runs.push(Run { labels, series_id, rows: rollups.len() });
-        rollups.iter().for_each(|rollup| self.push_row(rollup, is_counter));
+        rollups.iter().for_each(|rollup| self.push_row(rollup));
         self.src.resize(self.ts.len(), i32::from(src));
     }
 
-    fn push_row(&mut self, rollup: &Rollup, is_counter: bool) {
+    fn push_row(&mut self, rollup: &Rollup) {
         let run = rollup.floats.as_ref();
         self.ts.push(rollup.end.saturating_mul(1_000));
         self.count.push(run.map_or(0, |run| saturated(run.count)));
-        // Of a counter that was not reset the extremes are the ends, and nobody asks for the sum. What is said to be
-        // a counter and goes down may be none.
-        let left_out = run.is_some_and(|run| is_counter && run.resets == 0 && run.ends_are_extremes());
-        let full = run.filter(|_| !left_out);
-        self.sum.push(full.map(|run| run.sum.total()));
+        // Where the sum is left out the extremes are too if they are the ends.
+        let full = run.filter(|run| run.sum.is_some() || !run.ends_are_extremes());
+        self.sum.push(run.and_then(|run| run.sum).map(|sum| sum.total()));
         self.min.push(full.map(|run| run.min));
         self.max.push(full.map(|run| run.max));
         self.first.push(run.map(|run| run.first));

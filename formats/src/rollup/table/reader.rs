@@ -109,7 +109,7 @@ impl RollupColumns {
         self.end.is_empty()
     }
 
-    /// Row `row`, if it exists, with what was asked for; a sum that was not kept is NaN, other facts are zero.
+    /// Row `row`, if it exists, with what was asked for. What was not is zero.
     #[must_use]
     pub fn rollup(&self, row: usize) -> Option<Rollup> {
         let (end, count) = (*self.end.get(row)?, *self.count.get(row)?);
@@ -124,7 +124,7 @@ impl RollupColumns {
             last: float(&self.last),
             min: float(&self.min),
             max: float(&self.max),
-            sum: Sum::of(self.sum.get(row).copied().flatten().unwrap_or(f64::NAN)),
+            sum: self.sum.get(row).copied().flatten().map(Sum::of),
             correction: Sum::of(float(&self.corr)),
             resets: number(&self.resets),
             changes: number(&self.changes),

@@ -53,8 +53,6 @@ pub struct SeriesRows<'a> {
     pub labels: &'a [(&'a [u8], &'a [u8])],
     /// Identifies it in the table.
     pub series_id: i64,
-    /// Whether its metric is said to be a counter.
-    pub is_counter: bool,
     /// Ascending.
     pub rollups: &'a [Rollup],
 }
@@ -128,13 +126,8 @@ impl<D: Write + Send, S: Write + Send> TableWriter<D, S> {
         self.index.push(series, self.stats.rows, (first.end, last.end));
         self.stats.series += 1;
         self.stats.rows += series.rollups.len() as u64;
-        self.rows.push(
-            cells(series.labels, &self.spec.labels),
-            series.series_id,
-            series.rollups,
-            series.is_counter,
-            self.spec.src,
-        );
+        let cells = cells(series.labels, &self.spec.labels);
+        self.rows.push(cells, series.series_id, series.rollups, self.spec.src);
         if self.rows.rows() >= GROUP_ROWS {
             self.write_rows()?;
         }
