@@ -50,6 +50,7 @@ mod recovery;
 mod retention;
 mod signals;
 mod snapshot;
+mod tier;
 mod verify;
 mod wal;
 
@@ -94,6 +95,7 @@ pub use {
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
+    tier::{DataFileMeta, Partition, TableState, TierError},
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,

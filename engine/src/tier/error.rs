@@ -1,0 +1,87 @@
+//! Why a tier could not do what it was asked for.
+
+use kymo_formats::{delta::DeltaError, rollup::table::TableError};
+
+use crate::env::{ObjectError, ObjectErrorKind};
+
+/// An error of a tier.
+#[derive(Debug, thiserror::Error)]
+pub enum TierError {
+    /// The place of the tier.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A file of the log of a table.
+    #[error("{key} is damaged or of another kind: {source}")]
+    Log {
+        /// The object.
+        key: String,
+        /// What is wrong.
+        source: DeltaError,
+    },
+    /// Commits are missing.
+    #[error("the log of {table} lacks version {version}, and no checkpoint stands for it")]
+    Gap {
+        /// The table.
+        table: String,
+        /// What is missing.
+        version: u64,
+    },
+    /// Somebody else's table lies where one of ours should be.
+    #[error("{table} is no table of rollups: {problem}")]
+    Foreign {
+        /// The table.
+        table: String,
+        /// What is not as it should be.
+        problem: String,
+    },
+    /// A data file, or the file of series beside it.
+    #[error("{key} is damaged: {source}")]
+    File {
+        /// The object.
+        key: String,
+        /// What is wrong.
+        source: TableError,
+    },
+    /// Bytes that are not those that were written.
+    #[error("{key} is damaged: {problem}")]
+    Damaged {
+        /// The object.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Others committed first, again and again.
+    #[error("{table}: gave up after {attempts} attempts to commit beside other writers")]
+    Contended {
+        /// The table.
+        table: String,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The store below.
+    #[error(transparent)]
+    Engine(#[from] Box<crate::Error>),
+}
+
+impl From<crate::Error> for TierError {
+    fn from(error: crate::Error) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+impl TierError {
+    /// The error for a data file or a file of series that does not decode, or whose bytes could not be had.
+    pub(crate) fn file(key: &str, source: TableError) -> Self {
+        Self::File { key: key.to_owned(), source }
+    }
+
+    /// Whether trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Object(error) => error.kind == ObjectErrorKind::Unavailable,
+            Self::Contended { .. } => true,
+            _ => false,
+        }
+    }
+}

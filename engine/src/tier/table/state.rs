@@ -1,0 +1,133 @@
+//! A table as of one version.
+
+use std::collections::BTreeMap;
+
+use kymo_formats::{
+    delta::{Action, Metadata, Protocol, Remove, Txn},
+    rollup::table::LabelColumns,
+};
+
+use super::{DataFileMeta, Partition};
+
+/// Setting of a table that names the labels that have columns, in their order.
+pub(super) const LABELS_KEY: &str = "kymo.labels";
+/// Setting of a table that tells the width of its windows, milliseconds.
+pub(super) const WIDTH_KEY: &str = "kymo.width_ms";
+
+/// A table as of one version.
+#[derive(Debug, Clone)]
+pub struct TableState {
+    pub(super) version: u64,
+    pub(super) partition: Partition,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) files: BTreeMap<String, DataFileMeta>,
+    /// Files that were taken out, until they have been removed.
+    pub(super) removed: BTreeMap<String, Remove>,
+    pub(super) txns: BTreeMap<String, Txn>,
+}
+
+impl TableState {
+    pub(super) const fn new(partition: Partition) -> Self {
+        Self {
+            version: 0,
+            partition,
+            metadata: None,
+            files: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            txns: BTreeMap::new(),
+        }
+    }
+
+    /// The version.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The files that belong to it, by path.
+    pub fn files(&self) -> impl Iterator<Item = &DataFileMeta> {
+        self.files.values()
+    }
+
+    /// The file of this path.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&DataFileMeta> {
+        self.files.get(path)
+    }
+
+    /// The files that may have rows of windows that end in `(from, to]`.
+    pub fn files_in(&self, from: i64, to: i64) -> impl Iterator<Item = &DataFileMeta> {
+        self.files().filter(move |file| file.overlaps(from, to))
+    }
+
+    /// The number of the last job that the application `app_id` has committed.
+    #[must_use]
+    pub fn job(&self, app_id: &str) -> Option<i64> {
+        self.txns.get(app_id).map(|txn| txn.version)
+    }
+
+    /// The labels that have columns.
+    #[must_use]
+    pub fn labels(&self) -> LabelColumns {
+        let setting = self.metadata.as_ref().and_then(|metadata| metadata.configuration.get(LABELS_KEY));
+        LabelColumns::new(setting.map_or("", String::as_str).split(',').filter(|name| !name.is_empty()))
+    }
+
+    /// The files that were taken out, by path.
+    pub(crate) const fn removed(&self) -> &BTreeMap<String, Remove> {
+        &self.removed
+    }
+
+    /// What the table is; none before its first commit.
+    pub(crate) const fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// Takes the actions of the commit that makes `version`. Files that are not of this table's kind are an error that
+    /// names them: leaving them out would leave out rows.
+    pub(super) fn apply(&mut self, version: u64, actions: Vec<Action>) -> Result<(), String> {
+        for action in actions {
+            match action {
+                Action::CommitInfo(_) | Action::Protocol(_) => {}
+                Action::Metadata(metadata) => self.take_metadata(metadata)?,
+                Action::Add(add) => {
+                    let file = DataFileMeta::from_add(&add, self.partition);
+                    let file = file.ok_or_else(|| format!("{} was not written by Kymo", add.path))?;
+                    self.removed.remove(&add.path);
+                    self.files.insert(add.path, file);
+                }
+                Action::Remove(remove) => {
+                    self.files.remove(&remove.path);
+                    self.removed.insert(remove.path.clone(), remove);
+                }
+                Action::Txn(txn) => drop(self.txns.insert(txn.app_id.clone(), txn)),
+            }
+        }
+        self.version = version;
+        Ok(())
+    }
+
+    fn take_metadata(&mut self, metadata: Metadata) -> Result<(), String> {
+        if metadata.partition_columns != [self.partition.column()] {
+            return Err(format!("it is partitioned by {:?}", metadata.partition_columns));
+        }
+        if metadata.format.provider != "parquet" || !metadata.configuration.contains_key(WIDTH_KEY) {
+            return Err("its settings do not tell the width of windows".to_owned());
+        }
+        self.metadata = Some(metadata);
+        Ok(())
+    }
+
+    /// Actions that lead to this state, without the files that were taken out before `removed_after_ms`.
+    pub(super) fn to_actions(&self, removed_after_ms: i64) -> Vec<Action> {
+        let removed = self.removed.values();
+        let removed =
+            removed.filter(|remove| remove.deletion_timestamp.is_none_or(|at| at > removed_after_ms));
+        std::iter::once(Action::Protocol(Protocol::OURS))
+            .chain(self.metadata.clone().map(Action::Metadata))
+            .chain(self.txns.values().cloned().map(Action::Txn))
+            .chain(removed.cloned().map(Action::Remove))
+            .chain(self.files.values().map(|file| Action::Add(file.to_add(self.partition, false))))
+            .collect()
+    }
+}
