@@ -83,12 +83,13 @@ pub use {
     index::{LabelIndex, label_names, label_values, select, series_order},
     inspect::{EncodingStats, InspectedBlock, Inspection, LabelStats, LogBytes, SectionBytes, inspect},
     manifest::{
-        BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, Tombstone, Version, Violation, WalStart,
+        BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, RollupProgress, Tombstone, Version,
+        Violation, WalStart,
     },
     model::{
         Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp,
         Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
-        STALE_NAN_BITS, SampleColumns, is_printable, is_stale, quote, quote_char, stale_nan,
+        STALE_NAN_BITS, SampleColumns, WindowSet, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     pressure::MemoryStage,
     read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},

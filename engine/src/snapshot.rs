@@ -175,7 +175,8 @@ impl Copier<'_> {
         for dir in [&block_dir, &wal_dir] {
             fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         }
-        manifest::write(self.fs, &manifest_dir, source.version)?;
+        // What the copy rolls up must not be taken for what this store has rolled up.
+        manifest::write(self.fs, &manifest_dir, &source.version.for_copy())?;
         fs.sync_dir(to).map_err(Error::io("sync", to))?;
         Ok(self.report)
     }

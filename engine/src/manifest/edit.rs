@@ -2,9 +2,11 @@
 
 use std::{ops::Range, sync::Arc};
 
-use kymo_formats::manifest::{BlockRecord, EditRecord, MatcherOp, MatcherRecord, TombstoneRecord};
+use kymo_formats::manifest::{
+    BlockRecord, EditRecord, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord,
+};
 
-use crate::model::{MatchOp, Matcher, MatcherError, Millis};
+use crate::model::{MatchOp, Matcher, MatcherError, Millis, WindowSet};
 
 /// One change of the manifest. A batch of them is applied as a whole, in its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,39 @@ pub enum Edit {
     WalStart(WalStart),
     /// No id below is given out again; for snapshots.
     NextId(u64),
+    /// What tells this store from its copies: they get one of their own.
+    StoreId(u128),
+    /// How far the rollups of one width are; replaces what was known of it.
+    Rollup(RollupProgress),
+}
+
+/// How far the rollups of one width are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RollupProgress {
+    /// Width of the windows, milliseconds.
+    pub width_ms: i64,
+    /// Number of the last job that was begun; 0 before the first.
+    pub job: u64,
+    /// Windows that end here or before have been rolled up once; `i64::MIN` if none has.
+    pub rolled_to: i64,
+    /// Windows of the last job, as long as it is not known to be committed.
+    pub pending: WindowSet,
+    /// Windows that have to be rolled up anew: what they consist of has changed since.
+    pub due: WindowSet,
+}
+
+impl RollupProgress {
+    /// Nothing has been rolled up.
+    #[must_use]
+    pub fn new(width_ms: i64) -> Self {
+        Self {
+            width_ms,
+            job: 0,
+            rolled_to: i64::MIN,
+            pending: WindowSet::default(),
+            due: WindowSet::default(),
+        }
+    }
 }
 
 /// A live block.
@@ -90,6 +125,8 @@ impl Edit {
                 EditRecord::WalStart { segment: *segment, checkpoint: *checkpoint }
             }
             Self::NextId(id) => EditRecord::NextId(*id),
+            Self::StoreId(id) => EditRecord::StoreId(*id),
+            Self::Rollup(progress) => EditRecord::Rollup(progress.to_record()),
         }
     }
 
@@ -105,6 +142,8 @@ impl Edit {
             EditRecord::RemoveTombstone(id) => Self::RemoveTombstone(id),
             EditRecord::WalStart { segment, checkpoint } => Self::WalStart(WalStart { segment, checkpoint }),
             EditRecord::NextId(id) => Self::NextId(id),
+            EditRecord::StoreId(id) => Self::StoreId(id),
+            EditRecord::Rollup(record) => Self::Rollup(RollupProgress::from_record(record)),
             EditRecord::Unknown { kind, version } => return Err(RecordError::Unknown { kind, version }),
         })
     }
@@ -149,6 +188,28 @@ impl BlockMeta {
             samples: record.samples,
             bytes: record.bytes,
             sources: record.sources,
+        }
+    }
+}
+
+impl RollupProgress {
+    fn to_record(&self) -> RollupRecord {
+        RollupRecord {
+            width_ms: self.width_ms,
+            job: self.job,
+            rolled_to_ms: self.rolled_to,
+            pending: self.pending.ranges().to_vec(),
+            due: self.due.ranges().to_vec(),
+        }
+    }
+
+    fn from_record(record: RollupRecord) -> Self {
+        Self {
+            width_ms: record.width_ms,
+            job: record.job,
+            rolled_to: record.rolled_to_ms,
+            pending: record.pending.into_iter().collect(),
+            due: record.due.into_iter().collect(),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BlockMeta, Edit, Tombstone, Version, WalStart};
+use super::{BlockMeta, Edit, RollupProgress, Tombstone, Version, WalStart};
 
 /// A rule that an edit would break.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,8 @@ pub(super) fn check_edit(version: &Version, edit: &Edit) -> Result<(), Violation
         Edit::RemoveTombstone(id) => tombstone_is_live(version, *id),
         Edit::WalStart(start) => wal_start_advances(version, *start),
         Edit::NextId(id) => next_id_advances(version, *id),
+        Edit::StoreId(_) => Ok(()),
+        Edit::Rollup(progress) => rollup_job_advances(version, progress),
     }
 }
 
@@ -134,6 +136,22 @@ fn wal_start_advances(version: &Version, start: WalStart) -> Result<(), Violatio
 fn next_id_advances(version: &Version, id: u64) -> Result<(), Violation> {
     if id < version.next_id() {
         return violation("the next id never goes down", format!("from {} to {id}", version.next_id()));
+    }
+    Ok(())
+}
+
+/// The number of a rollup job never goes back, nor the time up to which windows have been rolled up once.
+///
+/// A job whose number the table has seen is taken for committed: under a number given out twice the second one's rows
+/// would never be written. Windows before the time are rolled up again only where something of them has changed.
+fn rollup_job_advances(version: &Version, progress: &RollupProgress) -> Result<(), Violation> {
+    let current = version.rollup(progress.width_ms);
+    if progress.job < current.job || progress.rolled_to < current.rolled_to {
+        let detail = format!(
+            "from job {}, {} to job {}, {}",
+            current.job, current.rolled_to, progress.job, progress.rolled_to
+        );
+        return violation("rollups never go back", detail);
     }
     Ok(())
 }

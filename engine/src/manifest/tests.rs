@@ -90,6 +90,29 @@ fn edits_come_back_after_a_restart() {
     assert_eq!(open_image(fs.durable_image(0)).unwrap(), version, "all of it was durable");
 }
 
+fn rollup(job: u64, rolled_to: i64) -> Edit {
+    let mut progress = RollupProgress { job, rolled_to, ..RollupProgress::new(300) };
+    progress.due.insert(0, 300);
+    progress.pending.insert(300, 900);
+    Edit::Rollup(progress)
+}
+
+#[test]
+fn how_far_rollups_are_comes_back_and_a_copy_has_no_id() {
+    let fs = FaultFs::new();
+    let (store, _) = open(&fs);
+    store.apply(vec![Edit::StoreId(7), rollup(1, 300)]).unwrap();
+    let version = store.apply(vec![rollup(2, 600)]).unwrap();
+    drop(store);
+    let (_, reopened) = open(&fs);
+    assert_eq!(reopened, version);
+    assert_eq!((reopened.store_id(), reopened.rollup(300).job), (Some(7), 2));
+    assert_eq!(reopened.rollup(300).due.ranges(), [(0, 300)]);
+    assert_eq!(reopened.rollup(900), RollupProgress::new(900));
+    let copy = reopened.for_copy();
+    assert_eq!((copy.store_id(), copy.rollups().count()), (None, 1));
+}
+
 #[test]
 fn a_version_in_use_does_not_change() {
     let (store, _) = open(&FaultFs::new());
@@ -117,7 +140,7 @@ fn every_invariant_refuses() {
     let (store, _) = open(&FaultFs::new());
     let start = |segment| Edit::WalStart(WalStart { segment, checkpoint: None });
     let add = |meta| Edit::AddBlock(Arc::new(meta));
-    store.apply(vec![block(1), tombstone(2), add(meta(3, 1, 0..100)), start(5)]).unwrap();
+    store.apply(vec![block(1), tombstone(2), add(meta(3, 1, 0..100)), start(5), rollup(3, 600)]).unwrap();
     for (edits, expected) in [
         (vec![block(1)], "an id is given out once"),
         (vec![block(2)], "an id is given out once"),
@@ -130,6 +153,8 @@ fn every_invariant_refuses() {
         (vec![Edit::RemoveTombstone(1)], "a removed tombstone was live"),
         (vec![start(4)], "the WAL start never goes back"),
         (vec![Edit::NextId(1)], "the next id never goes down"),
+        (vec![rollup(2, 600)], "rollups never go back"),
+        (vec![rollup(3, 300)], "rollups never go back"),
         (vec![add(meta(9, 1, 99..200))], "blocks of a level do not overlap"),
         (vec![block(9), start(6), add(meta(10, 1, -1..1))], "blocks of a level do not overlap"),
     ] {

@@ -1,8 +1,8 @@
 //! One state of the manifest.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use super::{BlockMeta, Edit, Tombstone, Violation, WalStart, invariants};
+use super::{BlockMeta, Edit, RollupProgress, Tombstone, Violation, WalStart, invariants};
 
 /// One state of the manifest: immutable, shared by all who read it. Whoever holds one may go on reading the
 /// blocks it names, whatever compaction does meanwhile.
@@ -14,12 +14,22 @@ pub struct Version {
     tombstones: Vec<Arc<Tombstone>>,
     wal_start: WalStart,
     next_id: u64,
+    store_id: Option<u128>,
+    /// By the width of the windows.
+    rollups: BTreeMap<i64, RollupProgress>,
 }
 
 impl Default for Version {
     /// An empty manifest. Ids begin at 1.
     fn default() -> Self {
-        Self { blocks: Vec::new(), tombstones: Vec::new(), wal_start: WalStart::default(), next_id: 1 }
+        Self {
+            blocks: Vec::new(),
+            tombstones: Vec::new(),
+            wal_start: WalStart::default(),
+            next_id: 1,
+            store_id: None,
+            rollups: BTreeMap::new(),
+        }
     }
 }
 
@@ -66,6 +76,28 @@ impl Version {
         self.next_id
     }
 
+    /// What tells this store from its copies; none as long as nobody has asked.
+    #[must_use]
+    pub const fn store_id(&self) -> Option<u128> {
+        self.store_id
+    }
+
+    /// How far the rollups of windows of `width_ms` are.
+    #[must_use]
+    pub fn rollup(&self, width_ms: i64) -> RollupProgress {
+        self.rollups.get(&width_ms).cloned().unwrap_or_else(|| RollupProgress::new(width_ms))
+    }
+
+    /// How far all rollups are, by the width of their windows.
+    pub fn rollups(&self) -> impl Iterator<Item = &RollupProgress> {
+        self.rollups.values()
+    }
+
+    /// As a copy of the store begins: it has no id yet.
+    pub(crate) fn for_copy(&self) -> Self {
+        Self { store_id: None, ..self.clone() }
+    }
+
     /// The version after `edits`.
     pub(super) fn after(&self, edits: &[Edit]) -> Result<Self, Violation> {
         let mut next = self.clone();
@@ -87,6 +119,8 @@ impl Version {
         live.sort_by_key(|(id, _)| *id);
         let mut edits: Vec<_> = live.into_iter().map(|(_, edit)| edit).collect();
         edits.extend([Edit::WalStart(self.wal_start), Edit::NextId(self.next_id)]);
+        edits.extend(self.store_id.map(Edit::StoreId));
+        edits.extend(self.rollups.values().cloned().map(Edit::Rollup));
         edits
     }
 
@@ -104,6 +138,8 @@ impl Version {
             Edit::RemoveTombstone(id) => self.tombstones.retain(|tombstone| tombstone.id != *id),
             Edit::WalStart(start) => self.wal_start = *start,
             Edit::NextId(id) => self.next_id = *id,
+            Edit::StoreId(id) => self.store_id = Some(*id),
+            Edit::Rollup(progress) => drop(self.rollups.insert(progress.width_ms, progress.clone())),
         }
     }
 

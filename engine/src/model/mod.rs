@@ -7,6 +7,7 @@
 //! * `regex` - regular expressions in the RE2 dialect
 //! * `quote` - strings as PromQL writes them
 //! * `time` - milliseconds as a type
+//! * `windows` - sets of windows of time
 //! * `sample` - decoded samples by column, and stale markers
 
 mod label;
@@ -17,6 +18,7 @@ mod regex;
 mod sample;
 mod series;
 mod time;
+mod windows;
 
 pub use {
     kymo_formats::histogram::HistogramValue,
@@ -28,5 +30,6 @@ pub use {
     sample::{HistogramSample, STALE_NAN_BITS, SampleColumns, is_stale, stale_nan},
     series::Fingerprint,
     time::Millis,
+    windows::WindowSet,
 };
 pub(crate) use {label::put_label, regex::Verdict, sample::HistogramForm};

@@ -12,6 +12,8 @@
 //! | 4 | remove tombstone | id u64 |
 //! | 5 | WAL start | segment u64; has checkpoint u8; checkpoint u64 |
 //! | 6 | next id | id u64 |
+//! | 7 | store id | low, high u64 |
+//! | 8 | rollup progress | width_ms i64; job u64; rolled_to_ms i64; count varint of pending, each from, to i64; count varint of due, each from, to i64 |
 
 use crate::{
     DecodeError,
@@ -38,6 +40,10 @@ pub enum EditRecord {
     },
     /// No id below was or will be given out again.
     NextId(u64),
+    /// What tells this store from its copies.
+    StoreId(u128),
+    /// How far the rollups of one width are; replaces what was said of it before.
+    Rollup(RollupRecord),
     /// An edit that this release does not know.
     Unknown {
         /// Its kind.
@@ -74,6 +80,21 @@ pub struct BlockRecord {
     pub bytes: u64,
     /// Ids of the blocks it was made from; empty for one flushed from the head.
     pub sources: Vec<u64>,
+}
+
+/// How far the rollups of one width are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RollupRecord {
+    /// Width of the windows, milliseconds.
+    pub width_ms: i64,
+    /// Number of the last job that was begun.
+    pub job: u64,
+    /// Windows that end here or before have been rolled up once, milliseconds.
+    pub rolled_to_ms: i64,
+    /// Windows of the last job, if it is not known to be committed: those that end in `(from, to]`.
+    pub pending: Vec<(i64, i64)>,
+    /// Windows that have to be rolled up anew.
+    pub due: Vec<(i64, i64)>,
 }
 
 /// A deletion: samples in `[min_ts, end_ts)` of the series that match are gone.
@@ -125,6 +146,8 @@ const ADD_TOMBSTONE: u8 = 3;
 const REMOVE_TOMBSTONE: u8 = 4;
 const WAL_START: u8 = 5;
 const NEXT_ID: u8 = 6;
+const STORE_ID: u8 = 7;
+const ROLLUP: u8 = 8;
 
 /// Appends `edit` to `out`.
 ///
@@ -159,6 +182,14 @@ pub fn encode_edit(edit: &EditRecord, out: &mut Vec<u8>) {
         EditRecord::NextId(id) => {
             writer.u64(*id);
             (NEXT_ID, VERSION)
+        }
+        EditRecord::StoreId(id) => {
+            writer.bytes(&id.to_le_bytes());
+            (STORE_ID, VERSION)
+        }
+        EditRecord::Rollup(rollup) => {
+            rollup.encode(&mut writer);
+            (ROLLUP, VERSION)
         }
         EditRecord::Unknown { .. } => unreachable!("an unknown edit is refused, never written"),
     };
@@ -205,6 +236,8 @@ fn decode_edit(kind: u8, version: u8, body: &[u8]) -> Result<EditRecord, DecodeE
             EditRecord::WalStart { segment, checkpoint: has_checkpoint.then_some(checkpoint) }
         }
         (NEXT_ID, VERSION) => EditRecord::NextId(reader.u64("next id")?),
+        (STORE_ID, VERSION) => EditRecord::StoreId(u128::from_le_bytes(reader.array("store id")?)),
+        (ROLLUP, VERSION) => EditRecord::Rollup(RollupRecord::decode(&mut reader)?),
         _ => return Ok(EditRecord::Unknown { kind, version }),
     };
     reader.finish("edit end")?;
@@ -250,6 +283,37 @@ impl BlockRecord {
             block.sources.push(reader.varint("block source")?);
         }
         Ok(block)
+    }
+}
+
+impl RollupRecord {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.i64(self.width_ms);
+        writer.u64(self.job);
+        writer.i64(self.rolled_to_ms);
+        for ranges in [&self.pending, &self.due] {
+            writer.varint_usize(ranges.len());
+            for (from, to) in ranges {
+                writer.i64(*from);
+                writer.i64(*to);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut rollup = Self {
+            width_ms: reader.i64("rollup width")?,
+            job: reader.u64("rollup job")?,
+            rolled_to_ms: reader.i64("rollup time")?,
+            ..Self::default()
+        };
+        for ranges in [&mut rollup.pending, &mut rollup.due] {
+            // Not reserved for, as above.
+            for _ in 0..reader.varint("range count")? {
+                ranges.push((reader.i64("range start")?, reader.i64("range end")?));
+            }
+        }
+        Ok(rollup)
     }
 }
 
@@ -369,7 +433,22 @@ mod tests {
             (any::<u64>(), any::<Option<u64>>())
                 .prop_map(|(segment, checkpoint)| EditRecord::WalStart { segment, checkpoint }),
             any::<u64>().prop_map(EditRecord::NextId),
+            any::<u128>().prop_map(EditRecord::StoreId),
+            rollups().prop_map(EditRecord::Rollup),
         ]
+    }
+
+    fn rollups() -> impl Strategy<Value = RollupRecord> {
+        let ranges = || prop::collection::vec(any::<(i64, i64)>(), 0..4);
+        (any::<i64>(), any::<u64>(), any::<i64>(), ranges(), ranges()).prop_map(
+            |(width_ms, job, rolled_to_ms, pending, due)| RollupRecord {
+                width_ms,
+                job,
+                rolled_to_ms,
+                pending,
+                due,
+            },
+        )
     }
 
     proptest! {
@@ -391,7 +470,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_fail(kind in 0_u8..8, version in 0_u8..3, body: Vec<u8>) {
+        fn any_bytes_decode_or_fail(kind in 0_u8..10, version in 0_u8..3, body: Vec<u8>) {
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes);
             writer.u8(kind);

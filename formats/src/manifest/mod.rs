@@ -11,6 +11,9 @@ mod edit;
 mod log_header;
 
 pub use {
-    edit::{BlockRecord, EditRecord, MatcherOp, MatcherRecord, TombstoneRecord, decode_edits, encode_edit},
+    edit::{
+        BlockRecord, EditRecord, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord, decode_edits,
+        encode_edit,
+    },
     log_header::{LOG_HEADER_BYTES, LOG_VERSION, LogHeader},
 };

@@ -26,7 +26,7 @@ use kymo_formats::{
         stats::{self, MetricStats},
         summaries::SummariesBuilder,
     },
-    manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, TombstoneRecord, encode_edit},
+    manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord, encode_edit},
     wal::{
         Frame, SegmentHeader,
         checkpoint::{CheckpointChunk, CheckpointEncoder},
@@ -298,6 +298,14 @@ pub fn manifest_edits() -> Inputs {
         EditRecord::RemoveTombstone(10),
         EditRecord::WalStart { segment: 5, checkpoint: Some(4) },
         EditRecord::NextId(11),
+        EditRecord::StoreId(12),
+        EditRecord::Rollup(RollupRecord {
+            width_ms: 300_000,
+            job: 7,
+            rolled_to_ms: 600_000,
+            pending: vec![(0, 300_000)],
+            due: vec![(300_000, 600_000)],
+        }),
     ];
     vec![bytes(|out| edits.iter().for_each(|edit| encode_edit(edit, out)))]
 }
