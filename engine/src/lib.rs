@@ -96,7 +96,7 @@ pub use {
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
-    tier::{DataFileMeta, Partition, TableState, TierError},
+    tier::{DataFileMeta, Partition, PolicyConfig, TableState, TierConfig, TierError, TiersConfig},
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,

@@ -99,6 +99,7 @@ impl Shard {
         if place == Place::Nowhere {
             return Ok(());
         }
+        self.revised.see(ts);
         if self.series[id].wal_segment != segment {
             self.describe(id, segment, rows);
         }
@@ -130,6 +131,7 @@ impl Shard {
         if place == Place::Nowhere {
             return Ok(());
         }
+        self.revised.see(sample.ts);
         if self.series[sample.id].wal_segment != segment {
             self.describe(sample.id, segment, rows);
         }
@@ -145,6 +147,9 @@ impl Shard {
     /// Takes in a float from the WAL. A float that is there already, or contradicts what is there, is left out:
     /// it was accepted or refused before.
     pub(super) fn replay_float(&mut self, sample: FloatSample, window_ms: i64) {
+        // It may have come after its window was rolled up, or before: the log does not say. So it is also with one that
+        // is there already, in the checkpoint.
+        self.revised.see(sample.ts);
         match self.place_float(sample) {
             Ok(Place::Newest) => self.store_float(sample, window_ms),
             Ok(Place::Late) => self.store_late_float(sample),
@@ -157,6 +162,7 @@ impl Shard {
 
     /// Takes in a histogram from the WAL, as [`Shard::replay_float`] does.
     pub(super) fn replay_histogram(&mut self, sample: HistogramSample, window_ms: i64) {
+        self.revised.see(sample.ts);
         match self.place_histogram(&sample) {
             Ok(Place::Newest) => self.store_histogram(sample, window_ms),
             Ok(Place::Late) => self.store_late_histogram(sample),

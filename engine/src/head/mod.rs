@@ -15,6 +15,7 @@
 //! * `bytes` - what the head costs, by component
 //! * `idle` - series and memory that are not needed any more
 //! * `sealed`, `late` - closed chunks and late samples, waiting for the flush
+//! * `revised` - windows that have to be rolled up again
 //! * `exemplars`, `metadata` - what accompanies samples
 //! * `read`, `order` - copies of what a query needs, in the order of labels
 //! * `checkpoint` - the head as records in a file, and back
@@ -43,6 +44,7 @@ mod raw_table;
 mod read;
 mod refusal;
 mod replay;
+mod revised;
 mod sealed;
 mod series;
 mod shard;

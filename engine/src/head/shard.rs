@@ -13,6 +13,7 @@ use super::{
     late::LateSamples,
     paged::Paged,
     pattern_cache::PatternCache,
+    revised::Revised,
     sealed::{Generation, NO_CHUNK, SealedChunks},
     series::Series,
     slab::Slab,
@@ -54,6 +55,8 @@ pub(super) struct Shard {
     pub(super) late_len: usize,
     /// Times of the samples that writers brought lately.
     pub(super) arrival_times: ArrivalTimes,
+    /// Which windows have to be rolled up again.
+    pub(super) revised: Revised,
 }
 
 /// State that few series need.
@@ -84,6 +87,7 @@ impl Shard {
             newest_ts: i64::MIN,
             late_len: 0,
             arrival_times: ArrivalTimes::default(),
+            revised: Revised::default(),
         }
     }
 
@@ -210,6 +214,7 @@ impl Shard {
         rebuilt.newest_ts = self.newest_ts;
         rebuilt.late_len = self.late_len;
         rebuilt.arrival_times = std::mem::take(&mut self.arrival_times);
+        rebuilt.revised = self.take_revised();
         *self = rebuilt;
         new_ids
     }

@@ -132,6 +132,8 @@ impl Matcher {
     }
 }
 
+impl Eq for Matcher {}
+
 impl PartialEq for Matcher {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name && self.op == other.op && self.value == other.value

@@ -1,10 +1,24 @@
 //! Tiers: what is kept longer than the samples, and elsewhere.
 //!
+//! * `config` - which tiers there are, for which series
 //! * `table` - a table of rollups on object storage
+//! * `write` - a data file, and the file of series beside it
+//! * `fetch` - verified parts of an object, kept as long as there is room
+//! * `read` - a data file, series by series
+//! * `merge` - rows of several files, in the order of the table
 //! * `error` - what can go wrong
 
+mod config;
 mod error;
+mod fetch;
+mod merge;
+mod read;
 mod table;
+mod write;
 
-pub use error::TierError;
-pub use table::{DataFileMeta, Partition, TableState};
+pub(crate) use fetch::PartCache;
+pub use {
+    config::{PolicyConfig, TierConfig, TiersConfig},
+    error::TierError,
+    table::{DataFileMeta, Partition, TableState},
+};

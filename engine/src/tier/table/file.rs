@@ -204,7 +204,7 @@ pub(crate) struct Writer {
 }
 
 /// The path of the file of series beside the data file `path`.
-pub(super) fn series_path(path: &str) -> String {
+pub(in crate::tier) fn series_path(path: &str) -> String {
     format!("{SERIES_DIR}/{path}")
 }
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     env::{Env, ObjectError, ObjectErrorKind, ObjectStore, Rng},
+    model::Millis,
     tier::TierError,
 };
 
@@ -87,6 +88,31 @@ impl Table {
     /// Where its objects are.
     pub(crate) const fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Width of its windows, milliseconds.
+    pub(crate) const fn width_ms(&self) -> i64 {
+        self.width_ms
+    }
+
+    /// How it is divided.
+    pub(crate) const fn partition(&self) -> Partition {
+        self.state.partition
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Millis {
+        self.env.clock.now()
+    }
+
+    /// Draws what nobody else draws.
+    pub(crate) const fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
     }
 
     /// The key of the file `path` of the table.

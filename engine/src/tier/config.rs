@@ -1,0 +1,242 @@
+//! Settings of tiers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Labels, Matcher};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+/// The widest window: rows say in 32 bits how long before its end something was.
+const RESOLUTION_MAX_MS: i64 = 7 * DAY_MS;
+/// The name of the policy of series that no other matches.
+const DEFAULT_POLICY: &str = "default";
+
+/// What is kept beside the samples, for longer: rollups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TiersConfig {
+    /// Rollups of all series that match no policy, from the finest to the coarsest. Each resolution must be a multiple of
+    /// the one before: each tier is made from the finer one. Empty = none.
+    pub rollups: Vec<TierConfig>,
+    /// Other rollups, or none, for some series. The first policy that matches a series counts.
+    pub policies: Vec<PolicyConfig>,
+    /// Where tables of rollups lie that say no other place. `local` = the directory `rollups` in the data directory.
+    pub place: String,
+    /// A window is rolled up so long after its end, by the time of the data, in milliseconds. What comes later is rolled
+    /// up again.
+    pub delay_ms: i64,
+    /// Shortest time from one job to the next that rolls up new windows of the finest tier, in milliseconds. Each job
+    /// writes two objects and a commit for each policy.
+    pub interval_ms: i64,
+    /// Labels that get columns of their own in the tables; others get one when most series have them.
+    pub label_columns: Vec<String>,
+}
+
+/// A tier of rollups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierConfig {
+    /// Width of the windows, in milliseconds. A divisor of an hour, or a multiple of one that divides a day.
+    pub resolution_ms: i64,
+    /// Age after which rows go, in milliseconds. 0 = kept for ever.
+    pub retention_ms: i64,
+}
+
+/// Rollups for some series.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// Its name, which rows' files carry: letters, digits, `_` and `-`.
+    pub name: String,
+    /// The series, as a selector of PromQL.
+    pub selector: String,
+    /// As `tiers.rollups`. Resolutions that are not there are not possible.
+    #[serde(default)]
+    pub rollups: Vec<TierConfig>,
+    /// The selector, parsed.
+    #[serde(skip)]
+    pub matchers: Vec<Matcher>,
+}
+
+impl Default for TiersConfig {
+    fn default() -> Self {
+        Self {
+            rollups: vec![
+                TierConfig { resolution_ms: 5 * MINUTE_MS, retention_ms: 90 * DAY_MS },
+                TierConfig { resolution_ms: 60 * MINUTE_MS, retention_ms: 365 * DAY_MS },
+            ],
+            policies: Vec::new(),
+            place: "local".to_owned(),
+            delay_ms: 2 * MINUTE_MS,
+            interval_ms: 10 * MINUTE_MS,
+            label_columns: ["job", "instance", "namespace", "pod", "container", "service", "le"]
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        }
+    }
+}
+
+impl TiersConfig {
+    /// No tiers.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { rollups: Vec::new(), ..Self::default() }
+    }
+
+    /// The widths of windows that any series is rolled up to, ascending.
+    #[must_use]
+    pub fn widths(&self) -> Vec<i64> {
+        let all = self.policies.iter().flat_map(|policy| &policy.rollups).chain(&self.rollups);
+        let mut widths: Vec<i64> = all.map(|tier| tier.resolution_ms).collect();
+        widths.sort_unstable();
+        widths.dedup();
+        widths
+    }
+
+    /// The policies that keep rollups of `width_ms`, the default one last, each with the age after which they go.
+    pub(crate) fn policies_of(&self, width_ms: i64) -> Vec<(String, i64)> {
+        let named = self.policies.iter().map(|policy| (policy.name.as_str(), &policy.rollups));
+        let all = named.chain(std::iter::once((DEFAULT_POLICY, &self.rollups)));
+        all.filter_map(|(name, tiers)| {
+            let tier = tiers.iter().find(|tier| tier.resolution_ms == width_ms)?;
+            Some((name.to_owned(), tier.retention_ms))
+        })
+        .collect()
+    }
+
+    /// The name of the policy of a series.
+    pub(crate) fn policy_of(&self, labels: &Labels) -> &str {
+        let matches = |matcher: &Matcher| matcher.matches(labels.get(matcher.name()));
+        let found = self.policies.iter().find(|policy| policy.matchers.iter().all(matches));
+        found.map_or(DEFAULT_POLICY, |policy| &policy.name)
+    }
+
+    /// Checks the values.
+    ///
+    /// # Errors
+    /// The name of a bad field, and what is wrong with it.
+    pub fn validate(&self) -> Result<(), String> {
+        check_tiers("tiers.rollups", &self.rollups)?;
+        for (at, policy) in self.policies.iter().enumerate() {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            let name = &policy.name;
+            if name.is_empty() || !name.bytes().all(plain) {
+                return Err(format!("tiers.policies.name must be letters, digits, _ and -, not {name:?}"));
+            }
+            if name == DEFAULT_POLICY || self.policies[..at].iter().any(|other| other.name == *name) {
+                return Err(format!(
+                    "tiers.policies.name must be unique and not \"default\", which {name:?} is not"
+                ));
+            }
+            if policy.matchers.is_empty() {
+                return Err(format!(
+                    "tiers.policies.selector of {name} was not parsed, or selects everything"
+                ));
+            }
+            check_tiers("tiers.policies.rollups", &policy.rollups)?;
+        }
+        for pair in self.widths().windows(2) {
+            if pair[1] % pair[0] != 0 {
+                return Err(format!(
+                    "tiers: each resolution_ms must be a multiple of the finer one, which {} is not of {}",
+                    pair[1], pair[0]
+                ));
+            }
+        }
+        if self.delay_ms < 0 {
+            return Err(format!("tiers.delay_ms must not be negative, not {}", self.delay_ms));
+        }
+        if self.interval_ms <= 0 {
+            return Err(format!("tiers.interval_ms must be greater than 0, not {}", self.interval_ms));
+        }
+        Ok(())
+    }
+}
+
+fn check_tiers(field: &str, tiers: &[TierConfig]) -> Result<(), String> {
+    for tier in tiers {
+        let width = tier.resolution_ms;
+        let divides_day = width > 0 && DAY_MS % width == 0;
+        if width < 1_000 || !(divides_day || (width % DAY_MS == 0 && width <= RESOLUTION_MAX_MS)) {
+            return Err(format!(
+                "{field}.resolution_ms must be a second or more and divide a day, not {width}"
+            ));
+        }
+        if tier.retention_ms < 0 || (tier.retention_ms > 0 && tier.retention_ms < width) {
+            return Err(format!(
+                "{field}.retention_ms must be 0 or at least resolution_ms = {width}, not {}",
+                tier.retention_ms
+            ));
+        }
+    }
+    let ascending = tiers.is_sorted_by(|a, b| a.resolution_ms < b.resolution_ms);
+    if ascending {
+        Ok(())
+    } else {
+        Err(format!("{field} must go from the finest to the coarsest resolution"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MatchOp;
+
+    fn tier(resolution_ms: i64) -> TierConfig {
+        TierConfig { resolution_ms, retention_ms: 0 }
+    }
+
+    fn policy(name: &str, job: &[u8], rollups: Vec<TierConfig>) -> PolicyConfig {
+        let matchers = vec![Matcher::new(MatchOp::Equal, b"job", job).unwrap()];
+        PolicyConfig { name: name.to_owned(), selector: String::new(), rollups, matchers }
+    }
+
+    #[test]
+    fn the_first_policy_that_matches_counts() {
+        let config = TiersConfig {
+            policies: vec![
+                policy("none", b"a", vec![]),
+                policy("fine", b"b", vec![tier(60_000), tier(300_000)]),
+                policy("late", b"b", vec![tier(300_000)]),
+            ],
+            ..TiersConfig::default()
+        };
+        config.validate().unwrap();
+        let of = |job: &str| config.policy_of(&Labels::from_pairs([("job", job)])).to_owned();
+        assert_eq!((of("a"), of("b"), of("c")), ("none".to_owned(), "fine".to_owned(), "default".to_owned()));
+        assert_eq!(config.widths(), [60_000, 300_000, 3_600_000]);
+        let names = |width| config.policies_of(width).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(60_000), ["fine"]);
+        assert_eq!(names(300_000), ["fine", "late", "default"]);
+        assert!(TiersConfig::none().widths().is_empty());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let with = |rollups| TiersConfig { rollups, ..TiersConfig::default() };
+        let short = TierConfig { resolution_ms: 60_000, retention_ms: 1 };
+        for config in [
+            with(vec![tier(0)]),
+            with(vec![tier(7_000)]),
+            with(vec![tier(8 * DAY_MS)]),
+            with(vec![tier(300_000), tier(60_000)]),
+            with(vec![tier(120_000), tier(180_000)]),
+            with(vec![short]),
+            TiersConfig { delay_ms: -1, ..TiersConfig::default() },
+            TiersConfig { interval_ms: 0, ..TiersConfig::default() },
+            TiersConfig { policies: vec![policy("default", b"a", vec![])], ..TiersConfig::default() },
+            TiersConfig { policies: vec![policy("a/b", b"a", vec![])], ..TiersConfig::default() },
+            TiersConfig { policies: vec![policy("a", b"a", vec![]); 2], ..TiersConfig::default() },
+            TiersConfig { policies: vec![policy("a", b"a", vec![tier(7_000)])], ..TiersConfig::default() },
+        ] {
+            assert!(config.validate().is_err(), "{config:?}");
+        }
+        for config in
+            [with(vec![tier(5_000), tier(60_000), tier(DAY_MS), tier(7 * DAY_MS)]), TiersConfig::none()]
+        {
+            config.validate().unwrap();
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Verified parts of objects.
+//!
+//! Objects do not change, so what was read once is right for ever. Parts are 64 KiB, as checksums are: what a reader asks
+//! for is rounded to them, and parts that lie side by side are one request.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use kymo_formats::{
+    checksum::crc32,
+    rollup::table::{DataChecksums, PART_BYTES},
+};
+use parquet::{
+    errors::ParquetError,
+    file::reader::{ChunkReader, Length},
+};
+
+use super::TierError;
+use crate::env::ObjectStore;
+
+/// Parts that are missing between two that are wanted are read along if they are no more than this: a request costs more
+/// than they do.
+const GAP_PARTS: usize = 1;
+
+/// What is kept of objects, least recently used first out.
+#[derive(Debug)]
+pub(crate) struct PartCache {
+    parts: quick_cache::sync::Cache<(Arc<str>, usize), Bytes, PartWeight>,
+    requests: AtomicU64,
+    fetched_bytes: AtomicU64,
+    hits: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct PartWeight;
+
+impl quick_cache::Weighter<(Arc<str>, usize), Bytes> for PartWeight {
+    fn weight(&self, _: &(Arc<str>, usize), part: &Bytes) -> u64 {
+        part.len() as u64 + 128
+    }
+}
+
+/// What reading objects cost since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FetchStats {
+    /// Requests to places.
+    pub requests: u64,
+    /// Bytes that they brought.
+    pub bytes: u64,
+    /// Parts that were there already.
+    pub hits: u64,
+    /// Bytes that are kept.
+    pub cached_bytes: u64,
+}
+
+impl PartCache {
+    /// A cache of at most `bytes_max` bytes.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        let parts = usize::try_from(bytes_max / PART_BYTES as u64).unwrap_or(usize::MAX).max(16);
+        Self {
+            parts: quick_cache::sync::Cache::with_weighter(parts, bytes_max, PartWeight),
+            requests: AtomicU64::new(0),
+            fetched_bytes: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> FetchStats {
+        FetchStats {
+            requests: self.requests.load(Ordering::Relaxed),
+            bytes: self.fetched_bytes.load(Ordering::Relaxed),
+            hits: self.hits.load(Ordering::Relaxed),
+            cached_bytes: self.parts.weight(),
+        }
+    }
+
+    /// Takes note of a request that this cache was not asked for.
+    pub(crate) fn note_request(&self, bytes: u64) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// An object whose parts can be verified.
+#[derive(Debug, Clone)]
+pub(crate) struct VerifiedObject {
+    store: Arc<dyn ObjectStore>,
+    cache: Arc<PartCache>,
+    key: Arc<str>,
+    checksums: Arc<DataChecksums>,
+}
+
+impl VerifiedObject {
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        cache: Arc<PartCache>,
+        key: String,
+        checksums: DataChecksums,
+    ) -> Self {
+        Self { store, cache, key: key.into(), checksums: Arc::new(checksums) }
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Reads what of `ranges` is not there yet, with as few requests as possible.
+    ///
+    /// # Errors
+    /// Errors of the place, and when the object is damaged.
+    pub(crate) fn prefetch(&self, ranges: &[Range<u64>]) -> Result<(), TierError> {
+        let mut wanted: Vec<usize> = ranges.iter().flat_map(|range| self.parts_of(range)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (there, missing): (Vec<usize>, Vec<usize>) = wanted
+            .into_iter()
+            .partition(|part| self.cache.parts.get(&(Arc::clone(&self.key), *part)).is_some());
+        self.cache.hits.fetch_add(there.len() as u64, Ordering::Relaxed);
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for part in missing {
+            match runs.last_mut() {
+                Some(run) if part <= run.end + GAP_PARTS => run.end = part + 1,
+                _ => runs.push(part..part + 1),
+            }
+        }
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let bounds: Vec<Range<u64>> = runs.iter().map(|run| self.bytes_of(run)).collect();
+        let fetched = self.store.get_ranges(&self.key, &bounds)?;
+        for (run, bytes) in runs.into_iter().zip(fetched) {
+            self.cache.note_request(bytes.len() as u64);
+            self.keep(run, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Verifies the parts of `run` and keeps them.
+    fn keep(&self, run: Range<usize>, bytes: &Bytes) -> Result<(), TierError> {
+        let first = run.start;
+        for part in run {
+            let from = (part - first) * PART_BYTES;
+            let piece = bytes.slice(from.min(bytes.len())..(from + PART_BYTES).min(bytes.len()));
+            let expected = self.checksums.parts.get(part).copied();
+            let found = crc32(&piece);
+            if expected != Some(found) {
+                let problem = format!(
+                    "checksum of the bytes from {}: expected {:08x}, found {found:08x}",
+                    part * PART_BYTES,
+                    expected.unwrap_or_default(),
+                );
+                return Err(TierError::Damaged { key: self.key.to_string(), problem });
+            }
+            // A piece of its own: else the whole run stays in memory as long as one of its parts does.
+            self.cache.parts.insert((Arc::clone(&self.key), part), Bytes::copy_from_slice(&piece));
+        }
+        Ok(())
+    }
+
+    fn parts_of(&self, range: &Range<u64>) -> Range<usize> {
+        let end = range.end.min(self.checksums.data_bytes);
+        if range.start >= end {
+            return 0..0;
+        }
+        let part = |byte: u64| usize::try_from(byte / PART_BYTES as u64).unwrap_or(usize::MAX);
+        part(range.start)..part(end - 1) + 1
+    }
+
+    fn bytes_of(&self, parts: &Range<usize>) -> Range<u64> {
+        let byte = |part: usize| (part as u64 * PART_BYTES as u64).min(self.checksums.data_bytes);
+        byte(parts.start)..byte(parts.end)
+    }
+
+    /// A part, from the cache or the place.
+    fn part(&self, part: usize) -> Result<Bytes, TierError> {
+        let key = (Arc::clone(&self.key), part);
+        if let Some(bytes) = self.cache.parts.get(&key) {
+            return Ok(bytes);
+        }
+        let bounds = self.bytes_of(&(part..part + 1));
+        let fetched = self.store.get_ranges(&self.key, &[bounds])?;
+        let bytes = fetched.into_iter().next().unwrap_or_default();
+        self.cache.note_request(bytes.len() as u64);
+        self.keep(part..part + 1, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn read(&self, start: u64, length: usize) -> Result<Bytes, TierError> {
+        let end = start.saturating_add(length as u64);
+        if end > self.checksums.data_bytes {
+            let problem = format!("bytes {start} to {end} of {} were asked for", self.checksums.data_bytes);
+            return Err(TierError::Damaged { key: self.key.to_string(), problem });
+        }
+        let parts = self.parts_of(&(start..end));
+        let into = |byte: u64, part: usize| {
+            usize::try_from(byte.saturating_sub(part as u64 * PART_BYTES as u64)).unwrap_or(usize::MAX)
+        };
+        if parts.len() == 1 {
+            let part = self.part(parts.start)?;
+            return Ok(part.slice(into(start, parts.start)..into(end, parts.start)));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        for number in parts {
+            let part = self.part(number)?;
+            bytes.extend_from_slice(&part[into(start, number)..into(end, number).min(part.len())]);
+        }
+        Ok(bytes.into())
+    }
+}
+
+impl Length for VerifiedObject {
+    fn len(&self) -> u64 {
+        self.checksums.data_bytes
+    }
+}
+
+impl ChunkReader for VerifiedObject {
+    type T = Box<dyn std::io::Read>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let rest = usize::try_from(self.len().saturating_sub(start)).unwrap_or(usize::MAX);
+        Ok(Box::new(std::io::Cursor::new(self.get_bytes(start, rest)?)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        self.read(start, length).map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}

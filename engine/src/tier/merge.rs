@@ -1,0 +1,170 @@
+//! Rows of several sources, in the order of the table.
+
+use std::{cmp::Ordering, ops::Range, sync::Arc};
+
+use kymo_formats::rollup::{
+    Rollup,
+    table::{Facts, RollupColumns, table_order},
+};
+
+use super::{TierError, read::OpenFile, write::SeriesRollups};
+use crate::model::{Labels, WindowSet};
+
+/// Rows of a file that are in memory at once.
+const BATCH_ROWS: u64 = 16_384;
+
+/// Series with their rows, in the order of the table.
+pub(crate) trait RollupStream {
+    /// The next series.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError>;
+}
+
+/// All rows of a file, or some windows of it.
+#[derive(Debug)]
+pub(crate) struct FileStream {
+    file: Arc<OpenFile>,
+    next: usize,
+    /// Rows that are in memory, and which they are.
+    batch: RollupColumns,
+    batch_rows: Range<u64>,
+    wanted: Wanted,
+}
+
+/// Which windows of a file are wanted.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// All but these.
+    AllBut(WindowSet),
+    /// These only.
+    Only(WindowSet),
+}
+
+impl Wanted {
+    fn takes(&self, rollup: &Rollup) -> bool {
+        match self {
+            Self::AllBut(windows) => !windows.contains(rollup.end),
+            Self::Only(windows) => windows.contains(rollup.end),
+        }
+    }
+}
+
+impl FileStream {
+    pub(crate) fn new(file: Arc<OpenFile>, wanted: Wanted) -> Self {
+        Self { file, next: 0, batch: RollupColumns::default(), batch_rows: 0..0, wanted }
+    }
+
+    /// Reads the rows of series `at`, and as many of the next ones as a batch takes.
+    fn load(&mut self, at: usize) -> Result<(), TierError> {
+        let series = self.file.series();
+        let start = series[at].rows.start;
+        let fits = |end: u64| end - start <= BATCH_ROWS;
+        let ends = series[at..].iter().map(|series| series.rows.end);
+        let end = ends.take_while(|end| fits(*end)).last().unwrap_or(series[at].rows.end);
+        self.batch = self.file.read(&[start..end], Facts::ALL)?;
+        self.batch_rows = start..end;
+        Ok(())
+    }
+}
+
+impl RollupStream for FileStream {
+    fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError> {
+        while self.next < self.file.series().len() {
+            let rows = self.file.series()[self.next].rows.clone();
+            if rows.end > self.batch_rows.end {
+                self.load(self.next)?;
+            }
+            let labels = self.file.series()[self.next].labels.clone();
+            self.next += 1;
+            let into = |row: u64| usize::try_from(row - self.batch_rows.start).unwrap_or(usize::MAX);
+            let rows = (into(rows.start)..into(rows.end)).filter_map(|row| self.batch.rollup(row));
+            let rollups: Vec<Rollup> = rows.filter(|rollup| self.wanted.takes(rollup)).collect();
+            if !rollups.is_empty() {
+                return Ok(Some(SeriesRollups { labels, rollups }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Rows of several streams. Where two have the same window of a series, the one that has more samples counts, and of
+/// equal ones that of the earlier stream: of two nodes that saw the same series, one may have missed some.
+pub(crate) struct Merge<'a> {
+    streams: Vec<Head<'a>>,
+    /// Rows of which there were two.
+    repeated: u64,
+}
+
+struct Head<'a> {
+    stream: Box<dyn RollupStream + 'a>,
+    series: Option<SeriesRollups>,
+}
+
+impl<'a> Merge<'a> {
+    pub(crate) fn new(streams: Vec<Box<dyn RollupStream + 'a>>) -> Result<Self, TierError> {
+        let head = |mut stream: Box<dyn RollupStream + 'a>| {
+            let series = stream.next_series()?;
+            Ok(Head { stream, series })
+        };
+        Ok(Self { streams: streams.into_iter().map(head).collect::<Result<_, TierError>>()?, repeated: 0 })
+    }
+
+    /// How many rows were there twice so far.
+    pub(crate) const fn repeated(&self) -> u64 {
+        self.repeated
+    }
+}
+
+impl RollupStream for Merge<'_> {
+    fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError> {
+        let heads = self.streams.iter().filter_map(|head| head.series.as_ref());
+        let Some(least) = heads.map(|series| &series.labels).min_by(|a, b| order(a, b)).cloned() else {
+            return Ok(None);
+        };
+        let mut merged: Option<SeriesRollups> = None;
+        for head in &mut self.streams {
+            let Some(series) = head.series.take_if(|series| series.labels == least) else { continue };
+            head.series = head.stream.next_series()?;
+            match &mut merged {
+                None => merged = Some(series),
+                Some(merged) => {
+                    let before = merged.rollups.len() + series.rollups.len();
+                    merged.rollups = merge_rows(std::mem::take(&mut merged.rollups), series.rollups);
+                    self.repeated += (before - merged.rollups.len()) as u64;
+                }
+            }
+        }
+        Ok(merged)
+    }
+}
+
+/// Rows of one series; both ascend.
+fn merge_rows(a: Vec<Rollup>, b: Vec<Rollup>) -> Vec<Rollup> {
+    let count = |rollup: &Rollup| rollup.floats.map_or(0, |run| run.count);
+    let mut merged = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
+    while let (Some(first), Some(second)) = (a.peek(), b.peek()) {
+        match first.end.cmp(&second.end) {
+            Ordering::Less => merged.extend(a.next()),
+            Ordering::Greater => merged.extend(b.next()),
+            Ordering::Equal => {
+                let better = if count(second) > count(first) { *second } else { *first };
+                merged.push(better);
+                (a.next(), b.next());
+            }
+        }
+    }
+    merged.extend(a);
+    merged.extend(b);
+    merged
+}
+
+/// How two series lie to each other in a table.
+pub(crate) fn order(a: &Labels, b: &Labels) -> Ordering {
+    fn pairs(labels: &Labels) -> Vec<(&[u8], &[u8])> {
+        labels.iter().map(|label| (label.name, label.value)).collect()
+    }
+    table_order(&pairs(a), &pairs(b))
+}

@@ -1,0 +1,113 @@
+//! A data file, series by series.
+
+use std::{ops::Range, sync::Arc};
+
+use kymo_formats::{
+    checksum::crc32,
+    rollup::table::{DataFile, Facts, FileSeries, RollupColumns, SeriesFile, TableError},
+};
+
+use super::{PartCache, TierError, fetch::VerifiedObject, table::DataFileMeta};
+use crate::{env::ObjectStore, model::Labels};
+
+/// A series of a data file.
+#[derive(Debug, Clone)]
+pub(crate) struct RowsOf {
+    pub(crate) labels: Labels,
+    /// Its rows in the file.
+    pub(crate) rows: Range<u64>,
+    /// End of its first window.
+    pub(crate) min_end: i64,
+    /// End of its last window.
+    pub(crate) max_end: i64,
+}
+
+/// A data file that has been opened: what is in it is known, and its rows can be read.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    object: Arc<VerifiedObject>,
+    file: DataFile,
+    series: Vec<RowsOf>,
+}
+
+impl OpenFile {
+    /// Reads the file of series, and of the data file what tells where its columns are.
+    ///
+    /// # Errors
+    /// Errors of the place, and when one of them is damaged.
+    pub(crate) fn open(
+        store: &Arc<dyn ObjectStore>,
+        cache: &Arc<PartCache>,
+        table: &str,
+        meta: &DataFileMeta,
+    ) -> Result<Self, TierError> {
+        let key = format!("{table}/{}", meta.series_path());
+        let bytes = store.get(&key)?;
+        cache.note_request(bytes.len() as u64);
+        if bytes.len() as u64 != meta.series_bytes || crc32(&bytes) != meta.series_crc32 {
+            let problem = format!(
+                "{} bytes of checksum {:08x} are there of {} of {:08x}",
+                bytes.len(),
+                crc32(&bytes),
+                meta.series_bytes,
+                meta.series_crc32
+            );
+            return Err(TierError::Damaged { key, problem });
+        }
+        let failed = |error: TableError| TierError::file(&key, error);
+        let index = SeriesFile::open(bytes).map_err(failed)?;
+        let checksums = index.checksums().map_err(failed)?;
+        let mut series = Vec::new();
+        let visited = index.visit(|found| {
+            series.push(rows_of(found, meta.rows)?);
+            Ok::<(), TableError>(())
+        });
+        visited.map_err(failed)?;
+        let key = format!("{table}/{}", meta.path);
+        let object = Arc::new(VerifiedObject::new(Arc::clone(store), Arc::clone(cache), key, checksums));
+        let file = DataFile::open(&*object).map_err(|error| read_error(object.key(), error))?;
+        Ok(Self { object, file, series })
+    }
+
+    /// Its series, in the order of the table.
+    pub(crate) fn series(&self) -> &[RowsOf] {
+        &self.series
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let series = |series: &RowsOf| size_of::<RowsOf>() + series.labels.held_bytes();
+        self.file.held_bytes() + self.series.iter().map(series).sum::<usize>()
+    }
+
+    /// Reads rows, which ascend and do not touch.
+    ///
+    /// # Errors
+    /// Errors of the place, and when the file is damaged.
+    pub(crate) fn read(&self, rows: &[Range<u64>], facts: Facts) -> Result<RollupColumns, TierError> {
+        let failed = |error| read_error(self.object.key(), error);
+        self.object.prefetch(&self.file.parts(rows, facts).map_err(failed)?)?;
+        self.file.read(&self.object, rows, facts).map_err(failed)
+    }
+}
+
+fn rows_of(found: FileSeries, rows: u64) -> Result<RowsOf, TableError> {
+    if found.rows.end > rows {
+        return Err(TableError::Foreign { what: "the rows that its series have" });
+    }
+    let labels = Labels::from_pairs(found.labels.iter().map(|(name, value)| (&**name, &**value)));
+    Ok(RowsOf { labels, rows: found.rows, min_end: found.min_end, max_end: found.max_end })
+}
+
+/// The error of reading bytes if that is what it was, not the decoder's.
+fn read_error(key: &str, error: TableError) -> TierError {
+    match error {
+        TableError::Parquet(parquet::errors::ParquetError::External(error)) => {
+            match error.downcast::<TierError>() {
+                Ok(error) => *error,
+                Err(error) => TierError::Damaged { key: key.to_owned(), problem: error.to_string() },
+            }
+        }
+        error => TierError::file(key, error),
+    }
+}
