@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{head::HeadConfig, wal::WalConfig};
+use crate::{head::HeadConfig, tier::TiersConfig, wal::WalConfig};
 
 /// Settings of an engine. Every field has a default that suits a server with a 15 s scrape interval.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub struct EngineConfig {
     pub flush: FlushConfig,
     /// How long data is kept.
     pub retention: RetentionConfig,
+    /// What is kept beside the samples, for longer.
+    pub tiers: TiersConfig,
 }
 
 /// When data moves from memory to blocks.
@@ -51,10 +53,12 @@ impl Default for RetentionConfig {
 }
 
 impl EngineConfig {
-    /// The default settings, but nothing is ever dropped for its age. For data that is not of today.
+    /// The default settings, but nothing is ever dropped for its age, and nothing rolled up. For data that is not of
+    /// today.
     #[must_use]
     pub fn keep_everything() -> Self {
-        Self { retention: RetentionConfig { age_ms: 0, bytes_max: 0 }, ..Self::default() }
+        let retention = RetentionConfig { age_ms: 0, bytes_max: 0 };
+        Self { retention, tiers: TiersConfig::none(), ..Self::default() }
     }
 
     /// Checks the values.
@@ -64,6 +68,7 @@ impl EngineConfig {
     pub fn validate(&self) -> Result<(), String> {
         self.wal.validate().map_err(|error| error.to_string())?;
         self.head.validate()?;
+        self.tiers.validate()?;
         if self.flush.interval_ms <= 0 {
             return Err(format!("flush.interval_ms must be greater than 0, not {}", self.flush.interval_ms));
         }

@@ -26,7 +26,9 @@ use crate::{
     pressure::{self, MemoryStage},
     read::{DamageLog, Found, LookUp, Selection},
     recovery::{self, RecoveryReport, ReplayProgress},
+    rollup::{Eagerness, RollupRequest, RollupSelection, RollupStats, Rollups, TierStats},
     snapshot::SnapshotReport,
+    tier::TierError,
     wal::{Wal, WalStats},
 };
 
@@ -68,6 +70,7 @@ pub(crate) struct Inner {
     /// What reads left out of their answers.
     pub(crate) damage: Arc<DamageLog>,
     pub(crate) counters: Counters,
+    pub(crate) rollups: Rollups,
     recovery: RecoveryReport,
     _lock: LockGuard,
 }
@@ -182,6 +185,10 @@ impl Engine {
         fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
+        let rollups = Rollups::open(env, dir, config.tiers.clone())?;
+        if let Some(width_ms) = rollups.finest() {
+            head.set_rolled_to(version.rollup(width_ms).rolled_to, width_ms);
+        }
         let (recovery, segment) = recovery::replay(env, &wal_dir, &version, &head, progress)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;
         // What a crash left behind the last flush.
@@ -208,6 +215,7 @@ impl Engine {
             damaged_blocks: Mutex::default(),
             damage: Arc::default(),
             counters: Counters::default(),
+            rollups,
             recovery,
             _lock: lock,
         };
@@ -345,6 +353,34 @@ impl Engine {
     /// When there is something in `dir`, and when writing fails: `dir` is no data directory then.
     pub fn snapshot(&self, dir: impl AsRef<Path>) -> Result<SnapshotReport, Error> {
         self.inner.snapshot(dir.as_ref())
+    }
+
+    /// Rolls up every window that is complete, also those that are not worth a job yet.
+    ///
+    /// # Errors
+    /// When a place of tiers does not do what it should. What has been rolled up stays.
+    pub fn roll_up(&self) -> Result<(), TierError> {
+        self.inner.roll_up(Eagerness::Now)
+    }
+
+    /// The series of a tier that satisfy all matchers and have rows in the range.
+    ///
+    /// # Errors
+    /// When a file of the tier cannot be read, or the request's memory is used up.
+    pub fn select_rollups(&self, request: &RollupRequest<'_>) -> Result<RollupSelection, Error> {
+        self.inner.select_rollups(request)
+    }
+
+    /// The tiers of rollups at this moment, from the finest.
+    #[must_use]
+    pub fn tiers(&self) -> Vec<TierStats> {
+        self.inner.tier_stats()
+    }
+
+    /// What rolling up did since the start.
+    #[must_use]
+    pub fn rollup_stats(&self) -> RollupStats {
+        self.inner.rollups.stats()
     }
 
     /// Does what is due: flush, compaction, retention. An engine from [`Engine::open_with`] calls it by itself.

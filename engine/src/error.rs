@@ -90,6 +90,9 @@ pub enum Error {
         /// The operating system's answer.
         source: io::Error,
     },
+    /// A tier.
+    #[error(transparent)]
+    Tier(Box<crate::tier::TierError>),
     /// What was asked for does not fit the memory that it may take.
     #[error(transparent)]
     Memory(#[from] OverBudget),
@@ -119,6 +122,15 @@ pub enum Error {
     },
 }
 
+impl From<crate::tier::TierError> for Error {
+    fn from(error: crate::tier::TierError) -> Self {
+        match error {
+            crate::tier::TierError::Engine(error) => *error,
+            error => Self::Tier(Box::new(error)),
+        }
+    }
+}
+
 impl Error {
     /// What the caller can do about it.
     #[must_use]
@@ -138,6 +150,7 @@ impl Error {
             Self::NoStore { .. } => ErrorKind::NotFound,
             Self::HeadChunk(_) => ErrorKind::Internal,
             Self::Memory(_) => ErrorKind::Limit,
+            Self::Tier(error) => error.kind(),
             Self::Config { .. } | Self::Occupied { .. } => ErrorKind::Invalid,
         }
     }

@@ -111,7 +111,7 @@ fn move_to_disk(inner: &Inner, start: WalStart, written: &mut Vec<BlockInfo>) ->
     let mut edits: Vec<Edit> =
         written.iter().map(|block| Edit::AddBlock(Arc::new(block.to_meta(created, Vec::new())))).collect();
     edits.push(Edit::WalStart(start));
-    inner.manifest.apply(edits)?;
+    inner.apply_flush(edits)?;
     Ok(checkpoint_bytes)
 }
 

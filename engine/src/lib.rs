@@ -48,6 +48,7 @@ mod pressure;
 mod read;
 mod recovery;
 mod retention;
+mod rollup;
 mod signals;
 mod snapshot;
 mod tier;
@@ -58,7 +59,10 @@ mod wal;
 pub use env::{FaultFs, FaultObjects, MemFs, ObjectFault, SimClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use index::IndexInMemory;
-pub use kymo_formats::codec::summary::ChunkSummary;
+pub use kymo_formats::{
+    codec::summary::ChunkSummary,
+    rollup::{FloatRun, Rollup, table::Facts as RollupFacts},
+};
 pub use {
     block::{
         BlockCache, BlockCacheBytes, BlockChunk, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec,
@@ -94,9 +98,12 @@ pub use {
     pressure::MemoryStage,
     read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
+    rollup::{RollupCost, RollupRequest, RollupSelection, RollupSeries, RollupStats, TierStats},
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
-    tier::{DataFileMeta, Partition, PolicyConfig, TableState, TierConfig, TierError, TiersConfig},
+    tier::{
+        DataFileMeta, FetchStats, Partition, PolicyConfig, TableState, TierConfig, TierError, TiersConfig,
+    },
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{
         Lsn, QuarantinedRange, Replay, ReplayReport, ReplayedFrame, SYNC_SECONDS_BOUNDS, TruncatedTail, Wal,

@@ -16,6 +16,7 @@ use crate::{
     error::Error,
     flush::OpenChunks,
     pressure::{self, MemoryStage, MemoryState, Spill},
+    rollup::Eagerness,
 };
 
 /// How often it looks whether something is due.
@@ -26,8 +27,8 @@ const IDLE_CHECK_MS: i64 = 60_000;
 /// It counts them also when the newest sample is later by this part of the time after which they are idle.
 const IDLE_CHECK_PART: i64 = 8;
 
-/// The threads that keep the store in shape: one for memory, one for blocks. A compaction may take minutes, and
-/// memory cannot wait that long.
+/// The threads that keep the store in shape: one for memory, one for blocks, one for rollups. A compaction may take
+/// minutes, and memory cannot wait that long.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     stop: Arc<(Mutex<bool>, Condvar)>,
@@ -48,6 +49,11 @@ impl Maintenance {
         started.threads.push(
             env::spawn_background("kymo-compaction", compact).map_err(|source| Error::Spawn { source })?,
         );
+        // Neither flush nor compaction waits for object storage.
+        let roll_up = started.body(inner, Inner::tend_rollups);
+        started
+            .threads
+            .push(env::spawn_background("kymo-rollup", roll_up).map_err(|source| Error::Spawn { source })?);
         Ok(started)
     }
 
@@ -129,7 +135,8 @@ impl Inner {
     /// # Errors
     /// The first thing that failed; the others are done all the same.
     pub(crate) fn maintain(&self) -> Result<(), Error> {
-        self.tend_head().and(self.tend_blocks())
+        // What has been rolled up may go.
+        self.tend_head().and(self.tend_rollups()).and(self.tend_blocks())
     }
 
     /// Flushes if that is due, lets go of what is not needed, and watches memory: that most of all while flushes
@@ -149,6 +156,17 @@ impl Inner {
     fn tend_blocks(&self) -> Result<(), Error> {
         self.expire()?;
         self.compact_due()
+    }
+
+    /// Rolls up what is due. A place that does not answer is not asked each second.
+    fn tend_rollups(&self) -> Result<(), Error> {
+        let now_ms = self.env.clock.now().0;
+        if self.rollups.is_waiting(now_ms) {
+            return Ok(());
+        }
+        let result = self.roll_up(Eagerness::WhenDue);
+        self.rollups.note_result(now_ms, result.is_ok());
+        result.map_err(Error::from)
     }
 
     fn flush_and_forget(&self, open: OpenChunks, stage: MemoryStage) -> Result<(), Error> {

@@ -38,11 +38,17 @@ impl Inner {
         let _alone = self.compacting.lock();
         let now_ms = self.env.clock.now().0;
         let version = self.manifest.current();
-        let gone = expired(version.blocks(), self.oldest_ts(now_ms), self.config.retention.bytes_max);
-        if gone.is_empty() {
+        let mut gone = expired(version.blocks(), self.oldest_ts(now_ms), self.config.retention.bytes_max);
+        let waiting = self.rollups_wait_for(&version);
+        gone.retain(|id| version.block(*id).is_some_and(|block| !waiting(block)));
+        let Some(end) = gone.iter().filter_map(|id| version.block(*id)).map(|block| block.range.end).max()
+        else {
             return Ok(());
-        }
-        self.manifest.apply(gone.iter().map(|id| Edit::RemoveBlock(*id)).collect())?;
+        };
+        let mut edits: Vec<Edit> = gone.iter().map(|id| Edit::RemoveBlock(*id)).collect();
+        // Windows before cannot be rolled up again: some of their samples are gone.
+        edits.push(Edit::SamplesFrom(end));
+        self.manifest.apply(edits)?;
         info!(blocks = gone.len(), "blocks dropped by retention");
         self.counters.blocks_expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
         self.remove_block_files(&gone);
@@ -78,7 +84,7 @@ impl Inner {
             created: self.env.clock.now(),
             matchers: matchers.to_vec(),
         };
-        self.manifest.apply(vec![Edit::AddTombstone(Arc::new(tombstone))])?;
+        self.apply_deletion(tombstone)?;
         self.head.forget_newest(matchers, start, end);
         Ok(())
     }

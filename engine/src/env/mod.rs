@@ -57,6 +57,8 @@ pub struct Env {
     /// Threads that a task may be shared among: the machine's cores, and one in tests, which want the same order each
     /// time. What is computed does not depend on it.
     pub threads: usize,
+    /// Where tiers lie that are not in the data directory.
+    pub objects: Option<Arc<dyn ObjectStore>>,
 }
 
 impl Env {
@@ -68,6 +70,7 @@ impl Env {
             clock: Arc::new(SystemClock::new()),
             seed: rng::os_seed(),
             threads: cores(),
+            objects: None,
         }
     }
 
@@ -75,7 +78,7 @@ impl Env {
     #[cfg(any(test, feature = "test-util"))]
     #[must_use]
     pub fn simulated(fs: Arc<dyn Fs>, seed: u64) -> Self {
-        Self { fs, clock: Arc::new(SimClock::default()), seed, threads: 1 }
+        Self { fs, clock: Arc::new(SimClock::default()), seed, threads: 1, objects: None }
     }
 
     /// A generator of its own for each `purpose`, so that one more draw in one place moves no other.

@@ -169,7 +169,9 @@ impl Shard {
         if let Some(open) = open {
             self.reopen(id, encoding(open.encoding)?, open.min_ts, open.bytes)?;
         }
+        saved.chunks.iter().for_each(|chunk| self.revised.see_old(chunk.min_ts));
         let late = LateSamples::decode(saved.late)?;
+        late.first_ts().into_iter().for_each(|ts| self.revised.see_old(ts));
         if late.len() > 0 {
             self.late_len += late.len();
             self.late.insert(id, late);

@@ -63,6 +63,11 @@ impl Novelty {
 }
 
 impl LateSamples {
+    /// Time of the oldest one.
+    pub(super) fn first_ts(&self) -> Option<i64> {
+        self.floats.keys().next().into_iter().chain(self.histograms.keys().next()).min().copied()
+    }
+
     pub(super) fn novelty_of_float(&self, ts: i64, value: f64) -> Novelty {
         if self.histograms.contains_key(&ts) {
             return Novelty::Conflicting;

@@ -10,11 +10,13 @@ pub(super) struct Revised {
     rolled_to: i64,
     width_ms: i64,
     windows: WindowSet,
+    /// Time of the oldest sample that came, `i64::MAX` before the first.
+    oldest_ts: i64,
 }
 
 impl Default for Revised {
     fn default() -> Self {
-        Self { rolled_to: i64::MIN, width_ms: 1, windows: WindowSet::default() }
+        Self { rolled_to: i64::MIN, width_ms: 1, windows: WindowSet::default(), oldest_ts: i64::MAX }
     }
 }
 
@@ -22,9 +24,16 @@ impl Revised {
     /// Takes note of a sample.
     #[inline]
     pub(super) fn see(&mut self, ts: i64) {
+        self.see_old(ts);
         if ts <= self.rolled_to {
             self.mark(ts);
         }
+    }
+
+    /// Takes note of a sample that was there when its window was rolled up, or whose window is noted elsewhere.
+    #[inline]
+    pub(super) fn see_old(&mut self, ts: i64) {
+        self.oldest_ts = self.oldest_ts.min(ts);
     }
 
     #[cold]
@@ -57,6 +66,18 @@ impl Head {
     pub(crate) fn take_revised(&self) -> WindowSet {
         let mut all = WindowSet::default();
         self.shards.iter().for_each(|shard| all.extend(&std::mem::take(&mut shard.write().revised.windows)));
+        all
+    }
+
+    /// Time of the oldest sample that has come since the start, also when it has left for a block; none before the first.
+    pub(crate) fn oldest_ts(&self) -> Option<i64> {
+        self.shards.iter().map(|shard| shard.read().revised.oldest_ts).min().filter(|ts| *ts != i64::MAX)
+    }
+
+    /// The windows that were noted since [`Self::take_revised`].
+    pub(crate) fn revised(&self) -> WindowSet {
+        let mut all = WindowSet::default();
+        self.shards.iter().for_each(|shard| all.extend(&shard.read().revised.windows));
         all
     }
 

@@ -27,6 +27,8 @@ pub enum Edit {
     StoreId(u128),
     /// How far the rollups of one width are; replaces what was known of it.
     Rollup(RollupProgress),
+    /// Of what is older not all samples are there any more, milliseconds.
+    SamplesFrom(i64),
 }
 
 /// How far the rollups of one width are.
@@ -127,6 +129,7 @@ impl Edit {
             Self::NextId(id) => EditRecord::NextId(*id),
             Self::StoreId(id) => EditRecord::StoreId(*id),
             Self::Rollup(progress) => EditRecord::Rollup(progress.to_record()),
+            Self::SamplesFrom(ts) => EditRecord::SamplesFrom(*ts),
         }
     }
 
@@ -144,6 +147,7 @@ impl Edit {
             EditRecord::NextId(id) => Self::NextId(id),
             EditRecord::StoreId(id) => Self::StoreId(id),
             EditRecord::Rollup(record) => Self::Rollup(RollupProgress::from_record(record)),
+            EditRecord::SamplesFrom(ts) => Self::SamplesFrom(ts),
             EditRecord::Unknown { kind, version } => return Err(RecordError::Unknown { kind, version }),
         })
     }

@@ -101,12 +101,12 @@ fn rollup(job: u64, rolled_to: i64) -> Edit {
 fn how_far_rollups_are_comes_back_and_a_copy_has_no_id() {
     let fs = FaultFs::new();
     let (store, _) = open(&fs);
-    store.apply(vec![Edit::StoreId(7), rollup(1, 300)]).unwrap();
-    let version = store.apply(vec![rollup(2, 600)]).unwrap();
+    store.apply(vec![Edit::StoreId(7), Edit::SamplesFrom(5), rollup(1, 300)]).unwrap();
+    let version = store.apply(vec![rollup(2, 600), Edit::SamplesFrom(4)]).unwrap();
     drop(store);
     let (_, reopened) = open(&fs);
     assert_eq!(reopened, version);
-    assert_eq!((reopened.store_id(), reopened.rollup(300).job), (Some(7), 2));
+    assert_eq!((reopened.store_id(), reopened.rollup(300).job, reopened.samples_from()), (Some(7), 2, 5));
     assert_eq!(reopened.rollup(300).due.ranges(), [(0, 300)]);
     assert_eq!(reopened.rollup(900), RollupProgress::new(900));
     let copy = reopened.for_copy();

@@ -15,6 +15,7 @@ pub struct Version {
     wal_start: WalStart,
     next_id: u64,
     store_id: Option<u128>,
+    samples_from: i64,
     /// By the width of the windows.
     rollups: BTreeMap<i64, RollupProgress>,
 }
@@ -28,6 +29,7 @@ impl Default for Version {
             wal_start: WalStart::default(),
             next_id: 1,
             store_id: None,
+            samples_from: i64::MIN,
             rollups: BTreeMap::new(),
         }
     }
@@ -82,6 +84,12 @@ impl Version {
         self.store_id
     }
 
+    /// Of what is older not all samples are there any more; `i64::MIN` as long as all are.
+    #[must_use]
+    pub const fn samples_from(&self) -> i64 {
+        self.samples_from
+    }
+
     /// How far the rollups of windows of `width_ms` are.
     #[must_use]
     pub fn rollup(&self, width_ms: i64) -> RollupProgress {
@@ -120,6 +128,7 @@ impl Version {
         let mut edits: Vec<_> = live.into_iter().map(|(_, edit)| edit).collect();
         edits.extend([Edit::WalStart(self.wal_start), Edit::NextId(self.next_id)]);
         edits.extend(self.store_id.map(Edit::StoreId));
+        edits.extend(Some(self.samples_from).filter(|ts| *ts != i64::MIN).map(Edit::SamplesFrom));
         edits.extend(self.rollups.values().cloned().map(Edit::Rollup));
         edits
     }
@@ -139,6 +148,7 @@ impl Version {
             Edit::WalStart(start) => self.wal_start = *start,
             Edit::NextId(id) => self.next_id = *id,
             Edit::StoreId(id) => self.store_id = Some(*id),
+            Edit::SamplesFrom(ts) => self.samples_from = self.samples_from.max(*ts),
             Edit::Rollup(progress) => drop(self.rollups.insert(progress.width_ms, progress.clone())),
         }
     }

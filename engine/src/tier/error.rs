@@ -2,7 +2,10 @@
 
 use kymo_formats::{delta::DeltaError, rollup::table::TableError};
 
-use crate::env::{ObjectError, ObjectErrorKind};
+use crate::{
+    ErrorKind,
+    env::{ObjectError, ObjectErrorKind},
+};
 
 /// An error of a tier.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,27 @@ impl TierError {
     /// The error for a data file or a file of series that does not decode, or whose bytes could not be had.
     pub(crate) fn file(key: &str, source: TableError) -> Self {
         Self::File { key: key.to_owned(), source }
+    }
+
+    /// What the caller can do about it.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Object(error) => match error.kind {
+                ObjectErrorKind::Damaged | ObjectErrorKind::NotFound => ErrorKind::Corrupt,
+                ObjectErrorKind::Denied
+                | ObjectErrorKind::Full
+                | ObjectErrorKind::Unavailable
+                | ObjectErrorKind::AlreadyExists => ErrorKind::Unavailable,
+                ObjectErrorKind::Unsupported => ErrorKind::Invalid,
+            },
+            Self::Log { .. } | Self::Gap { .. } | Self::File { .. } | Self::Damaged { .. } => {
+                ErrorKind::Corrupt
+            }
+            Self::Foreign { .. } => ErrorKind::Invalid,
+            Self::Contended { .. } => ErrorKind::Unavailable,
+            Self::Engine(error) => error.kind(),
+        }
     }
 
     /// Whether trying again may help.

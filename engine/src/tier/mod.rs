@@ -16,9 +16,16 @@ mod read;
 mod table;
 mod write;
 
-pub(crate) use fetch::PartCache;
 pub use {
     config::{PolicyConfig, TierConfig, TiersConfig},
     error::TierError,
+    fetch::FetchStats,
     table::{DataFileMeta, Partition, TableState},
+};
+pub(crate) use {
+    fetch::PartCache,
+    merge::{FileStream, Merge, RollupStream, Wanted, order},
+    read::{FileCache, OpenFile, RowsOf},
+    table::{Commit, Committed, Table, Writer, made_at},
+    write::{FileWriter, SeriesRollups},
 };

@@ -91,6 +91,40 @@ impl OpenFile {
     }
 }
 
+/// Files that have been opened, least recently used first out.
+#[derive(Debug)]
+pub(crate) struct FileCache(quick_cache::sync::Cache<String, Arc<OpenFile>, FileWeight>);
+
+#[derive(Debug, Clone)]
+struct FileWeight;
+
+impl quick_cache::Weighter<String, Arc<OpenFile>> for FileWeight {
+    fn weight(&self, key: &String, file: &Arc<OpenFile>) -> u64 {
+        (key.len() + file.held_bytes()) as u64
+    }
+}
+
+impl FileCache {
+    /// A cache of at most `bytes_max` bytes.
+    pub(crate) fn new(bytes_max: u64) -> Self {
+        // What a file takes is not known beforehand; this many are of a usual size.
+        let files = usize::try_from(bytes_max / (256 << 10)).unwrap_or(usize::MAX).max(16);
+        Self(quick_cache::sync::Cache::with_weighter(files, bytes_max, FileWeight))
+    }
+
+    /// The file of this key, opened by one of those who ask for it.
+    ///
+    /// # Errors
+    /// The error of `open`.
+    pub(crate) fn get_or_insert_with(
+        &self,
+        key: &str,
+        open: impl FnOnce() -> Result<Arc<OpenFile>, TierError>,
+    ) -> Result<Arc<OpenFile>, TierError> {
+        self.0.get_or_insert_with(key, open)
+    }
+}
+
 fn rows_of(found: FileSeries, rows: u64) -> Result<RowsOf, TableError> {
     if found.rows.end > rows {
         return Err(TableError::Foreign { what: "the rows that its series have" });

@@ -9,6 +9,7 @@
 //! * `disk_full` - writes are refused while the disk is full, and go on when there is room
 //! * `pressure` - memory under churn, and when it gets short
 //! * `snapshot` - copies of a store that runs, and stores from copies
+//! * `rollups` - tables of rollups beside the samples
 //! * `summaries` - what chunks amount to, instead of their samples
 //! * `upkeep` - memory, disk and time: what keeps a store in shape
 //! * `verify` - checks of, and looks at, a store that nobody has open
@@ -29,6 +30,8 @@ mod format_1;
 mod model;
 #[cfg(test)]
 mod pressure;
+#[cfg(test)]
+mod rollups;
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! | 6 | next id | id u64 |
 //! | 7 | store id | low, high u64 |
 //! | 8 | rollup progress | width_ms i64; job u64; rolled_to_ms i64; count varint of pending, each from, to i64; count varint of due, each from, to i64 |
+//! | 9 | samples from | time_ms i64 |
 
 use crate::{
     DecodeError,
@@ -44,6 +45,8 @@ pub enum EditRecord {
     StoreId(u128),
     /// How far the rollups of one width are; replaces what was said of it before.
     Rollup(RollupRecord),
+    /// Of what is older not all samples are there any more, milliseconds.
+    SamplesFrom(i64),
     /// An edit that this release does not know.
     Unknown {
         /// Its kind.
@@ -148,6 +151,7 @@ const WAL_START: u8 = 5;
 const NEXT_ID: u8 = 6;
 const STORE_ID: u8 = 7;
 const ROLLUP: u8 = 8;
+const SAMPLES_FROM: u8 = 9;
 
 /// Appends `edit` to `out`.
 ///
@@ -190,6 +194,10 @@ pub fn encode_edit(edit: &EditRecord, out: &mut Vec<u8>) {
         EditRecord::Rollup(rollup) => {
             rollup.encode(&mut writer);
             (ROLLUP, VERSION)
+        }
+        EditRecord::SamplesFrom(ts) => {
+            writer.i64(*ts);
+            (SAMPLES_FROM, VERSION)
         }
         EditRecord::Unknown { .. } => unreachable!("an unknown edit is refused, never written"),
     };
@@ -238,6 +246,7 @@ fn decode_edit(kind: u8, version: u8, body: &[u8]) -> Result<EditRecord, DecodeE
         (NEXT_ID, VERSION) => EditRecord::NextId(reader.u64("next id")?),
         (STORE_ID, VERSION) => EditRecord::StoreId(u128::from_le_bytes(reader.array("store id")?)),
         (ROLLUP, VERSION) => EditRecord::Rollup(RollupRecord::decode(&mut reader)?),
+        (SAMPLES_FROM, VERSION) => EditRecord::SamplesFrom(reader.i64("samples from")?),
         _ => return Ok(EditRecord::Unknown { kind, version }),
     };
     reader.finish("edit end")?;
@@ -435,6 +444,7 @@ mod tests {
             any::<u64>().prop_map(EditRecord::NextId),
             any::<u128>().prop_map(EditRecord::StoreId),
             rollups().prop_map(EditRecord::Rollup),
+            any::<i64>().prop_map(EditRecord::SamplesFrom),
         ]
     }
 
@@ -470,7 +480,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_fail(kind in 0_u8..10, version in 0_u8..3, body: Vec<u8>) {
+        fn any_bytes_decode_or_fail(kind in 0_u8..11, version in 0_u8..3, body: Vec<u8>) {
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes);
             writer.u8(kind);

@@ -45,6 +45,25 @@ impl Partition {
     }
 }
 
+impl Partition {
+    /// The first and the last end of windows of `width_ms` that are in one partition with the window that ends at `end`.
+    #[must_use]
+    pub fn ends_around(self, end: i64, width_ms: i64) -> (i64, i64) {
+        let today = end.div_euclid(DAY_MS);
+        let (first, next) = match self {
+            Self::Day => (today, today + 1),
+            Self::Month => {
+                let first = today - (civil_date(today).2 - 1);
+                // The 32nd of any month lies in the next one.
+                let later = first + 31;
+                (first, later - (civil_date(later).2 - 1))
+            }
+        };
+        let up = |ts: i64| kymo_formats::rollup::window_end(ts, width_ms);
+        (up(first.saturating_mul(DAY_MS)), up(next.saturating_mul(DAY_MS)).saturating_sub(width_ms))
+    }
+}
+
 /// Year, month and day of a number of days since 1970-01-01, in the proleptic Gregorian calendar.
 ///
 /// Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, so that the leap day comes last.
@@ -208,9 +227,9 @@ pub(in crate::tier) fn series_path(path: &str) -> String {
     format!("{SERIES_DIR}/{path}")
 }
 
-/// A path for a new data file of a partition, which nobody else will choose. It tells when it was made, so that what no
-/// commit names can be told from what none names yet.
-pub(crate) fn new_path(column: Partition, partition: &str, now: Millis, rng: &mut Rng) -> String {
+/// A path for a new data file of a partition. It tells when it was made, so that what no commit names can be told from
+/// what none names yet.
+pub(super) fn new_path(column: Partition, partition: &str, now: Millis, rng: &mut Rng) -> String {
     let column = column.column();
     format!("{column}={partition}/{:013}-{:016x}.parquet", now.0.max(0), rng.next_u64())
 }
@@ -266,6 +285,30 @@ mod tests {
         assert_eq!(iso_time(1_795_737_600_123), "2026-11-27T00:00:00.123Z");
         assert_eq!(Partition::Day.value(1_795_737_600_000), "2026-11-27");
         assert_eq!(Partition::Month.value(1_795_737_599_999), "2026-11");
+    }
+
+    #[test]
+    fn windows_of_a_partition_have_its_value() {
+        for (partition, width) in [
+            (Partition::Day, 300_000),
+            (Partition::Day, 1_000),
+            (Partition::Month, 3_600_000),
+            (Partition::Month, DAY_MS),
+            (Partition::Month, 7 * DAY_MS),
+        ] {
+            for n in -400..400_i64 {
+                let end = n * 11 * DAY_MS / width * width;
+                let (first, last) = partition.ends_around(end, width);
+                assert!(first <= end && end <= last, "{partition:?} {end}");
+                for same in [first, last] {
+                    assert_eq!(partition.value(same), partition.value(end));
+                    assert_eq!(same.rem_euclid(width), 0);
+                }
+                for other in [first - width, last + width] {
+                    assert_ne!(partition.value(other), partition.value(end));
+                }
+            }
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::{
     Partition, TableState,
+    file::new_path,
     state::{LABELS_KEY, WIDTH_KEY},
 };
 use crate::{
@@ -40,7 +41,7 @@ pub(crate) struct Table {
     /// The name, which is the first component of its keys.
     name: String,
     width_ms: i64,
-    state: TableState,
+    state: Arc<TableState>,
     /// Whether the log has been read.
     is_read: bool,
     rng: Rng,
@@ -76,13 +77,18 @@ impl Table {
         partition: Partition,
     ) -> Self {
         let rng = Rng::new(env.seed ^ env.clock.monotonic_nanos() ^ env.clock.now().0.cast_unsigned());
-        let state = TableState::new(partition);
+        let state = Arc::new(TableState::new(partition));
         Self { store, env: env.clone(), name: name.to_owned(), width_ms, state, is_read: false, rng }
     }
 
     /// The table as it was when it was last read.
-    pub(crate) const fn state(&self) -> &TableState {
+    pub(crate) const fn state(&self) -> &Arc<TableState> {
         &self.state
+    }
+
+    /// Whether it has been read, and is there.
+    pub(crate) const fn is_read(&self) -> bool {
+        self.is_read
     }
 
     /// Where its objects are.
@@ -101,7 +107,7 @@ impl Table {
     }
 
     /// How it is divided.
-    pub(crate) const fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.state.partition
     }
 
@@ -110,9 +116,14 @@ impl Table {
         self.env.clock.now()
     }
 
-    /// Draws what nobody else draws.
-    pub(crate) const fn rng(&mut self) -> &mut Rng {
-        &mut self.rng
+    /// A path for a new data file of a partition, which nobody else chooses and no file of the table ever had.
+    pub(crate) fn new_path(&mut self, partition: &str) -> String {
+        loop {
+            let path = new_path(self.partition(), partition, self.now(), &mut self.rng);
+            if !self.state.knows(&path) {
+                return path;
+            }
+        }
     }
 
     /// The key of the file `path` of the table.
@@ -165,7 +176,7 @@ impl Table {
 
     fn apply(&mut self, version: u64, actions: Vec<Action>) -> Result<(), TierError> {
         let foreign = |problem| TierError::Foreign { table: self.name.clone(), problem };
-        let mut next = self.state.clone();
+        let mut next = TableState::clone(&self.state);
         next.apply(version, actions).map_err(foreign)?;
         if let Some(metadata) = &next.metadata
             && metadata.configuration.get(WIDTH_KEY) != Some(&self.width_ms.to_string())
@@ -173,7 +184,7 @@ impl Table {
             let problem = format!("its windows are {:?} milliseconds", metadata.configuration.get(WIDTH_KEY));
             return Err(TierError::Foreign { table: self.name.clone(), problem });
         }
-        self.state = next;
+        self.state = Arc::new(next);
         self.is_read = true;
         Ok(())
     }
@@ -193,7 +204,7 @@ impl Table {
         let key = self.log_key(&checkpoint_name(version));
         let actions =
             decode_checkpoint(self.store.get(&key)?).map_err(|source| TierError::Log { key, source })?;
-        self.state = TableState::new(self.state.partition);
+        self.state = Arc::new(TableState::new(self.state.partition));
         self.apply(version, actions)
     }
 
@@ -287,7 +298,9 @@ impl Table {
         let commit = Commit { operation: "SET TBLPROPERTIES", job: None };
         let prepared = self.commit(&commit, |state| {
             let mut columns = state.labels();
-            labels.clone().for_each(|label| drop(columns.add(label)));
+            for label in labels.clone() {
+                columns.add(label);
+            }
             let metadata = new_metadata(&name, width_ms, state, &columns, &id, now);
             Ok(match state.metadata() {
                 None => vec![Action::Protocol(Protocol::OURS), Action::Metadata(metadata)],

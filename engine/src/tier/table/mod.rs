@@ -16,6 +16,6 @@ mod tests;
 
 pub(super) use file::series_path;
 pub use file::{DataFileMeta, Partition};
-pub(crate) use file::{Writer, made_at, new_path};
+pub(crate) use file::{Writer, made_at};
 pub(crate) use log::{Commit, Committed, Table};
 pub use state::TableState;

@@ -73,6 +73,11 @@ impl TableState {
         LabelColumns::new(setting.map_or("", String::as_str).split(',').filter(|name| !name.is_empty()))
     }
 
+    /// Whether a file of this path belongs to the table, or did until a while ago.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.files.contains_key(path) || self.removed.contains_key(path)
+    }
+
     /// The files that were taken out, by path.
     pub(crate) const fn removed(&self) -> &BTreeMap<String, Remove> {
         &self.removed

@@ -1,0 +1,339 @@
+//! Rolling up: which windows are due, and writing their rows to the tables.
+//!
+//! * `plan` - what is due (pure)
+//! * `raw` - samples of the store as rows of the finest tier
+//! * `job` - one job: rows, files, a commit
+//! * `read` - rows for readers
+//! * `tend` - what becomes of files later: compaction, retention, removal
+//!
+//! A job covers windows of one tier in one partition. It is numbered, and the manifest says which windows it covers
+//! before the table is committed to: after a crash the table tells whether the job of that number was done. What a job
+//! does it does again without harm: it replaces the rows of its windows.
+
+mod job;
+mod plan;
+mod raw;
+mod read;
+mod tend;
+
+pub(crate) use job::Eagerness;
+pub use read::{RollupCost, RollupRequest, RollupSelection, RollupSeries};
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use kymo_formats::rollup::window_end;
+use parking_lot::{Mutex, RwLock};
+
+use crate::{
+    engine::Inner,
+    env::{Env, FolderStore, ObjectStore},
+    error::Error,
+    manifest::{BlockMeta, Edit, RollupProgress, Tombstone, Version},
+    model::WindowSet,
+    tier::{FetchStats, FileCache, PartCache, Partition, Table, TableState, TierError, TiersConfig},
+};
+
+/// Bytes of tables that are kept in memory.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Bytes of what is known of data files: their series, and where their columns are.
+const FILES_BYTES: u64 = 256 << 20;
+/// Where tables lie in a data directory.
+const LOCAL_DIR: &str = "rollups";
+/// Windows of this width or wider are in files by month.
+const MONTHLY_FROM_MS: i64 = 3_600_000;
+
+/// The tiers of a store.
+#[derive(Debug)]
+pub(crate) struct Rollups {
+    pub(crate) config: TiersConfig,
+    /// The width of the windows of each tier, from the finest.
+    widths: Vec<i64>,
+    /// The table of each tier. Held by whoever changes one.
+    tables: Mutex<Vec<Table>>,
+    /// What the tables are, for readers, who do not wait for a job.
+    states: RwLock<Vec<Arc<TableState>>>,
+    store: Option<Arc<dyn ObjectStore>>,
+    cache: Arc<PartCache>,
+    files: FileCache,
+    /// Held by whoever changes the progress that the manifest keeps: it is read before it is written.
+    progress: Mutex<()>,
+    /// When windows of each tier were last rolled up anew, milliseconds of the wall clock.
+    revised_at: Vec<AtomicI64>,
+    retry: Mutex<Retry>,
+    counters: RollupCounters,
+}
+
+/// When to try again after a failure.
+#[derive(Debug, Clone, Copy, Default)]
+struct Retry {
+    /// When the last attempt failed, milliseconds of the wall clock.
+    failed_at: i64,
+    /// How long to wait from then; 0 after a success.
+    wait_ms: i64,
+}
+
+/// The first wait after a failure, and the longest.
+const RETRY_MS: (i64, i64) = (5_000, 300_000);
+
+/// What happened since the start.
+#[derive(Debug, Default)]
+struct RollupCounters {
+    jobs: AtomicU64,
+    failures: AtomicU64,
+    rows: AtomicU64,
+    too_late: AtomicU64,
+}
+
+/// One tier at one moment.
+#[derive(Debug, Clone)]
+pub struct TierStats {
+    /// The name of the table.
+    pub table: String,
+    /// Width of the windows, milliseconds.
+    pub width_ms: i64,
+    /// Windows that end here or before have been rolled up, milliseconds; none before the first job.
+    pub rolled_to: Option<i64>,
+    /// By how much that is behind the time of the data, milliseconds.
+    pub lag_ms: i64,
+    /// Whether windows have to be rolled up again.
+    pub has_due: bool,
+    /// The table as it was last read.
+    pub state: Arc<TableState>,
+}
+
+/// What rolling up did since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RollupStats {
+    /// Jobs that were committed.
+    pub jobs: u64,
+    /// Jobs that failed.
+    pub failures: u64,
+    /// Rows that were written.
+    pub rows: u64,
+    /// Windows that changed after their samples were gone, and were left as they are.
+    pub windows_too_late: u64,
+    /// What reading objects cost.
+    pub fetch: FetchStats,
+}
+
+impl Rollups {
+    /// The tiers that `config` asks for, in the data directory `dir` or in `env.objects`.
+    ///
+    /// # Errors
+    /// When the place cannot be opened, or there is none.
+    pub(crate) fn open(env: &Env, dir: &Path, config: TiersConfig) -> Result<Self, Error> {
+        let widths = config.widths();
+        let store = if widths.is_empty() {
+            None
+        } else if config.place == "local" {
+            let folder =
+                FolderStore::open(Arc::clone(&env.fs), &dir.join(LOCAL_DIR)).map_err(TierError::from)?;
+            Some(Arc::new(folder) as Arc<dyn ObjectStore>)
+        } else {
+            let missing = || Error::Config {
+                problem: format!("tiers.place: nobody has opened the object storage {:?}", config.place),
+            };
+            Some(env.objects.clone().ok_or_else(missing)?)
+        };
+        let table = |width: &i64| {
+            let store = store.as_ref()?;
+            Some(Table::new(Arc::clone(store), env, &table_name(*width), *width, partition_of(*width)))
+        };
+        let tables: Vec<Table> = widths.iter().filter_map(table).collect();
+        let states = tables.iter().map(|table| Arc::clone(table.state())).collect();
+        Ok(Self {
+            revised_at: widths.iter().map(|_| AtomicI64::new(i64::MIN)).collect(),
+            config,
+            widths,
+            tables: Mutex::new(tables),
+            states: RwLock::new(states),
+            store,
+            cache: Arc::new(PartCache::new(CACHE_BYTES)),
+            files: FileCache::new(FILES_BYTES),
+            progress: Mutex::default(),
+            retry: Mutex::default(),
+            counters: RollupCounters::default(),
+        })
+    }
+
+    /// The width of the windows of the finest tier, if there is one.
+    pub(crate) fn finest(&self) -> Option<i64> {
+        self.widths.first().copied()
+    }
+
+    /// What the tables are.
+    pub(crate) fn states(&self) -> Vec<Arc<TableState>> {
+        self.states.read().clone()
+    }
+
+    pub(crate) fn stats(&self) -> RollupStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RollupStats {
+            jobs: count(&self.counters.jobs),
+            failures: count(&self.counters.failures),
+            rows: count(&self.counters.rows),
+            windows_too_late: count(&self.counters.too_late),
+            fetch: self.cache.stats(),
+        }
+    }
+
+    /// Whether the last attempt failed a short while ago.
+    pub(crate) fn is_waiting(&self, now_ms: i64) -> bool {
+        let retry = *self.retry.lock();
+        // A clock that was put back must not make it wait for long.
+        (0..retry.wait_ms).contains(&now_ms.saturating_sub(retry.failed_at))
+    }
+
+    /// Takes note of how an attempt ended.
+    pub(crate) fn note_result(&self, now_ms: i64, succeeded: bool) {
+        let mut retry = self.retry.lock();
+        let wait_ms = if succeeded { 0 } else { (2 * retry.wait_ms).clamp(RETRY_MS.0, RETRY_MS.1) };
+        *retry = Retry { failed_at: now_ms, wait_ms };
+    }
+
+    /// Shows readers what the tables are now.
+    fn publish(&self, tables: &[Table]) {
+        *self.states.write() = tables.iter().map(|table| Arc::clone(table.state())).collect();
+    }
+}
+
+impl Inner {
+    /// Changes what the manifest knows of the rollups of one width, together with other edits.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written.
+    fn update_rollup(
+        &self,
+        width_ms: i64,
+        change: impl FnOnce(&mut RollupProgress),
+        mut others: Vec<Edit>,
+    ) -> Result<RollupProgress, Error> {
+        let _alone = self.rollups.progress.lock();
+        let mut progress = self.manifest.current().rollup(width_ms);
+        change(&mut progress);
+        others.push(Edit::Rollup(progress.clone()));
+        self.manifest.apply(others)?;
+        Ok(progress)
+    }
+
+    /// Applies the edits of a flush, with the windows for which samples came since they were rolled up: the log, which
+    /// would tell it again, begins anew.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written; nothing is forgotten then.
+    pub(crate) fn apply_flush(&self, mut edits: Vec<Edit>) -> Result<(), Error> {
+        let _alone = self.rollups.progress.lock();
+        let revised = self.head.take_revised();
+        if let Some(width_ms) = self.rollups.finest().filter(|_| !revised.is_empty()) {
+            let mut progress = self.manifest.current().rollup(width_ms);
+            progress.due.extend(&revised);
+            edits.push(Edit::Rollup(progress));
+        }
+        let applied = self.manifest.apply(edits);
+        if applied.is_err() {
+            self.head.note_revised(&revised);
+        }
+        applied.map(drop).map_err(Error::from)
+    }
+
+    /// Makes a deletion known, and that the windows which it concerns have to be rolled up again.
+    ///
+    /// # Errors
+    /// When the manifest cannot be written; nothing is deleted then.
+    pub(crate) fn apply_deletion(&self, tombstone: Tombstone) -> Result<(), Error> {
+        let (from, to) = (tombstone.range.start.saturating_sub(1), tombstone.range.end - 1);
+        let edit = Edit::AddTombstone(Arc::new(tombstone));
+        let Some(width_ms) = self.rollups.finest() else {
+            return Ok(self.manifest.apply(vec![edit]).map(drop)?);
+        };
+        // Rows of samples that are gone are not looked for here.
+        let samples_from = self.samples_from().unwrap_or(i64::MAX);
+        let concerned = WindowSet::from_iter([(from.max(samples_from.saturating_sub(1)), to)]);
+        let due = concerned.widened(width_ms);
+        let change = |progress: &mut RollupProgress| {
+            let rolled = progress.rolled_to.max(progress.pending.bounds().map_or(i64::MIN, |(_, to)| to));
+            progress.due.extend(&due.within(i64::MIN, rolled));
+        };
+        self.update_rollup(width_ms, change, vec![edit]).map(drop)
+    }
+
+    /// Which blocks hold samples that have not been rolled up: they stay, whatever their age.
+    pub(crate) fn rollups_wait_for(&self, version: &Version) -> impl Fn(&BlockMeta) -> bool + use<> {
+        let progress = self.rollups.finest().map(|width_ms| version.rollup(width_ms));
+        let mut due = self.head.revised();
+        progress.iter().for_each(|progress| {
+            due.extend(&progress.due);
+            due.extend(&progress.pending);
+        });
+        move |block| {
+            progress.as_ref().is_some_and(|progress| {
+                let last = window_end(block.range.end - 1, progress.width_ms);
+                let touched = due.within(block.range.start.saturating_sub(1), last);
+                last > progress.rolled_to || !touched.is_empty()
+            })
+        }
+    }
+
+    /// What tells this store from its copies.
+    fn store_id(&self) -> Result<u128, Error> {
+        if let Some(id) = self.manifest.current().store_id() {
+            return Ok(id);
+        }
+        let seed = self.env.seed ^ self.env.clock.monotonic_nanos();
+        let mut rng = crate::env::Rng::new(seed ^ self.env.clock.now().0.cast_unsigned().rotate_left(32));
+        let id = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
+        self.manifest.apply(vec![Edit::StoreId(id)])?;
+        Ok(id)
+    }
+
+    /// The tiers at this moment.
+    pub(crate) fn tier_stats(&self) -> Vec<TierStats> {
+        let version = self.manifest.current();
+        let data_time = self.data_time();
+        let tier = |(width, state): (&i64, Arc<TableState>)| {
+            let progress = version.rollup(*width);
+            let rolled_to = Some(progress.rolled_to).filter(|to| *to != i64::MIN);
+            TierStats {
+                table: table_name(*width),
+                width_ms: *width,
+                rolled_to,
+                lag_ms: rolled_to.map_or(0, |to| data_time.saturating_sub(to).max(0)),
+                has_due: !progress.due.is_empty() || !progress.pending.is_empty(),
+                state,
+            }
+        };
+        self.rollups.widths.iter().zip(self.rollups.states()).map(tier).collect()
+    }
+}
+
+/// How the table of windows of this width is divided.
+pub(crate) const fn partition_of(width_ms: i64) -> Partition {
+    if width_ms >= MONTHLY_FROM_MS { Partition::Month } else { Partition::Day }
+}
+
+/// The name of the table of windows of this width: `rollup_5m`.
+#[must_use]
+pub(crate) fn table_name(width_ms: i64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(unit, _)| width_ms % unit == 0);
+    let (unit, name) = unit.unwrap_or((1, "ms"));
+    format!("rollup_{}{name}", width_ms / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_named_after_their_windows() {
+        let names = [5_000, 60_000, 300_000, 3_600_000, 86_400_000, 90_000, 1_500].map(table_name);
+        let expected = ["5s", "1m", "5m", "1h", "1d", "90s", "1500ms"];
+        assert!(names.iter().zip(expected).all(|(name, end)| name == &format!("rollup_{end}")), "{names:?}");
+    }
+}

@@ -1,0 +1,1 @@
+//! What becomes of files later: compaction, retention, removal.

@@ -1,0 +1,363 @@
+//! Rollups of a store: what is in the tables is what the samples amount to, whatever comes late, is deleted, crashes or
+//! fails.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use kymo_engine::{
+    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, Labels, MatchOp, Matcher,
+    MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng, Rollup, RollupFacts,
+    RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig,
+};
+use kymo_formats::rollup::roll_up_floats;
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// A day begins here.
+const START: i64 = 20_000 * DAY;
+
+fn tiers() -> TiersConfig {
+    TiersConfig {
+        rollups: vec![
+            TierConfig { resolution_ms: 5 * MINUTE, retention_ms: 0 },
+            TierConfig { resolution_ms: HOUR, retention_ms: 0 },
+        ],
+        ..TiersConfig::default()
+    }
+}
+
+fn config() -> EngineConfig {
+    EngineConfig {
+        retention: RetentionConfig { age_ms: 0, bytes_max: 0 },
+        tiers: tiers(),
+        ..EngineConfig::default()
+    }
+}
+
+struct Store {
+    fs: Arc<dyn Fs>,
+    clock: Arc<SimClock>,
+    objects: Option<Arc<dyn ObjectStore>>,
+    config: EngineConfig,
+    engine: Option<Engine>,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self::on(Arc::new(MemFs::default()), config())
+    }
+
+    fn on(fs: Arc<dyn Fs>, config: EngineConfig) -> Self {
+        let clock = Arc::new(SimClock::new(Millis(START)));
+        let mut store = Self { fs, clock, objects: None, config, engine: None };
+        store.reopen();
+        store
+    }
+
+    fn reopen(&mut self) {
+        drop(self.engine.take());
+        let env = Env {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            objects: self.objects.clone(),
+            ..Env::simulated(Arc::clone(&self.fs), 7)
+        };
+        self.engine = Some(Engine::open_in(&env, Path::new("/data"), self.config.clone()).unwrap());
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.as_ref().unwrap()
+    }
+
+    /// Appends a sample, and lets the clock follow it.
+    fn append(&self, labels: &[(&str, &str)], ts: i64, value: f64) {
+        if ts > self.clock.now().0 {
+            self.clock.set(Millis(ts));
+        }
+        let mut batch = self.engine().batch();
+        let series = batch.series(&Labels::from_pairs(labels.iter().copied()), None).unwrap();
+        batch.float(series, ts, 0, value);
+        assert_eq!(batch.commit().unwrap().refused_count, 0, "{labels:?} {ts} {value}");
+    }
+
+    /// Two series with a sample each 15 s, of `(from, to]`.
+    fn scrape(&self, from: i64, to: i64) {
+        for ts in (from + 15_000..=to).step_by(15_000) {
+            let n = (ts - START) / 15_000;
+            self.append(&[("__name__", "requests_total"), ("job", "api")], ts, ((n * 3) % 1_000) as f64);
+            self.append(
+                &[("__name__", "temperature"), ("job", "api"), ("room", "a")],
+                ts,
+                (n % 17) as f64 / 10.0,
+            );
+        }
+    }
+
+    fn rows(&self, width_ms: i64) -> BTreeMap<String, Vec<Rollup>> {
+        let request = RollupRequest {
+            width_ms,
+            matchers: &[],
+            from: i64::MIN,
+            to: i64::MAX,
+            facts: RollupFacts::ALL,
+            memory: &MemoryBudget::unlimited(),
+        };
+        let selection = self.engine().select_rollups(&request).unwrap();
+        let mut rows = BTreeMap::new();
+        for series in selection.series {
+            let mut rollups = Vec::new();
+            series.read(&mut rollups).unwrap();
+            rows.insert(series.labels().to_string(), rollups);
+        }
+        rows
+    }
+
+    /// What the samples that are there amount to, as far as windows are complete.
+    fn expected(&self, width_ms: i64, rolled_to: i64) -> BTreeMap<String, Vec<Rollup>> {
+        let mut rows = BTreeMap::new();
+        let mut columns = SampleColumns::default();
+        for series in self.engine().select(&[], i64::MIN, i64::MAX).unwrap().series {
+            assert!(series.read(&mut columns).unwrap().is_empty());
+            let mut rollups = Vec::new();
+            roll_up_floats(&columns.ts, &columns.values, width_ms, &mut rollups);
+            rollups.retain(|rollup| rollup.end <= rolled_to);
+            if !rollups.is_empty() {
+                rows.insert(series.labels().to_string(), rollups);
+            }
+        }
+        rows
+    }
+
+    /// Rolls up everything, and compares all tiers with the samples.
+    fn check(&self) {
+        self.engine().roll_up().unwrap();
+        for tier in self.engine().tiers() {
+            assert!(!tier.has_due, "{tier:?}");
+            let Some(rolled_to) = tier.rolled_to else { continue };
+            let (found, expected) = (self.rows(tier.width_ms), self.expected(tier.width_ms, rolled_to));
+            assert!(
+                found.keys().eq(expected.keys()),
+                "{} {:?} {:?}",
+                tier.table,
+                found.keys(),
+                expected.keys()
+            );
+            for (labels, rollups) in &expected {
+                let ends =
+                    |rows: &[Rollup]| rows.iter().map(|row| (row.end - START) / MINUTE).collect::<Vec<_>>();
+                assert_eq!(ends(&found[labels]), ends(rollups), "{} {labels}: ends in minutes", tier.table);
+                for (found, expected) in found[labels].iter().zip(rollups) {
+                    assert_same(found, expected);
+                }
+            }
+        }
+    }
+
+    fn rolled_to(&self) -> Vec<Option<i64>> {
+        self.engine().tiers().into_iter().map(|tier| tier.rolled_to).collect()
+    }
+}
+
+/// Equal, but for the last bits of sums.
+fn assert_same(a: &Rollup, b: &Rollup) {
+    assert_eq!((a.end, a.stale, a.floats.is_some()), (b.end, b.stale, b.floats.is_some()), "{a:?} {b:?}");
+    let (Some(a), Some(b)) = (a.floats, b.floats) else { return };
+    let exact = |run: &kymo_engine::FloatRun| {
+        let floats = [run.first, run.last, run.min, run.max].map(f64::to_bits);
+        (run.count, run.first_ts, run.last_ts, run.resets, run.changes, floats)
+    };
+    assert_eq!(exact(&a), exact(&b));
+    for (a, b) in [(a.sum.unwrap(), b.sum.unwrap()), (a.correction, b.correction)] {
+        let (a, b) = (a.total(), b.total());
+        assert!((a - b).abs() <= 1e-12 * a.abs().max(b.abs()), "{a} {b}");
+    }
+}
+
+#[test]
+fn windows_are_rolled_up_when_they_are_complete() {
+    let store = Store::new();
+    assert_eq!(store.rolled_to(), [None, None]);
+    store.check();
+    store.scrape(START, START + 2 * HOUR + 20 * MINUTE);
+    store.check();
+    // By the data it is a minute or two earlier than the newest sample, and a window is given two minutes.
+    assert_eq!(store.rolled_to(), [Some(START + 2 * HOUR + 15 * MINUTE), Some(START + 2 * HOUR)]);
+    assert_eq!(store.rows(HOUR).len(), 2);
+    store.scrape(START + 2 * HOUR + 20 * MINUTE, START + 3 * HOUR + 10 * MINUTE);
+    store.check();
+    assert_eq!(store.rolled_to(), [Some(START + 3 * HOUR + 5 * MINUTE), Some(START + 3 * HOUR)]);
+}
+
+#[test]
+fn a_year_of_gaps_and_the_turn_of_a_month() {
+    let store = Store::new();
+    // 2024-10-04 is day 20,000.
+    for begin in [0, DAY - 7 * MINUTE, 27 * DAY + 23 * HOUR, 28 * DAY - 20 * MINUTE, 150 * DAY] {
+        store.scrape(START + begin, START + begin + 40 * MINUTE);
+        store.engine().maintain().unwrap();
+    }
+    store.check();
+    assert_eq!(store.rows(5 * MINUTE).len(), 2);
+}
+
+#[test]
+fn what_comes_late_is_rolled_up_again() {
+    let store = Store::new();
+    store.scrape(START, START + 26 * HOUR);
+    store.check();
+    let room_b = [("__name__", "temperature"), ("job", "api"), ("room", "b")];
+    for ts in [START + 1, START + 5 * MINUTE, START + 5 * MINUTE + 1, START + 25 * HOUR + 3] {
+        store.append(&room_b, ts, 5.0);
+    }
+    store.check();
+    assert_eq!(store.rows(HOUR)["{__name__=\"temperature\", job=\"api\", room=\"b\"}"].len(), 1);
+    // While it is in a block already, and after a restart.
+    let mut store = store;
+    store.append(&room_b, START + 9 * HOUR, 6.0);
+    store.engine().flush().unwrap();
+    store.reopen();
+    store.check();
+    store.append(&room_b, START + 8 * HOUR, 6.0);
+    store.reopen();
+    store.check();
+    assert_eq!(store.rows(HOUR)["{__name__=\"temperature\", job=\"api\", room=\"b\"}"].len(), 3);
+}
+
+#[test]
+fn only_the_windows_that_changed_are_rolled_up_again() {
+    let store = Store::new();
+    store.scrape(START, START + 26 * HOUR);
+    store.check();
+    let before = store.engine().rollup_stats();
+    let paths = |store: &Store| {
+        let tier = store.engine().tiers().remove(0);
+        tier.state.files().map(|file| file.path.clone()).collect::<Vec<_>>()
+    };
+    let old = paths(&store);
+    store.append(&[("__name__", "temperature"), ("job", "b")], START + 24 * HOUR + 30 * MINUTE, 1.0);
+    store.check();
+    let new = paths(&store);
+    let kept = old.iter().filter(|path| new.contains(path)).count();
+    assert_eq!((old.len(), new.len(), kept), (2, 2, 1), "the file of the day before is as it was");
+    assert_eq!(store.engine().rollup_stats().jobs - before.jobs, 2);
+}
+
+#[test]
+fn deleted_samples_leave_the_rollups() {
+    let store = Store::new();
+    store.scrape(START, START + 3 * HOUR);
+    store.check();
+    let matcher = Matcher::new(MatchOp::Equal, b"room", b"a").unwrap();
+    store.engine().delete_series(&[matcher], START + HOUR, START + 2 * HOUR).unwrap();
+    store.check();
+    let rows = store.rows(5 * MINUTE);
+    assert_eq!(rows["{__name__=\"temperature\", job=\"api\", room=\"a\"}"].len(), 23);
+    assert_eq!(rows["{__name__=\"requests_total\", job=\"api\"}"].len(), 35);
+}
+
+#[test]
+fn counters_without_resets_are_kept_without_their_sum() {
+    let store = Store::new();
+    store.scrape(START, START + HOUR + 10 * MINUTE);
+    let mut batch = store.engine().batch();
+    let metadata = kymo_engine::Metadata { kind: "counter".to_owned(), ..Default::default() };
+    batch.metadata("requests_total", metadata);
+    batch.commit().unwrap();
+    store.engine().roll_up().unwrap();
+    let rows = store.rows(5 * MINUTE);
+    let sums =
+        |name: &str| rows[name].iter().map(|row| row.floats.unwrap().sum.is_some()).collect::<Vec<_>>();
+    assert!(sums("{__name__=\"temperature\", job=\"api\", room=\"a\"}").iter().all(|known| *known));
+    let counter = sums("{__name__=\"requests_total\", job=\"api\"}");
+    // Its 1,000 are reached after 333 scrapes of 280.
+    assert!(counter.iter().all(|known| !known), "{counter:?}");
+    let run = rows["{__name__=\"requests_total\", job=\"api\"}"][3].floats.unwrap();
+    assert_eq!((run.min, run.max), (run.first, run.last));
+}
+
+/// Crashes at each point where something becomes durable, and goes on.
+#[test]
+fn a_crash_at_any_sync_leaves_rollups_that_become_right() {
+    let run = |crash_at: Option<u64>| -> u64 {
+        let fs = Arc::new(FaultFs::new());
+        if let Some(sync) = crash_at {
+            fs.crash_at(sync);
+        }
+        let clock = Arc::new(SimClock::new(Millis(START)));
+        let work = |fs: &Arc<FaultFs>| -> Result<(), Box<dyn std::error::Error>> {
+            let env = Env {
+                clock: Arc::clone(&clock) as Arc<dyn Clock>,
+                ..Env::simulated(Arc::<FaultFs>::clone(fs), 7)
+            };
+            let engine = Engine::open_in(&env, Path::new("/data"), config())?;
+            for step in 0..3 {
+                clock.set(Millis(START + (step * 30 + 29) * MINUTE));
+                let mut batch = engine.batch();
+                let series = batch.series(&Labels::from_pairs([("__name__", "m")]), None)?;
+                for n in 0..30 {
+                    batch.float(series, START + (step * 30 + n) * MINUTE, 0, n as f64);
+                }
+                batch.commit()?;
+                engine.roll_up()?;
+                if step == 1 {
+                    engine.flush()?;
+                }
+            }
+            Ok(())
+        };
+        let finished = work(&fs).is_ok();
+        assert_eq!(finished, crash_at.is_none() || !fs.crashed(), "{crash_at:?}");
+        let syncs = fs.sync_points();
+        let image = fs.durable_image(crash_at.unwrap_or(0));
+        let mut store = Store::on(Arc::new(image), config());
+        store.clock.set(Millis(START + 2 * HOUR));
+        store.check();
+        store.append(&[("__name__", "m")], START + 3 * HOUR, 1.0);
+        store.append(&[("__name__", "m")], START + 3 * HOUR + 9 * MINUTE, 1.0);
+        store.check();
+        store.reopen();
+        store.check();
+        syncs
+    };
+    let syncs = run(None);
+    assert!(syncs > 40, "{syncs}");
+    for sync in 0..syncs {
+        run(Some(sync));
+    }
+}
+
+/// The place of the tables fails now and then, in all ways; in the end they are right, and no row is there twice.
+#[test]
+fn a_bad_place_delays_and_spoils_nothing() {
+    for seed in 0..20 {
+        let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket")).unwrap();
+        let objects = Arc::new(FaultObjects::new(Arc::new(folder)));
+        let config =
+            EngineConfig { tiers: TiersConfig { place: "bucket".to_owned(), ..tiers() }, ..config() };
+        let mut store = Store {
+            fs: Arc::new(MemFs::default()),
+            clock: Arc::new(SimClock::new(Millis(START))),
+            objects: Some(Arc::clone(&objects) as Arc<dyn ObjectStore>),
+            config,
+            engine: None,
+        };
+        store.reopen();
+        objects.fail_at_random(Rng::new(seed), 150, &ObjectFault::ALL);
+        let mut rng = Rng::new(seed);
+        let mut failed = 0;
+        for step in 0..12 {
+            store.scrape(START + step * 20 * MINUTE, START + (step + 1) * 20 * MINUTE);
+            let ago = i64::try_from(rng.below(90)).unwrap() * MINUTE;
+            let ts = (store.clock.now().0 - ago).max(START + 1) + 7;
+            store.append(&[("__name__", "late"), ("job", "b")], ts, 1.0);
+            failed += u64::from(store.engine().roll_up().is_err());
+            if rng.below(6) == 0 {
+                store.reopen();
+            }
+        }
+        objects.heal();
+        store.check();
+        assert!(failed > 0, "seed {seed}");
+        let request = objects.calls();
+        assert!(request > 100, "seed {seed}: {request}");
+    }
+}
