@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use kymo_engine::{
     Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, Labels, MatchOp, Matcher,
     MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng, Rollup, RollupFacts,
-    RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig,
+    RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
 };
 use kymo_formats::rollup::roll_up_floats;
 
@@ -30,6 +30,8 @@ fn config() -> EngineConfig {
     EngineConfig {
         retention: RetentionConfig { age_ms: 0, bytes_max: 0 },
         tiers: tiers(),
+        // Allocated in full, and copied for each image of a disk.
+        wal: WalConfig { segment_bytes: 64 << 10, ..WalConfig::default() },
         ..EngineConfig::default()
     }
 }
