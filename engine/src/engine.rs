@@ -363,6 +363,14 @@ impl Engine {
         self.inner.roll_up(Eagerness::Now)
     }
 
+    /// Puts small files of tiers together, drops what is too old, and removes objects that are not needed any more.
+    ///
+    /// # Errors
+    /// When a place of tiers does not do what it should.
+    pub fn tend_tiers(&self) -> Result<(), TierError> {
+        self.inner.tend_tables(Eagerness::Now)
+    }
+
     /// The series of a tier that satisfy all matchers and have rows in the range.
     ///
     /// # Errors

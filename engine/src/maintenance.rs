@@ -164,7 +164,7 @@ impl Inner {
         if self.rollups.is_waiting(now_ms) {
             return Ok(());
         }
-        let result = self.roll_up(Eagerness::WhenDue);
+        let result = self.roll_up(Eagerness::WhenDue).and_then(|()| self.tend_tables(Eagerness::WhenDue));
         self.rollups.note_result(now_ms, result.is_ok());
         result.map_err(Error::from)
     }

@@ -12,6 +12,7 @@ use super::{
     plan::{Choice, TierState, plan, undoable},
     raw::{Counters, LabelCounts, RawStream},
     table_name,
+    tend::JOB_MS_MAX,
 };
 use crate::{
     engine::Inner,
@@ -383,6 +384,9 @@ fn commit(table: &mut Table, job: &Job<'_>, written: &Written) -> Result<(), Tie
     let number = i64::try_from(job.number).unwrap_or(i64::MAX);
     let (partition, now, name) = (table.partition(), table.now(), table.name().to_owned());
     let commit = Commit { operation: "WRITE", job: Some((job.app_id.clone(), number)) };
+    if written.files.iter().any(|file| now.0.saturating_sub(file.created.0) > JOB_MS_MAX) {
+        return Err(TierError::Contended { table: name, attempts: 1 });
+    }
     let committed = table.commit(&commit, |state| {
         // Somebody else may have put a file together with others meanwhile: then the job is done anew.
         if written.replaced.iter().any(|file| state.file(&file.path).is_none()) {

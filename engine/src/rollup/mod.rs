@@ -23,7 +23,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -66,6 +66,10 @@ pub(crate) struct Rollups {
     /// When windows of each tier were last rolled up anew, milliseconds of the wall clock.
     revised_at: Vec<AtomicI64>,
     retry: Mutex<Retry>,
+    /// When the tables were last tended, milliseconds of the wall clock.
+    tended_at: AtomicI64,
+    /// Whether retention would delete so much that it waits for a confirmation.
+    held_back: AtomicBool,
     counters: RollupCounters,
 }
 
@@ -118,6 +122,8 @@ pub struct RollupStats {
     pub rows: u64,
     /// Windows that changed after their samples were gone, and were left as they are.
     pub windows_too_late: u64,
+    /// Whether retention would delete so much at once that it waits for a confirmation.
+    pub deletion_held_back: bool,
     /// What reading objects cost.
     pub fetch: FetchStats,
 }
@@ -158,6 +164,8 @@ impl Rollups {
             files: FileCache::new(FILES_BYTES),
             progress: Mutex::default(),
             retry: Mutex::default(),
+            tended_at: AtomicI64::new(i64::MIN),
+            held_back: AtomicBool::new(false),
             counters: RollupCounters::default(),
         })
     }
@@ -179,6 +187,7 @@ impl Rollups {
             failures: count(&self.counters.failures),
             rows: count(&self.counters.rows),
             windows_too_late: count(&self.counters.too_late),
+            deletion_held_back: self.held_back.load(Ordering::Relaxed),
             fetch: self.cache.stats(),
         }
     }

@@ -29,6 +29,9 @@ pub struct TiersConfig {
     /// Shortest time from one job to the next that rolls up new windows of the finest tier, in milliseconds. Each job
     /// writes two objects and a commit for each policy.
     pub interval_ms: i64,
+    /// Whether retention may delete more than a tenth of a table at once, of more than one partition. Otherwise it
+    /// deletes nothing then, and says so: so much goes only where a retention was shortened or a clock is wrong.
+    pub confirm_deletion: bool,
     /// Labels that get columns of their own in the tables; others get one when most series have them.
     pub label_columns: Vec<String>,
 }
@@ -70,6 +73,7 @@ impl Default for TiersConfig {
             place: "local".to_owned(),
             delay_ms: 2 * MINUTE_MS,
             interval_ms: 10 * MINUTE_MS,
+            confirm_deletion: false,
             label_columns: ["job", "instance", "namespace", "pod", "container", "service", "le"]
                 .into_iter()
                 .map(str::to_owned)

@@ -111,6 +111,12 @@ impl<'a> Merge<'a> {
         Ok(Self { streams: streams.into_iter().map(head).collect::<Result<_, TierError>>()?, repeated: 0 })
     }
 
+    /// The series that comes next, perhaps not yet with all of its rows.
+    pub(crate) fn peek(&self) -> Option<&SeriesRollups> {
+        let heads = self.streams.iter().filter_map(|head| head.series.as_ref());
+        heads.min_by(|a, b| order(&a.labels, &b.labels))
+    }
+
     /// How many rows were there twice so far.
     pub(crate) const fn repeated(&self) -> u64 {
         self.repeated
@@ -119,10 +125,7 @@ impl<'a> Merge<'a> {
 
 impl RollupStream for Merge<'_> {
     fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError> {
-        let heads = self.streams.iter().filter_map(|head| head.series.as_ref());
-        let Some(least) = heads.map(|series| &series.labels).min_by(|a, b| order(a, b)).cloned() else {
-            return Ok(None);
-        };
+        let Some(least) = self.peek().map(|series| series.labels.clone()) else { return Ok(None) };
         let mut merged: Option<SeriesRollups> = None;
         for head in &mut self.streams {
             let Some(series) = head.series.take_if(|series| series.labels == least) else { continue };

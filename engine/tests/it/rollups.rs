@@ -276,6 +276,48 @@ fn counters_without_resets_are_kept_without_their_sum() {
     assert_eq!((run.min, run.max), (run.first, run.last));
 }
 
+#[test]
+fn files_become_few_and_old_ones_go() {
+    let mut store = Store::new();
+    for step in 0..60 {
+        store.scrape(START + step * 30 * MINUTE, START + (step + 1) * 30 * MINUTE);
+        store.engine().roll_up().unwrap();
+    }
+    let files = |store: &Store| {
+        store.engine().tiers().iter().map(|tier| tier.state.files().count()).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&store), [60, 29]);
+    store.engine().tend_tiers().unwrap();
+    // The first day is closed, the second has few; a month has as many small ones as are put together early.
+    assert_eq!(files(&store), [13, 1]);
+    store.check();
+    store.append(&[("__name__", "late")], START + 5 * HOUR, 1.0);
+    store.check();
+    let objects = || {
+        let folder = FolderStore::open(Arc::clone(&store.fs), Path::new("/data/rollups")).unwrap();
+        folder.list("", None).unwrap().iter().filter(|it| !it.key.contains("_delta_log")).count()
+    };
+    assert!(objects() > 100, "what was replaced is kept for a while: {}", objects());
+    store.clock.advance(Millis(25 * HOUR));
+    store.engine().tend_tiers().unwrap();
+    let left = files(&store).iter().sum::<usize>();
+    assert_eq!(objects(), 2 * left);
+    store.check();
+
+    // More than a tenth, and more than one day: only if that was meant.
+    store.config.tiers.rollups[0].retention_ms = HOUR;
+    store.reopen();
+    store.engine().roll_up().unwrap();
+    let before = files(&store);
+    store.engine().tend_tiers().unwrap();
+    assert_eq!((files(&store), store.engine().rollup_stats().deletion_held_back), (before, true));
+    store.config.tiers.confirm_deletion = true;
+    store.reopen();
+    store.engine().roll_up().unwrap();
+    store.engine().tend_tiers().unwrap();
+    assert_eq!(files(&store), [0, 2]);
+}
+
 /// Crashes at each point where something becomes durable, and goes on.
 #[test]
 fn a_crash_at_any_sync_leaves_rollups_that_become_right() {
