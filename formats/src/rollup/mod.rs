@@ -14,5 +14,5 @@ mod window;
 pub use {
     floats::FloatRun,
     sum::Sum,
-    window::{Rollup, roll_up_floats, roll_up_rollups, window_end},
+    window::{Rollup, roll_up_floats, roll_up_histograms, roll_up_rollups, window_end},
 };

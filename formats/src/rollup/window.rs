@@ -20,6 +20,8 @@ pub struct Rollup {
     pub end: i64,
     /// Its floats; none if it had only a stale marker.
     pub floats: Option<FloatRun>,
+    /// Number of native histograms, which are not kept.
+    pub histograms: u32,
     /// Whether the last thing was a stale marker: the series ended.
     pub stale: bool,
 }
@@ -28,7 +30,7 @@ impl Rollup {
     /// A window in which nothing has been yet.
     #[must_use]
     pub const fn empty(end: i64) -> Self {
-        Self { end, floats: None, stale: false }
+        Self { end, floats: None, histograms: 0, stale: false }
     }
 
     /// Takes a float or a stale marker that is later than all before.
@@ -46,7 +48,8 @@ impl Rollup {
 
     /// Appends a window that must be later; the end stays.
     pub fn append(&mut self, next: &Self) {
-        self.stale = next.stale || (self.stale && next.floats.is_none());
+        self.stale = next.stale || (self.stale && next.floats.is_none() && next.histograms == 0);
+        self.histograms = self.histograms.saturating_add(next.histograms);
         match (&mut self.floats, &next.floats) {
             (Some(run), Some(next)) => run.append(next),
             (None, Some(next)) => self.floats = Some(*next),
@@ -68,6 +71,28 @@ pub fn roll_up_floats(ts: &[i64], values: &[f64], width_ms: i64, rollups: &mut V
         }
     }
     rollups.extend(open);
+}
+
+/// Adds native histograms to `rollups`, which ascend by window: the time of each, ascending, and whether it is a stale
+/// marker.
+pub fn roll_up_histograms(
+    histograms: impl Iterator<Item = (i64, bool)>,
+    width_ms: i64,
+    rollups: &mut Vec<Rollup>,
+) {
+    for (ts, is_stale) in histograms {
+        let end = window_end(ts, width_ms);
+        let at = rollups.partition_point(|rollup| rollup.end < end);
+        if rollups.get(at).is_none_or(|rollup| rollup.end != end) {
+            rollups.insert(at, Rollup::empty(end));
+        }
+        if let Some(rollup) = rollups.get_mut(at) {
+            rollup.histograms = rollup.histograms.saturating_add(u32::from(!is_stale));
+            if rollup.floats.is_none_or(|run| run.last_ts < ts) {
+                rollup.stale = is_stale;
+            }
+        }
+    }
 }
 
 /// Appends to `coarser` the windows of `width_ms` that consist of those of `finer`, ascending. The width must be a

@@ -201,6 +201,7 @@ const EMPTY: ChunkSummary = ChunkSummary {
     resets: 0,
     changes: 0,
     before_resets: [0.0; LISTED_RESETS_MAX],
+    correction: None,
 };
 
 /// Whether some chunk could have this summary. The checksum has been right, so this is about bugs, not disks.

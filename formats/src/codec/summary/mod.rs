@@ -18,7 +18,7 @@ mod number;
 #[cfg(test)]
 mod tests;
 
-use crate::histogram::STALE_NAN_BITS;
+use crate::{histogram::STALE_NAN_BITS, rollup::FloatRun};
 
 pub use coding::{decode, encode, skip};
 
@@ -55,9 +55,36 @@ pub struct ChunkSummary {
     pub changes: u32,
     /// The values before the resets, then zeros; only zeros if there are too many resets.
     before_resets: [f64; LISTED_RESETS_MAX],
+    /// What the values before all resets add up to, where it is known without them: in a summary that comes from rollups.
+    correction: Option<f64>,
 }
 
 impl ChunkSummary {
+    /// The summary of a run of floats that was read from rollups; `sum` is what stands for its sum.
+    #[must_use]
+    pub fn of_run(run: &FloatRun, sum: f64) -> Self {
+        Self {
+            count: run.count,
+            first_ts: run.first_ts,
+            last_ts: run.last_ts,
+            first: run.first,
+            last: run.last,
+            min: run.min,
+            max: run.max,
+            sum,
+            resets: run.resets,
+            changes: run.changes,
+            before_resets: [0.0; LISTED_RESETS_MAX],
+            correction: Some(run.correction.total()),
+        }
+    }
+
+    /// What the values before all resets add up to, in a summary that comes from rollups.
+    #[must_use]
+    pub const fn correction(&self) -> Option<f64> {
+        self.correction
+    }
+
     /// The summary of these samples, if they have one: see the module.
     #[must_use]
     pub fn of(ts: &[i64], values: &[f64]) -> Option<Self> {
@@ -74,6 +101,9 @@ impl ChunkSummary {
     /// The values before the resets in order, if all of them are known.
     #[must_use]
     pub fn before_resets(&self) -> Option<&[f64]> {
+        if self.correction.is_some() {
+            return None;
+        }
         self.before_resets.get(..self.resets as usize)
     }
 
@@ -110,6 +140,7 @@ impl Run {
             resets: 0,
             changes: 0,
             before_resets: [0.0; LISTED_RESETS_MAX],
+            correction: None,
         };
         is_summable(value).then_some(Self { summary, sum: value, compensation: 0.0 })
     }

@@ -69,6 +69,7 @@ pub(super) struct RowGroup {
     resets: Vec<i32>,
     changes: Vec<i32>,
     stale: Vec<bool>,
+    histograms: Optional<i32>,
     src: Vec<i32>,
 }
 
@@ -101,6 +102,7 @@ impl RowGroup {
         self.resets.push(run.map_or(0, |run| saturated(run.resets)));
         self.changes.push(run.map_or(0, |run| saturated(run.changes)));
         self.stale.push(rollup.stale);
+        self.histograms.push(Some(saturated(rollup.histograms)).filter(|count| *count > 0));
     }
 
     /// Writes all columns, in the order of the schema.
@@ -129,6 +131,7 @@ impl RowGroup {
         write::<Int32Type, _>(group, &self.resets, None)?;
         write::<Int32Type, _>(group, &self.changes, None)?;
         write::<BoolType, _>(group, &self.stale, None)?;
+        write::<Int32Type, _>(group, &self.histograms.values, Some(&self.histograms.defined))?;
         write::<Int32Type, _>(group, &self.src, None)
     }
 

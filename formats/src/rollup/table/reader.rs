@@ -20,7 +20,7 @@ use super::{
     writer::{VERSION, VERSION_KEY, WIDTH_KEY},
 };
 
-/// Which facts are read; the end of the window and the count always are.
+/// Which facts are read; the end of the window and the numbers of samples always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Facts {
     /// The sum.
@@ -48,6 +48,7 @@ impl Facts {
         [
             ("ts", true),
             ("count", true),
+            ("histograms", true),
             ("sum", self.sum),
             ("min", self.extremes),
             ("max", self.extremes),
@@ -72,6 +73,8 @@ pub struct RollupColumns {
     pub end: Vec<i64>,
     /// Numbers of samples; 0 where there was only a stale marker.
     pub count: Vec<u32>,
+    /// Numbers of native histograms.
+    pub histograms: Vec<u32>,
     /// Sums, where they were kept.
     pub sum: Vec<Option<f64>>,
     /// Smallest values.
@@ -129,7 +132,8 @@ impl RollupColumns {
             resets: number(&self.resets),
             changes: number(&self.changes),
         });
-        Some(Rollup { end, floats, stale: self.stale.get(row).copied().unwrap_or_default() })
+        let histograms = number(&self.histograms);
+        Some(Rollup { end, floats, histograms, stale: self.stale.get(row).copied().unwrap_or_default() })
     }
 }
 
@@ -316,6 +320,9 @@ impl<R: ChunkReader + 'static> GroupReader<'_, R> {
         let before = columns.end.len();
         self.append::<Int64Type, _>("ts", &mut columns.end, |ts| ts.map(|ts| ts.div_euclid(1_000)))?;
         self.append::<Int32Type, _>("count", &mut columns.count, number)?;
+        self.append::<Int32Type, _>("histograms", &mut columns.histograms, |count| {
+            u32::try_from(count.unwrap_or_default()).ok()
+        })?;
         if facts.ends || facts.extremes {
             self.append::<DoubleType, _>("first", &mut columns.first, or_zero)?;
             self.append::<DoubleType, _>("last", &mut columns.last, or_zero)?;

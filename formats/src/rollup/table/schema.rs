@@ -27,6 +27,7 @@ const TAKEN: &[&str] = &[
     "resets",
     "changes",
     "stale",
+    "histograms",
     "src",
     "day",
     "month",
@@ -125,7 +126,7 @@ const fn field(name: &'static str, kind: Kind, required: bool) -> Field {
 }
 
 /// The columns behind the labels, in their order; `docs/formats.md` says what they hold.
-pub const FIELDS: [Field; 15] = [
+pub const FIELDS: [Field; 16] = [
     field("series_id", Kind::Long, true),
     field("ts", Kind::Time, true),
     field("count", Kind::Int, true),
@@ -140,6 +141,7 @@ pub const FIELDS: [Field; 15] = [
     field("resets", Kind::Int, true),
     field("changes", Kind::Int, true),
     field("stale", Kind::Bool, true),
+    field("histograms", Kind::Int, false),
     field("src", Kind::Short, true),
 ];
 

@@ -42,7 +42,7 @@ fn rollups() -> impl Strategy<Value = Vec<Rollup>> {
             end += step * WIDTH;
             let at =
                 |run: FloatRun| FloatRun { first_ts: end + run.first_ts, last_ts: end + run.last_ts, ..run };
-            Rollup { end, floats: floats.map(at), stale }
+            Rollup { end, floats: floats.map(at), histograms: u32::from(stale) * 3, stale }
         };
         rows.into_iter().map(rollup).collect()
     })
@@ -97,6 +97,7 @@ fn series_of(file: Bytes) -> Vec<FileSeries> {
 /// All facts, bit for bit.
 fn assert_same(a: &Rollup, b: &Rollup) -> Result<(), TestCaseError> {
     prop_assert_eq!((a.end, a.stale, a.floats.is_some()), (b.end, b.stale, b.floats.is_some()));
+    prop_assert_eq!(a.histograms, b.histograms);
     let (Some(a), Some(b)) = (a.floats, b.floats) else { return Ok(()) };
     let exact = |run: &FloatRun| {
         let floats = [run.first, run.last, run.min, run.max, run.correction.total()].map(f64::to_bits);
@@ -221,7 +222,7 @@ fn a_large_file_has_pages_that_are_read_alone() {
                 max: n as f64 * 1.7,
                 ..FloatRun::of(n * WIDTH - 5, (n * n) as f64)
             };
-            Rollup { end: n * WIDTH, floats: Some(run), stale: false }
+            Rollup { end: n * WIDTH, floats: Some(run), histograms: 0, stale: false }
         })
         .collect();
     let series = |n: usize| Rows {
