@@ -28,7 +28,7 @@ use crate::{
     recovery::{self, RecoveryReport, ReplayProgress},
     rollup::{Eagerness, RollupRequest, RollupSelection, RollupStats, Rollups, TierStats},
     snapshot::SnapshotReport,
-    tier::TierError,
+    tier::{TierError, TiersConfig},
     wal::{Wal, WalStats},
 };
 
@@ -383,6 +383,18 @@ impl Engine {
     #[must_use]
     pub fn tiers(&self) -> Vec<TierStats> {
         self.inner.tier_stats()
+    }
+
+    /// Of what is older than this time, milliseconds, not all samples are there any more.
+    #[must_use]
+    pub fn samples_lost_to(&self) -> i64 {
+        self.inner.samples_lost_to()
+    }
+
+    /// The settings of the tiers.
+    #[must_use]
+    pub fn tiers_config(&self) -> &TiersConfig {
+        &self.inner.rollups.config
     }
 
     /// What rolling up did since the start.

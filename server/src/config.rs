@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, WalConfig};
+use kymo_engine::{EngineConfig, FlushConfig, HeadConfig, RetentionConfig, TiersConfig, WalConfig};
 use kymo_query::{EngineOptions, Feature};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,8 @@ pub(crate) struct Config {
     pub(crate) flush: FlushConfig,
     /// How long data is kept. Changes need a restart.
     pub(crate) retention: RetentionConfig,
+    /// What is kept beside the samples, for longer: rollups. Changes need a restart.
+    pub(crate) tiers: TiersConfig,
     /// PromQL queries.
     pub(crate) query: QueryConfig,
     /// Receiving remote write.
@@ -310,8 +312,21 @@ impl Config {
             serde_saphyr::from_str(text)
                 .map_err(|error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() })?
         };
+        let config = config.with_selectors()?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// The configuration with the selectors of its policies parsed.
+    fn with_selectors(mut self) -> Result<Self, ConfigError> {
+        for policy in &mut self.tiers.policies {
+            let parsed = kymo_query::promql::parse_selector(&policy.selector);
+            policy.matchers = parsed.map_err(|error| ConfigError::Invalid {
+                field: "tiers.policies.selector",
+                reason: format!("{:?}: {error}", policy.selector),
+            })?;
+        }
+        Ok(self)
     }
 
     /// The engine's part.
@@ -321,6 +336,7 @@ impl Config {
             head: self.head.clone(),
             flush: self.flush.clone(),
             retention: self.retention.clone(),
+            tiers: self.tiers.clone(),
         }
     }
 

@@ -39,7 +39,8 @@ impl Warnings {
         other.texts.into_iter().for_each(|text| self.add(text));
     }
 
-    pub(super) fn add(&mut self, text: String) {
+    /// Adds a text, unless it is there or there are many.
+    pub fn add(&mut self, text: String) {
         if self.texts.contains(&text) {
             return;
         }

@@ -58,6 +58,12 @@ pub struct SummaryRequest {
     pub windows: WindowGrid,
     /// Whether the values before resets are needed; a summary may not have all of them.
     pub before_resets: bool,
+    /// Whether summaries of chunks are worth looking for: they are not where windows are short.
+    pub chunks: bool,
+    /// Chunks that reach to this time or before it are decoded: of these not all samples are wanted.
+    pub after: i64,
+    /// So are chunks that reach beyond this time.
+    pub until: i64,
 }
 
 /// The chunks of a series for which their summaries stand.
@@ -76,7 +82,7 @@ impl Summarised {
         summaries: &mut Vec<ChunkSummary>,
     ) -> Self {
         let mut found = Self::default();
-        if !has_candidates(parts, &request.windows) {
+        if !request.chunks || !has_candidates(parts, &request.windows) {
             return found;
         }
         let Some(spans) = floats_in(parts) else { return found };
@@ -86,7 +92,9 @@ impl Summarised {
             let mut whole = vec![false; block.chunks.len()];
             spans.alone().filter(|span| span.part == idx).for_each(|span| whole[span.chunk] = true);
             let whole_chunk = |(chunk, whole): (&ChunkEntry, &mut bool)| {
-                *whole &= !is_touched(chunk.meta, block, parts)
+                *whole &= chunk.meta.min_ts > request.after
+                    && chunk.meta.max_ts <= request.until
+                    && !is_touched(chunk.meta, block, parts)
                     && !request.windows.cut(chunk.meta.min_ts, chunk.meta.max_ts);
             };
             block.chunks.iter().zip(&mut whole).for_each(whole_chunk);

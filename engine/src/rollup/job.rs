@@ -166,7 +166,7 @@ impl Inner {
     }
 
     /// Before this time not all samples are there any more.
-    fn samples_lost_to(&self) -> i64 {
+    pub(crate) fn samples_lost_to(&self) -> i64 {
         self.manifest.current().samples_from().max(self.oldest_ts(self.env.clock.now().0))
     }
 

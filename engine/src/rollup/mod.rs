@@ -105,8 +105,10 @@ pub struct TierStats {
     pub rolled_to: Option<i64>,
     /// By how much that is behind the time of the data, milliseconds.
     pub lag_ms: i64,
-    /// Whether windows have to be rolled up again.
-    pub has_due: bool,
+    /// Windows that have to be rolled up again, as far as is known.
+    pub due: WindowSet,
+    /// The policies whose series it has.
+    pub policies: Vec<String>,
     /// The table as it was last read.
     pub state: Arc<TableState>,
 }
@@ -305,15 +307,24 @@ impl Inner {
     pub(crate) fn tier_stats(&self) -> Vec<TierStats> {
         let version = self.manifest.current();
         let data_time = self.data_time();
+        let mut revised = self.head.revised();
+        version.rollups().for_each(|progress| {
+            revised.extend(&progress.due);
+            revised.extend(&progress.pending);
+        });
         let tier = |(width, state): (&i64, Arc<TableState>)| {
-            let progress = version.rollup(*width);
+            let mut progress = version.rollup(*width);
+            progress.due.extend(&progress.pending);
+            // What is noted for the finest tier concerns the others as well.
+            progress.due.extend(&revised.widened(*width));
             let rolled_to = Some(progress.rolled_to).filter(|to| *to != i64::MIN);
             TierStats {
                 table: table_name(*width),
                 width_ms: *width,
                 rolled_to,
                 lag_ms: rolled_to.map_or(0, |to| data_time.saturating_sub(to).max(0)),
-                has_due: !progress.due.is_empty() || !progress.pending.is_empty(),
+                due: progress.due.within(i64::MIN, progress.rolled_to),
+                policies: self.rollups.config.policies_of(*width).into_iter().map(|(name, _)| name).collect(),
                 state,
             }
         };

@@ -111,7 +111,8 @@ impl TiersConfig {
     }
 
     /// The name of the policy of a series.
-    pub(crate) fn policy_of(&self, labels: &Labels) -> &str {
+    #[must_use]
+    pub fn policy_of(&self, labels: &Labels) -> &str {
         let matches = |matcher: &Matcher| matcher.matches(labels.get(matcher.name()));
         let found = self.policies.iter().find(|policy| policy.matchers.iter().all(matches));
         found.map_or(DEFAULT_POLICY, |policy| &policy.name)

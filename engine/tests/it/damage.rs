@@ -145,7 +145,8 @@ fn check(flips: &[Flip]) {
 /// What summaries say in the place of samples is what the samples would, and with them nothing is missing unnoticed.
 fn check_summaries(engine: &Engine) {
     let windows = WindowGrid { first_end: i64::MAX / 2, interval: 0, steps: 1, range: i64::MAX / 2 + 1 };
-    let request = SummaryRequest { windows, before_resets: false };
+    let request =
+        SummaryRequest { windows, before_resets: false, chunks: true, after: i64::MIN, until: i64::MAX };
     let selection = engine.select(&[everything()], i64::MIN, i64::MAX).unwrap();
     let (mut columns, mut summaries) = (SampleColumns::default(), Vec::new());
     for series in selection.series {

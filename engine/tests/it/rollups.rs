@@ -133,7 +133,7 @@ impl Store {
     fn check(&self) {
         self.engine().roll_up().unwrap();
         for tier in self.engine().tiers() {
-            assert!(!tier.has_due, "{tier:?}");
+            assert!(tier.due.is_empty(), "{tier:?}");
             let Some(rolled_to) = tier.rolled_to else { continue };
             let (found, expected) = (self.rows(tier.width_ms), self.expected(tier.width_ms, rolled_to));
             assert!(

@@ -54,7 +54,7 @@ struct Found {
 fn read(engine: &Engine, windows: WindowGrid, before_resets: bool) -> Found {
     let selection = engine.select(&[everything()], BASE_MS - HOUR_MS, BASE_MS + 9 * HOUR_MS).unwrap();
     let (mut columns, mut summaries) = (SampleColumns::default(), Vec::new());
-    let request = SummaryRequest { windows, before_resets };
+    let request = SummaryRequest { windows, before_resets, chunks: true, after: i64::MIN, until: i64::MAX };
     let warnings = selection.series[0].read_summarised(&request, &mut columns, &mut summaries).unwrap();
     assert!(warnings.is_empty());
     let samples = columns.ts.len() + columns.histograms.len();
@@ -150,7 +150,13 @@ fn damaged_summaries_cost_nothing_but_time() {
         assert!(!verify(&env.fs, Path::new("/data")).unwrap().is_clean());
         let engine = open(&env, settings());
         let selection = engine.select(&[everything()], BASE_MS - HOUR_MS, BASE_MS + 9 * HOUR_MS).unwrap();
-        let request = SummaryRequest { windows: ALL, before_resets: false };
+        let request = SummaryRequest {
+            windows: ALL,
+            before_resets: false,
+            chunks: true,
+            after: i64::MIN,
+            until: i64::MAX,
+        };
         let (mut columns, mut summaries) = (SampleColumns::default(), Vec::new());
         for series in &selection.series {
             let warnings = series.read_summarised(&request, &mut columns, &mut summaries).unwrap();

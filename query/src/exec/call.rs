@@ -257,7 +257,7 @@ impl Evaluator<'_> {
                 self.for_each_item(&inputs, &evaluate, notes, finish)
             }
             (None, Expr::Matrix(matrix)) => {
-                let readers = self.select(&matrix.selector, timing, window.reach(), notes)?;
+                let readers = self.select(&matrix.selector, timing, window.reach(), window.need(), notes)?;
                 let request = window.summary_request();
                 let evaluate = |labels: &Labels, data: &mut SeriesData| {
                     window.evaluate(self, labels, false, &mut data.columns, &data.summaries)

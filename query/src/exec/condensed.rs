@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use kymo_engine::{ChunkSummary, SampleColumns};
+use kymo_engine::{ChunkSummary, RollupFacts, SampleColumns};
 
 /// Which samples stand for a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,20 @@ pub(crate) enum Condense {
     Resets,
     /// The first and the last sample, and between them for each reset the value before it and a smaller one.
     Counter,
+}
+
+impl Condense {
+    /// What has to be known of a window's rollup to make samples of it.
+    pub(crate) fn facts(self) -> RollupFacts {
+        let ends = RollupFacts { ends: true, ..RollupFacts::default() };
+        match self {
+            Self::First | Self::Ends => ends,
+            Self::Min | Self::Max => RollupFacts { extremes: true, ..ends },
+            Self::Sum => RollupFacts { sum: true, ..ends },
+            Self::Changes => RollupFacts { changes: true, ..ends },
+            Self::Resets | Self::Counter => RollupFacts { resets: true, ..ends },
+        }
+    }
 }
 
 /// What the samples of a condensed series stand for.
@@ -98,7 +112,10 @@ impl Condensed {
             Condense::Max => self.push(first_ts, summary.max, count),
             Condense::Sum => self.push(first_ts, summary.sum, count),
             Condense::Ends => self.ends(summary, &[]),
-            Condense::Counter => self.ends(summary, summary.before_resets().unwrap_or_default()),
+            Condense::Counter => match summary.correction() {
+                Some(correction) if summary.resets > 0 => self.corrected_ends(summary, correction),
+                _ => self.ends(summary, summary.before_resets().unwrap_or_default()),
+            },
             Condense::Changes | Condense::Resets => {
                 self.ends(summary, &[]);
                 if count > 1 {
@@ -121,6 +138,24 @@ impl Condensed {
             // Below the value before the reset, and not above any that follows: no other reset is seen.
             self.push(first_ts, min, 0);
         }
+        self.push(last_ts, last, 1);
+    }
+
+    /// The first and the last sample, and between them what counts as `correction`, of however many resets that is the
+    /// sum: each value before a smaller one is added.
+    fn corrected_ends(&mut self, summary: &ChunkSummary, correction: f64) {
+        let ChunkSummary { count, first_ts, last_ts, first, last, .. } = *summary;
+        // Nothing is smaller, so that what follows is no reset.
+        const LEAST: f64 = f64::NEG_INFINITY;
+        self.push(first_ts, first, count - 1);
+        let before = if correction < first {
+            self.push(first_ts, LEAST, 0);
+            correction - first
+        } else {
+            correction
+        };
+        self.push(first_ts, before, 0);
+        self.push(first_ts, LEAST, 0);
         self.push(last_ts, last, 1);
     }
 
@@ -184,6 +219,27 @@ mod tests {
             let (columns, weights) = condensed(&[7.0], to);
             assert_eq!(columns.values, [1.0, 7.0, 2.0], "{to:?}");
             assert!(weights.events().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_resets_add_up_to_is_added() {
+        use kymo_engine::FloatRun;
+        for chunk in
+            [&[5.0, 1.0, 0.5, 7.0, 7.0, 2.0][..], &[-5.0, -7.0, -9.0], &[3.0, -8.0, 2.0, 1.0], &[9.0, 1.0]]
+        {
+            let mut run = FloatRun::of(0, chunk[0]);
+            (1_i64..).zip(&chunk[1..]).for_each(|(ts, value)| run.push(ts, *value));
+            let mut columns = SampleColumns::default();
+            let summary = ChunkSummary::of_run(&run, 0.0);
+            let weights = condense(&mut columns, &[summary], Condense::Counter);
+            let added = |values: &[f64]| {
+                let resets = values.windows(2).filter(|pair| pair[1] < pair[0]);
+                resets.map(|pair| pair[0]).sum::<f64>()
+            };
+            assert_eq!(added(&columns.values), added(chunk), "{:?}", columns.values);
+            assert_eq!(weights.count(&(0..columns.ts.len())), chunk.len());
+            assert_eq!((columns.values[0], columns.values.last()), (chunk[0], chunk.last()));
         }
     }
 

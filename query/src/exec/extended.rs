@@ -13,7 +13,7 @@ use super::{
     scan::{Outcome, Reach, Timing, count_until},
     window::drop_stale,
 };
-use crate::{Error, Point, histogram, lang::promql::VectorSelector};
+use crate::{Error, Need, Point, histogram, lang::promql::VectorSelector};
 
 impl Evaluator<'_> {
     /// An instant selector with `smoothed`: values between samples are interpolated.
@@ -25,7 +25,7 @@ impl Evaluator<'_> {
     ) -> Result<(), Error> {
         let timing = Timing::new(&selector.offset, selector.at);
         let reach = Reach { before: self.shared.lookback, after: self.shared.lookback };
-        let readers = self.select(selector, timing, reach, notes)?;
+        let readers = self.select(selector, timing, reach, Need::Samples, notes)?;
         let position = selector.span.start as usize;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             drop_stale(columns);

@@ -15,7 +15,7 @@ use super::{
     scan::{Found, Outcome, Timing},
 };
 use crate::{
-    Error, SelectRequest,
+    Error, Need, SelectRequest,
     lang::promql::{self, Expr},
 };
 
@@ -76,6 +76,7 @@ impl Evaluator<'_> {
             start: timing.reference(self.grid.start).saturating_sub(self.shared.lookback).saturating_add(1),
             end: timing.reference(self.grid.end()),
             limit: 0,
+            need: Need::Samples,
         };
         let readers = self.select_request(&request, notes)?;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {

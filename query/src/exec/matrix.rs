@@ -16,7 +16,7 @@ use super::{
     window::{drop_stale, extension},
 };
 use crate::{
-    Error, HistogramPoint, MatrixSeries, Point, SampleCounts,
+    Error, HistogramPoint, MatrixSeries, Need, Point, SampleCounts,
     lang::promql::{MatrixSelector, Subquery},
 };
 
@@ -36,7 +36,7 @@ impl Evaluator<'_> {
             Extension::Anchored => Reach { before: range + lookback, after: 0 },
             Extension::Smoothed => Reach { before: range + lookback, after: lookback },
         };
-        let readers = self.select(&matrix.selector, timing, reach, notes)?;
+        let readers = self.select(&matrix.selector, timing, reach, Need::Samples, notes)?;
         let mut found = Vec::new();
         let mut columns = SampleColumns::default();
         for reader in &readers {

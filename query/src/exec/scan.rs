@@ -1,14 +1,16 @@
 //! Selectors: which series to read, in parallel and in a fixed order, and instant selection.
 
-use kymo_engine::{ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, Warnings, is_stale};
+use kymo_engine::{
+    ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, Warnings, WindowGrid, is_stale,
+};
 use rayon::prelude::*;
 
 use super::{
-    Column, Evaluator, Notes, Series, bucketless::BucketlessReader, column::histogram_weight,
+    Column, Evaluator, Grid, Notes, Series, bucketless::BucketlessReader, column::histogram_weight,
     context::Consume, counters::Tally,
 };
 use crate::{
-    Error, ErrorKind, SelectRequest, SeriesReader,
+    Error, ErrorKind, Need, SelectRequest, SeriesReader,
     lang::promql::{AtModifier, DurationSpec, VectorSelector},
 };
 
@@ -108,6 +110,7 @@ impl Evaluator<'_> {
         selector: &VectorSelector,
         timing: Timing,
         reach: Reach,
+        need: Need,
         notes: &mut Notes,
     ) -> Result<Vec<Box<dyn SeriesReader>>, Error> {
         let request = SelectRequest {
@@ -115,6 +118,7 @@ impl Evaluator<'_> {
             start: timing.reference(self.grid.start).saturating_sub(reach.before).saturating_add(1),
             end: timing.reference(self.grid.end()).saturating_add(reach.after),
             limit: 0,
+            need,
             memory: self.shared.budget.memory(),
         };
         let readers = self.select_request(&request, notes)?;
@@ -225,7 +229,7 @@ impl Evaluator<'_> {
     ) -> Result<(), Error> {
         let timing = Timing::new(&selector.offset, selector.at);
         let reach = Reach { before: self.shared.lookback, after: 0 };
-        let readers = self.select(selector, timing, reach, notes)?;
+        let readers = self.select(selector, timing, reach, self.instant_need(timing), notes)?;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             let mut column = Column::default();
             let mut tally = self.counters.tally(self.grid);
@@ -248,6 +252,16 @@ impl Evaluator<'_> {
             Ok(Outcome { series, notes: Notes::default(), tally })
         };
         self.for_each_series(readers, &evaluate, notes, consume)
+    }
+
+    /// What an instant selector needs of the store.
+    pub(crate) fn instant_need(&self, timing: Timing) -> Need {
+        let Grid { start, interval, steps } = self.grid;
+        if timing.at.is_some() && steps > 1 {
+            return Need::Samples;
+        }
+        let first_end = timing.reference(start);
+        Need::Newest(WindowGrid { first_end, interval, steps, range: self.shared.lookback })
     }
 
     /// Calls `visit` for each step at which an instant selector finds a sample: the newest that is not older

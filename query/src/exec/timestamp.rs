@@ -54,7 +54,7 @@ impl Evaluator<'_> {
             timing.offset = 0;
         }
         let reach = Reach { before: self.shared.lookback, after: 0 };
-        let readers = self.select(selector, timing, reach, notes)?;
+        let readers = self.select(selector, timing, reach, self.instant_need(timing), notes)?;
         let hidden = of_start && !self.options().use_start_timestamps;
         let evaluate = |labels: &Labels, columns: &mut SampleColumns| {
             let mut column = Column::default();

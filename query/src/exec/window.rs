@@ -15,7 +15,7 @@ use super::{
     kernel::{Call, Extension, Seen, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
-use crate::{Error, lang::promql::VectorSelector};
+use crate::{Error, Need, lang::promql::VectorSelector};
 
 /// Endings of names that counters have by convention.
 const COUNTER_SUFFIXES: [&[u8]; 4] = [b"_total", b"_sum", b"_count", b"_bucket"];
@@ -83,14 +83,31 @@ impl WindowCall<'_> {
         }
     }
 
-    /// Which chunks of a series need not be decoded; `None` when the function has to see all samples.
+    /// What need not be decoded of a series; `None` when the function has to see all samples.
     pub(crate) fn summary_request(&self) -> Option<SummaryRequest> {
-        let may = self.range >= SUMMARISED_RANGE_MIN_MS && self.is_plain() && !self.with_starts();
+        let (windows, condense) = self.condensed_windows()?;
+        Some(SummaryRequest {
+            windows,
+            before_resets: condense == Condense::Counter,
+            chunks: self.range >= SUMMARISED_RANGE_MIN_MS,
+            after: i64::MIN,
+            until: i64::MAX,
+        })
+    }
+
+    /// What the function needs of the store.
+    pub(crate) fn need(&self) -> Need {
+        let needed = self.condensed_windows();
+        needed.map_or(Need::Samples, |(grid, condense)| Need::Windows { grid, facts: condense.facts() })
+    }
+
+    /// The windows, and what may stand for the samples in them, if anything may.
+    fn condensed_windows(&self) -> Option<(WindowGrid, Condense)> {
+        let may = self.is_plain() && !self.with_starts();
         let condense = self.function.condense.filter(|_| may)?;
         let Grid { start, interval, steps } = self.call.grid;
-        let windows =
-            WindowGrid { first_end: self.timing.reference(start), interval, steps, range: self.range };
-        Some(SummaryRequest { windows, before_resets: condense == Condense::Counter })
+        let first_end = self.timing.reference(start);
+        Some((WindowGrid { first_end, interval, steps, range: self.range }, condense))
     }
 
     /// The function over all windows of one series, of which some chunks may be there as `summaries`. Stale markers in

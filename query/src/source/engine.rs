@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
 use rayon::prelude::*;
 
-use super::{SelectRequest, Selection, SeriesReader, Source};
+use super::{SelectRequest, Selection, SeriesReader, Source, plan::From, tiers};
 use crate::{Error, ErrorKind, histogram::compact};
 
 /// Fewer series than this are not worth waking other threads for.
@@ -25,6 +25,10 @@ impl Deref for EngineSource {
 
 impl Source for EngineSource {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {
+        let segments = tiers::segments(&self.0, request);
+        if segments.iter().any(|segment| segment.source != From::Samples) {
+            return tiers::select(&self.0, request, &segments);
+        }
         let SelectRequest { matchers, start, end, memory, .. } = *request;
         let mut found = self.0.select_within(matchers, start, end, memory).map_err(query_error)?;
         if request.limit > 0 {
@@ -72,11 +76,11 @@ impl SeriesReader for Reader {
 
 /// All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on where
 /// chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
-fn compact_all(columns: &mut SampleColumns) {
+pub(super) fn compact_all(columns: &mut SampleColumns) {
     columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
 }
 
-fn query_error(error: kymo_engine::Error) -> Error {
+pub(super) fn query_error(error: kymo_engine::Error) -> Error {
     use kymo_engine::ErrorKind as Kind;
     if let kymo_engine::Error::Memory(over) = error {
         return over.into();
@@ -102,7 +106,7 @@ mod tests {
     use kymo_formats::histogram::{Histogram, Span};
 
     use super::*;
-    use crate::histogram::same_data;
+    use crate::{Need, histogram::same_data};
 
     fn histogram(buckets: &[i64]) -> HistogramValue {
         let length = u32::try_from(buckets.len()).unwrap();
@@ -134,7 +138,14 @@ mod tests {
         for _ in 0..2 {
             let matchers = [Matcher::new(MatchOp::Equal, b"__name__", b"h").unwrap()];
             let memory = MemoryBudget::unlimited();
-            let request = SelectRequest { matchers: &matchers, start: 0, end: 9, limit: 0, memory: &memory };
+            let request = SelectRequest {
+                matchers: &matchers,
+                start: 0,
+                end: 9,
+                limit: 0,
+                need: Need::Samples,
+                memory: &memory,
+            };
             let mut columns = SampleColumns::default();
             let warnings = source.select(&request).unwrap().series[0].read(&mut columns).unwrap();
             assert!(warnings.is_empty());

@@ -1,8 +1,17 @@
 //! What execution reads from: an engine, or rows in memory in tests.
+//!
+//! * `engine` - an engine
+//! * `plan` - which of its samples and rollups answer a selector (pure)
+//! * `tiers` - series of which a part is read from rollups
 
 mod engine;
+mod plan;
+mod tiers;
 
-use kymo_engine::{ChunkSummary, Labels, Matcher, MemoryBudget, SampleColumns, SummaryRequest, Warnings};
+use kymo_engine::{
+    ChunkSummary, Labels, Matcher, MemoryBudget, RollupFacts, SampleColumns, SummaryRequest, Warnings,
+    WindowGrid,
+};
 
 use crate::Error;
 
@@ -19,8 +28,26 @@ pub struct SelectRequest<'a> {
     pub end: i64,
     /// At most this many series are needed; 0 = all.
     pub limit: usize,
+    /// What of the samples is looked at.
+    pub need: Need,
     /// What the selection holds is taken from it.
     pub memory: &'a MemoryBudget,
+}
+
+/// What of the samples of a series a selector looks at: what rollups tell may be enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Any of them.
+    Samples,
+    /// The newest one in each window, which is as long as the lookback.
+    Newest(WindowGrid),
+    /// What the samples of each window amount to.
+    Windows {
+        /// The windows.
+        grid: WindowGrid,
+        /// What is asked of each.
+        facts: RollupFacts,
+    },
 }
 
 /// A source of series. One query asks it once per selector.

@@ -1,6 +1,7 @@
 //! The same data and query under another setting must give the same answer.
 //!
 //! * `summaries` - with chunk summaries and without
+//! * `rollups` - with rollups and without
 //! * `store` - an engine with blocks of all levels, late samples and deletions, from a seed
 //! * `source` - a source that withholds summaries, counts them, or makes them lie
 //! * `query` - random calls of functions over ranges
@@ -10,6 +11,8 @@
 mod compare;
 #[cfg(test)]
 mod query;
+#[cfg(test)]
+mod rollups;
 #[cfg(test)]
 mod source;
 #[cfg(test)]

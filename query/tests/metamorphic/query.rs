@@ -72,6 +72,25 @@ impl Query {
     }
 }
 
+/// A query of which each window consists of whole ones of `width` milliseconds.
+pub(crate) fn aligned(width: i64) -> impl Strategy<Value = Query> {
+    let times = |max: i64| (1..=max).prop_map(move |n| n * width);
+    let steps = prop_oneof![1 => Just(1_i64), 2 => 2_i64..12, 1 => 12_i64..60];
+    let offset = prop_oneof![3 => Just(0_i64), 1 => times(40)];
+    let start = (START_MS - DAY_MS) / width..(END_MS + DAY_MS) / width;
+    (0..FUNCTIONS.len(), times(20), start, times(9), steps, offset).prop_map(
+        move |(function, range, start, step, steps, offset)| Query {
+            function,
+            range,
+            start: start * width,
+            step,
+            steps,
+            offset,
+            at: None,
+        },
+    )
+}
+
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {} by {}, {} times", self.text(), self.start, self.step, self.steps)

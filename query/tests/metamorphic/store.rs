@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use kymo_engine::{
     Batch, Engine, EngineConfig, Env, HistogramValue, Labels, MatchOp, Matcher, MemFs, MemoryBudget, Millis,
-    SampleColumns, SimClock, is_stale, stale_nan,
+    SampleColumns, SimClock, TierConfig, TiersConfig, is_stale, stale_nan,
 };
 use kymo_formats::histogram::{FloatHistogram, Span};
-use kymo_query::{EngineSource, SelectRequest, Source};
+use kymo_query::{EngineSource, Need, SelectRequest, Source};
 
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 /// The first block of level 3 begins at a multiple of eight days.
@@ -61,10 +61,23 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(seed: u64) -> Self {
+        Self::with_tiers(seed, TiersConfig::none())
+    }
+
+    /// A store with rollups, which are made now and then.
+    pub(crate) fn rolled_up(seed: u64) -> Self {
+        let tier = |minutes: i64| TierConfig { resolution_ms: minutes * 60_000, retention_ms: 0 };
+        Self::with_tiers(
+            seed,
+            TiersConfig { rollups: vec![tier(30), tier(6 * 60)], ..TiersConfig::default() },
+        )
+    }
+
+    fn with_tiers(seed: u64, tiers: TiersConfig) -> Self {
         // The last day is not over, so its blocks stay as they are.
         let clock = Arc::new(SimClock::new(Millis(83 * DAY_MS - 1)));
         let env = Env { clock, ..Env::simulated(Arc::new(MemFs::new()), 1) };
-        let mut config = EngineConfig::keep_everything();
+        let mut config = EngineConfig { tiers, ..EngineConfig::keep_everything() };
         config.head.shards = 2;
         config.wal.segment_bytes = 2 << 20;
         let engine = Engine::open_in(&env, Path::new("/data"), config).unwrap();
@@ -83,6 +96,7 @@ impl Store {
         }
         // What stays in memory.
         write_part(&engine, END_MS, &mut series, &mut random);
+        engine.roll_up().unwrap();
         let source = EngineSource(Arc::new(engine));
         let floats = read_all(&source);
         Self { source, floats }
@@ -90,6 +104,12 @@ impl Store {
 
     pub(crate) fn source(&self) -> &dyn Source {
         &self.source
+    }
+
+    /// What reading objects of tiers cost so far.
+    pub(crate) fn parts_read(&self) -> u64 {
+        let fetch = self.source.rollup_stats().fetch;
+        fetch.requests + fetch.hits
     }
 
     /// Levels of the blocks.
@@ -229,7 +249,8 @@ fn read_all(source: &EngineSource) -> BTreeMap<Labels, Vec<(i64, f64)>> {
     let matchers = [Matcher::new(MatchOp::Equal, b"__name__", b"m").unwrap()];
     let memory = MemoryBudget::unlimited();
     let (start, end) = (i64::MIN / 2, i64::MAX / 2);
-    let request = SelectRequest { matchers: &matchers, start, end, limit: 0, memory: &memory };
+    let request =
+        SelectRequest { matchers: &matchers, start, end, limit: 0, need: Need::Samples, memory: &memory };
     let mut all = BTreeMap::new();
     for reader in source.select(&request).unwrap().series {
         let mut columns = SampleColumns::default();

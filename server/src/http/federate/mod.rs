@@ -15,7 +15,7 @@ use axum::{
 };
 use kymo_engine::{Labels, MemoryBudget, SampleColumns, is_stale};
 use kymo_formats::histogram::{CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint};
-use kymo_query::{EngineSource, SelectRequest, Source};
+use kymo_query::{EngineSource, Need, SelectRequest, Source};
 
 use super::{
     caller,
@@ -140,7 +140,8 @@ fn newest_samples(
     let mut found = BySeries::new();
     let mut columns = SampleColumns::default();
     for matchers in sets {
-        let selection = source.select(&SelectRequest { matchers, start, end, limit: 0, memory })?;
+        let selection =
+            source.select(&SelectRequest { matchers, start, end, limit: 0, need: Need::Samples, memory })?;
         refuse_partial(selection.warnings)?;
         for series in &selection.series {
             let name = series.labels().metric_name();

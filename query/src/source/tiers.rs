@@ -1,0 +1,396 @@
+//! Series of which a part is read from rollups.
+
+use std::sync::Arc;
+
+use kymo_engine::{
+    ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, Rollup, RollupFacts, RollupRequest,
+    RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, Warnings, is_stale, stale_nan,
+};
+
+use super::{
+    Need, SelectRequest, Selection, SeriesReader,
+    engine::{compact_all, query_error},
+    plan::{From, Segment, Tier, plan},
+};
+use crate::Error;
+
+/// The parts of the answer to `request`; one part if samples answer all.
+pub(super) fn segments(engine: &Engine, request: &SelectRequest<'_>) -> Vec<Segment> {
+    let (from, to) = (request.start.saturating_sub(1), request.end);
+    let stats = engine.tiers();
+    if stats.is_empty() || from >= to {
+        return vec![Segment { source: From::Samples, from, to }];
+    }
+    let config = engine.tiers_config();
+    let policies = config.policies.len() + 1;
+    let tiers: Vec<Tier> = stats
+        .into_iter()
+        .filter_map(|tier| {
+            let rolled_to = tier.rolled_to?;
+            let first = tier.state.files().map(|file| file.min_end).min()?;
+            let exact_to = tier.due.bounds().map_or(rolled_to, |(from, _)| from.min(rolled_to));
+            Some(Tier {
+                width_ms: tier.width_ms,
+                from: first.saturating_sub(tier.width_ms),
+                to: rolled_to,
+                exact_to,
+                is_complete: tier.policies.len() == policies,
+            })
+        })
+        .collect();
+    plan(&request.need, from, to, engine.samples_lost_to(), &tiers)
+}
+
+/// The series of all parts.
+pub(super) fn select(
+    engine: &Arc<Engine>,
+    request: &SelectRequest<'_>,
+    segments: &[Segment],
+) -> Result<Selection, Error> {
+    let mut found: Vec<(Labels, Part)> = Vec::new();
+    let mut warnings = Warnings::default();
+    for segment in segments {
+        match segment.source {
+            From::Samples => select_samples(engine, request, segment, &mut found, &mut warnings)?,
+            From::Rollups { width_ms, is_exact, has_samples } => {
+                let selected = select_rollups(engine, request, segment, width_ms, is_exact, has_samples);
+                match selected {
+                    Ok(parts) => {
+                        if !is_exact && !parts.is_empty() {
+                            warnings.add(approximate(width_ms));
+                        }
+                        found.extend(parts);
+                    }
+                    Err(error) if error.kind() == kymo_engine::ErrorKind::Limit => {
+                        return Err(query_error(error));
+                    }
+                    // The samples are there as well.
+                    Err(_) if has_samples => {
+                        select_samples(engine, request, segment, &mut found, &mut warnings)?
+                    }
+                    Err(error) => warnings.add(format!("{} cannot be read: {error}", tier_name(width_ms))),
+                }
+            }
+        }
+    }
+    // Stable: the parts of a series stay in the order of time.
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut series: Vec<Mixed> = Vec::new();
+    for (labels, part) in found {
+        match series.last_mut() {
+            Some(last) if last.labels == labels => last.parts.push(part),
+            _ => series.push(Mixed { labels, parts: vec![part] }),
+        }
+    }
+    if request.limit > 0 {
+        series.truncate(request.limit);
+    }
+    let series = series.into_iter().map(|series| Box::new(series) as Box<dyn SeriesReader>).collect();
+    Ok(Selection { series, warnings })
+}
+
+fn tier_name(width_ms: i64) -> String {
+    let width = crate::format_duration(width_ms);
+    format!("the {width} tier")
+}
+
+fn approximate(width_ms: i64) -> String {
+    format!("approximate: older samples are gone, and {} answers instead", tier_name(width_ms))
+}
+
+fn select_samples(
+    engine: &Arc<Engine>,
+    request: &SelectRequest<'_>,
+    segment: &Segment,
+    found: &mut Vec<(Labels, Part)>,
+    warnings: &mut Warnings,
+) -> Result<(), Error> {
+    let start = segment.from.saturating_add(1);
+    let selected = engine.select_within(request.matchers, start, segment.to, request.memory);
+    let selected = selected.map_err(query_error)?;
+    warnings.extend(selected.warnings);
+    let part = |series: SelectedSeries| {
+        (series.labels().clone(), Part::Samples { series, after: segment.from, until: segment.to })
+    };
+    found.extend(selected.series.into_iter().map(part));
+    Ok(())
+}
+
+fn select_rollups(
+    engine: &Arc<Engine>,
+    request: &SelectRequest<'_>,
+    segment: &Segment,
+    width_ms: i64,
+    is_exact: bool,
+    has_samples: bool,
+) -> Result<Vec<(Labels, Part)>, kymo_engine::Error> {
+    let facts = match request.need {
+        Need::Windows { facts, .. } => facts,
+        Need::Samples | Need::Newest(_) => RollupFacts { ends: true, stale: true, ..RollupFacts::default() },
+    };
+    let wanted = RollupRequest {
+        width_ms,
+        matchers: request.matchers,
+        from: segment.from,
+        to: segment.to,
+        facts,
+        memory: request.memory,
+    };
+    let selected = engine.select_rollups(&wanted)?;
+    let part = |series: RollupSeries| {
+        let labels = series.labels().clone();
+        let samples = has_samples.then(|| Arc::clone(engine));
+        let part = RollupPart {
+            series,
+            width_ms,
+            is_exact,
+            wants_sum: facts.sum,
+            wants_windows: matches!(request.need, Need::Windows { .. }),
+            samples,
+            from: segment.from,
+            to: segment.to,
+        };
+        (labels, Part::Rollups(part))
+    };
+    Ok(selected.series.into_iter().map(part).collect())
+}
+
+/// A part of a series.
+enum Part {
+    /// Samples in `(after, until]`.
+    Samples {
+        series: SelectedSeries,
+        after: i64,
+        until: i64,
+    },
+    Rollups(RollupPart),
+}
+
+/// Rollups in `(from, to]`.
+struct RollupPart {
+    series: RollupSeries,
+    width_ms: i64,
+    is_exact: bool,
+    wants_sum: bool,
+    /// Whether what windows amount to is asked for, and not the newest sample.
+    wants_windows: bool,
+    /// Where the samples are, if they are there as well.
+    samples: Option<Arc<Engine>>,
+    from: i64,
+    to: i64,
+}
+
+/// A series in parts that follow each other.
+struct Mixed {
+    labels: Labels,
+    parts: Vec<Part>,
+}
+
+impl SeriesReader for Mixed {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn samples_max(&self) -> usize {
+        let part = |part: &Part| match part {
+            Part::Samples { series, .. } => series.samples_max(),
+            Part::Rollups(rollups) => rollups.series.rows_max(),
+        };
+        self.parts.iter().map(part).sum()
+    }
+
+    fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
+        self.read_parts(None, columns, &mut Vec::new())
+    }
+
+    fn read_summarised(
+        &self,
+        request: &SummaryRequest,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        self.read_parts(Some(request), columns, summaries)
+    }
+}
+
+impl Mixed {
+    fn read_parts(
+        &self,
+        request: Option<&SummaryRequest>,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        let mut warnings = self.read_all(request, columns, summaries)?;
+        if !columns.histograms.is_empty() && !summaries.is_empty() {
+            // Kernels that meet histograms want every sample.
+            warnings = self.read_all(None, columns, summaries)?;
+            if self
+                .parts
+                .iter()
+                .any(|part| matches!(part, Part::Rollups(rollups) if rollups.samples.is_none()))
+            {
+                warnings.add("approximate: native histograms follow rollups of floats".to_owned());
+            }
+        }
+        compact_all(columns);
+        Ok(warnings)
+    }
+
+    /// Reads all parts. Without a request that of summaries is needed, rollups are read only where samples are gone.
+    fn read_all(
+        &self,
+        request: Option<&SummaryRequest>,
+        columns: &mut SampleColumns,
+        summaries: &mut Vec<ChunkSummary>,
+    ) -> Result<Warnings, Error> {
+        columns.clear();
+        summaries.clear();
+        let mut warnings = Warnings::default();
+        let mut out = Out { request, columns, summaries };
+        for part in &self.parts {
+            match part {
+                Part::Samples { series, after, until } => {
+                    warnings.extend(out.samples(series, *after, *until)?);
+                }
+                Part::Rollups(rollups) => rollups.read(&self.labels, &mut out, &mut warnings)?,
+            }
+        }
+        Ok(warnings)
+    }
+}
+
+/// What is read, part by part.
+struct Out<'a> {
+    request: Option<&'a SummaryRequest>,
+    columns: &'a mut SampleColumns,
+    summaries: &'a mut Vec<ChunkSummary>,
+}
+
+impl Out<'_> {
+    /// Samples in `(after, until]`.
+    fn samples(&mut self, series: &SelectedSeries, after: i64, until: i64) -> Result<Warnings, Error> {
+        let (mut columns, mut summaries) = (SampleColumns::default(), Vec::new());
+        let warnings = match self.request {
+            Some(request) => {
+                let request = SummaryRequest { after, until, ..*request };
+                series.read_summarised(&request, &mut columns, &mut summaries)
+            }
+            None => series.read(&mut columns),
+        };
+        let warnings = warnings.map_err(query_error)?;
+        let inside =
+            columns.ts.partition_point(|ts| *ts <= after)..columns.ts.partition_point(|ts| *ts <= until);
+        if columns.start_ts.is_empty() != self.columns.start_ts.is_empty() {
+            // Unknown of the samples that have none.
+            self.columns.start_ts.resize(self.columns.ts.len(), 0);
+            columns.start_ts.resize(columns.ts.len(), 0);
+        }
+        if !columns.start_ts.is_empty() {
+            self.columns.start_ts.extend_from_slice(&columns.start_ts[inside.clone()]);
+        }
+        self.columns.ts.extend_from_slice(&columns.ts[inside.clone()]);
+        self.columns.values.extend_from_slice(&columns.values[inside]);
+        let histograms = columns.histograms.into_iter();
+        self.columns.histograms.extend(histograms.filter(|sample| after < sample.ts && sample.ts <= until));
+        self.summaries.extend(summaries);
+        Ok(warnings)
+    }
+
+    fn push(&mut self, ts: i64, value: f64) {
+        if !self.columns.start_ts.is_empty() {
+            self.columns.start_ts.push(0);
+        }
+        self.columns.ts.push(ts);
+        self.columns.values.push(value);
+    }
+}
+
+impl RollupPart {
+    fn read(&self, labels: &Labels, out: &mut Out<'_>, warnings: &mut Warnings) -> Result<(), Error> {
+        let mut rollups = Vec::new();
+        let read = self.series.read(&mut rollups);
+        let lacks = |rollup: &Rollup| {
+            rollup.histograms > 0 || (self.wants_sum && rollup.floats.is_some_and(|run| run.sum.is_none()))
+        };
+        // A function over windows that is not given summaries has to see every sample.
+        let wants_samples = self.wants_windows && out.request.is_none();
+        let fails = read.is_err() || wants_samples || rollups.iter().any(lacks);
+        if let Some(engine) = self.samples.as_ref().filter(|_| fails) {
+            return self.read_samples(engine, labels, out, warnings);
+        }
+        if let Err(error) = read {
+            warnings.add(format!("{} cannot be read: {error}", tier_name(self.width_ms)));
+            return Ok(());
+        }
+        if rollups.iter().any(|rollup| rollup.histograms > 0) {
+            warnings.add(format!("{} keeps no native histograms", tier_name(self.width_ms)));
+        }
+        let mut is_exact = self.is_exact;
+        for rollup in &rollups {
+            is_exact &= self.push(rollup, out);
+        }
+        if !is_exact {
+            warnings.add(approximate(self.width_ms));
+        }
+        Ok(())
+    }
+
+    /// Samples instead: the rollups lack something.
+    fn read_samples(
+        &self,
+        engine: &Engine,
+        labels: &Labels,
+        out: &mut Out<'_>,
+        warnings: &mut Warnings,
+    ) -> Result<(), Error> {
+        let equal = |label: kymo_engine::Label<'_>| Matcher::new(MatchOp::Equal, label.name, label.value);
+        let matchers: Result<Vec<Matcher>, _> = labels.iter().map(equal).collect();
+        let matchers = matchers.map_err(|error| Error::new(crate::ErrorKind::Internal, error.to_string()))?;
+        let memory = MemoryBudget::unlimited();
+        let found = engine.select_within(&matchers, self.from.saturating_add(1), self.to, &memory);
+        let found = found.map_err(query_error)?;
+        warnings.extend(found.warnings);
+        // Others may have these labels and more.
+        for series in found.series.iter().filter(|series| series.labels() == labels) {
+            warnings.extend(out.samples(series, self.from, self.to)?);
+        }
+        Ok(())
+    }
+
+    /// What stands for the samples of a window; whether that is exact.
+    fn push(&self, rollup: &Rollup, out: &mut Out<'_>) -> bool {
+        let Some(run) = &rollup.floats else {
+            if rollup.stale {
+                out.push(rollup.end, stale_nan());
+            }
+            return true;
+        };
+        let Some(request) = out.request else {
+            // The newest sample; a stale marker came some time after it.
+            out.push(run.last_ts, run.last);
+            if rollup.stale && run.last_ts < rollup.end && !is_stale(run.last) {
+                out.push(rollup.end, stale_nan());
+            }
+            return true;
+        };
+        if !request.windows.cut(run.first_ts, run.last_ts) {
+            let (sum, known) = match run.sum {
+                Some(sum) => (sum.total(), true),
+                // Between the two, and nearer to the truth the steadier it grew.
+                None => (f64::from(run.count) * (run.first / 2.0 + run.last / 2.0), !self.wants_sum),
+            };
+            out.summaries.push(ChunkSummary::of_run(run, sum));
+            return known;
+        }
+        out.push(run.first_ts, run.first);
+        if run.last_ts > run.first_ts {
+            if run.resets > 0 && run.last_ts - run.first_ts > 2 {
+                // Some time between them.
+                out.push(run.last_ts - 2, run.correction.total().max(run.first));
+                out.push(run.last_ts - 1, run.last.min(0.0));
+            }
+            out.push(run.last_ts, run.last);
+        }
+        false
+    }
+}
