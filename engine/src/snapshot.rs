@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     flush::{self, OpenChunks},
     manifest::{self, Version},
+    rollup::LOCAL_DIR,
     verify,
     wal::segment_paths_from,
 };
@@ -31,7 +32,7 @@ const COPY_BYTES: usize = 1 << 20;
 pub struct SnapshotReport {
     /// Live blocks.
     pub blocks: usize,
-    /// Files: blocks, checkpoint, segments of the log.
+    /// Files: blocks, checkpoint, segments of the log, rollups in the data directory.
     pub files: usize,
     /// Bytes of them.
     pub bytes: u64,
@@ -47,6 +48,8 @@ impl Inner {
         // Nothing that the version names goes away meanwhile.
         let _no_merge = self.compacting.lock();
         let mut no_flush = self.flushing.lock();
+        // Tables of rollups, too, are copied between two changes of them.
+        let _no_rollup = self.rollups.lock_tables();
         let copied = flush::flush_alone(self, &mut no_flush, OpenChunks::Keep).and_then(|_| {
             // What is not in a block is in the checkpoint now, and the log need not be copied.
             let version = self.manifest.current();
@@ -54,6 +57,7 @@ impl Inner {
             let source = Source {
                 blocks: &self.block_dir,
                 wal: &self.wal_dir,
+                rollups: &self.wal_dir.with_file_name(LOCAL_DIR),
                 segments: Vec::new(),
                 version: &version,
             };
@@ -84,7 +88,9 @@ pub fn restore(fs: &Arc<dyn Fs>, from: &Path, to: &Path) -> Result<SnapshotRepor
     };
     let (blocks, wal) = (from.join("blocks"), from.join("wal"));
     let segments = segment_paths_from(&**fs, &wal, manifest.version.wal_start().segment)?;
-    let source = Source { blocks: &blocks, wal: &wal, segments, version: &manifest.version };
+    let rollups = from.join(LOCAL_DIR);
+    let source =
+        Source { blocks: &blocks, wal: &wal, rollups: &rollups, segments, version: &manifest.version };
     let target = Target::claim(&**fs, to)?;
     let copier = Copier { fs, how: How::Copy, report: SnapshotReport::default() };
     target.keep_if(copier.copy(&source, to))
@@ -133,6 +139,8 @@ fn check_vacant(fs: &dyn Fs, dir: &Path) -> Result<(), Error> {
 struct Source<'a> {
     blocks: &'a Path,
     wal: &'a Path,
+    /// Tables of rollups; there need not be any.
+    rollups: &'a Path,
     /// Segments of the log that belong to it.
     segments: Vec<PathBuf>,
     version: &'a Version,
@@ -175,10 +183,26 @@ impl Copier<'_> {
         for dir in [&block_dir, &wal_dir] {
             fs.sync_dir(dir).map_err(Error::io("sync", dir))?;
         }
+        self.copy_dir(source.rollups, &to.join(LOCAL_DIR))?;
         // What the copy rolls up must not be taken for what this store has rolled up.
         manifest::write(self.fs, &manifest_dir, &source.version.for_copy())?;
         fs.sync_dir(to).map_err(Error::io("sync", to))?;
         Ok(self.report)
+    }
+
+    /// Copies what lies in `from`, durably, if it is there. Names that begin with a dot are of what was being written.
+    fn copy_dir(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
+        let fs = Arc::clone(self.fs);
+        let entries = match fs.list(from) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(Error::io("list", from))?,
+        };
+        fs.create_dir_all(to).map_err(Error::io("create", to))?;
+        for entry in entries.into_iter().filter(|entry| !entry.name.starts_with('.')) {
+            let (from, to) = (from.join(&entry.name), to.join(&entry.name));
+            if entry.is_dir { self.copy_dir(&from, &to) } else { self.transfer(&from, &to) }?;
+        }
+        fs.sync_dir(to).map_err(Error::io("sync", to))
     }
 
     /// Gives the file at `from` to the copy, under the name `to`. The name is not durable yet.

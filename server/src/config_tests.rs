@@ -60,6 +60,7 @@ fn document() -> String {
         include_str!("../../engine/src/config.rs"),
         include_str!("../../engine/src/wal/config.rs"),
         include_str!("../../engine/src/head/config.rs"),
+        include_str!("../../engine/src/tier/config.rs"),
     ] {
         sections.extend(structs(source));
     }
@@ -67,7 +68,16 @@ fn document() -> String {
         let name = &field.name;
         write!(text, "\n## {name}\n{}\n", field.doc).unwrap();
         match sections.get(field.kind.as_str()) {
-            Some(fields) => table(&mut text, name, fields, &defaults[name.as_str()]),
+            Some(fields) => {
+                table(&mut text, name, fields, &defaults[name.as_str()]);
+                for field in fields {
+                    let items = field.kind.strip_prefix("Vec<").and_then(|kind| kind.strip_suffix('>'));
+                    if let Some(item) = items.and_then(|kind| sections.get(kind)) {
+                        writeln!(text, "\nEach item of `{name}.{}`:", field.name).unwrap();
+                        table(&mut text, &format!("{name}.{}", field.name), item, &serde_json::Value::Null);
+                    }
+                }
+            }
             None => writeln!(text, "\nDefault: `{}`.", defaults[name.as_str()]).unwrap(),
         }
     }

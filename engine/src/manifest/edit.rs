@@ -29,6 +29,8 @@ pub enum Edit {
     Rollup(RollupProgress),
     /// Of what is older not all samples are there any more, milliseconds.
     SamplesFrom(i64),
+    /// As whose the rows that this store writes to tables are known: copies go on with them.
+    Source(u16),
 }
 
 /// How far the rollups of one width are.
@@ -130,6 +132,7 @@ impl Edit {
             Self::StoreId(id) => EditRecord::StoreId(*id),
             Self::Rollup(progress) => EditRecord::Rollup(progress.to_record()),
             Self::SamplesFrom(ts) => EditRecord::SamplesFrom(*ts),
+            Self::Source(number) => EditRecord::Source(*number),
         }
     }
 
@@ -148,6 +151,7 @@ impl Edit {
             EditRecord::StoreId(id) => Self::StoreId(id),
             EditRecord::Rollup(record) => Self::Rollup(RollupProgress::from_record(record)),
             EditRecord::SamplesFrom(ts) => Self::SamplesFrom(ts),
+            EditRecord::Source(number) => Self::Source(number),
             EditRecord::Unknown { kind, version } => return Err(RecordError::Unknown { kind, version }),
         })
     }

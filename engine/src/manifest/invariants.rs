@@ -38,7 +38,7 @@ pub(super) fn check_edit(version: &Version, edit: &Edit) -> Result<(), Violation
         Edit::RemoveTombstone(id) => tombstone_is_live(version, *id),
         Edit::WalStart(start) => wal_start_advances(version, *start),
         Edit::NextId(id) => next_id_advances(version, *id),
-        Edit::StoreId(_) | Edit::SamplesFrom(_) => Ok(()),
+        Edit::StoreId(_) | Edit::SamplesFrom(_) | Edit::Source(_) => Ok(()),
         Edit::Rollup(progress) => rollup_job_advances(version, progress),
     }
 }

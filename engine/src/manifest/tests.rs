@@ -101,7 +101,7 @@ fn rollup(job: u64, rolled_to: i64) -> Edit {
 fn how_far_rollups_are_comes_back_and_a_copy_has_no_id() {
     let fs = FaultFs::new();
     let (store, _) = open(&fs);
-    store.apply(vec![Edit::StoreId(7), Edit::SamplesFrom(5), rollup(1, 300)]).unwrap();
+    store.apply(vec![Edit::StoreId(7), Edit::Source(3), Edit::SamplesFrom(5), rollup(1, 300)]).unwrap();
     let version = store.apply(vec![rollup(2, 600), Edit::SamplesFrom(4)]).unwrap();
     drop(store);
     let (_, reopened) = open(&fs);
@@ -110,7 +110,7 @@ fn how_far_rollups_are_comes_back_and_a_copy_has_no_id() {
     assert_eq!(reopened.rollup(300).due.ranges(), [(0, 300)]);
     assert_eq!(reopened.rollup(900), RollupProgress::new(900));
     let copy = reopened.for_copy();
-    assert_eq!((copy.store_id(), copy.rollups().count()), (None, 1));
+    assert_eq!((copy.store_id(), copy.source(), copy.rollups().count()), (None, Some(3), 1));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub struct Version {
     next_id: u64,
     store_id: Option<u128>,
     samples_from: i64,
+    source: Option<u16>,
     /// By the width of the windows.
     rollups: BTreeMap<i64, RollupProgress>,
 }
@@ -30,6 +31,7 @@ impl Default for Version {
             next_id: 1,
             store_id: None,
             samples_from: i64::MIN,
+            source: None,
             rollups: BTreeMap::new(),
         }
     }
@@ -84,6 +86,12 @@ impl Version {
         self.store_id
     }
 
+    /// As whose the rows that this store writes to tables are known; none as long as nobody has asked.
+    #[must_use]
+    pub const fn source(&self) -> Option<u16> {
+        self.source
+    }
+
     /// Of what is older not all samples are there any more; `i64::MIN` as long as all are.
     #[must_use]
     pub const fn samples_from(&self) -> i64 {
@@ -128,6 +136,7 @@ impl Version {
         let mut edits: Vec<_> = live.into_iter().map(|(_, edit)| edit).collect();
         edits.extend([Edit::WalStart(self.wal_start), Edit::NextId(self.next_id)]);
         edits.extend(self.store_id.map(Edit::StoreId));
+        edits.extend(self.source.map(Edit::Source));
         edits.extend(Some(self.samples_from).filter(|ts| *ts != i64::MIN).map(Edit::SamplesFrom));
         edits.extend(self.rollups.values().cloned().map(Edit::Rollup));
         edits
@@ -148,6 +157,7 @@ impl Version {
             Edit::WalStart(start) => self.wal_start = *start,
             Edit::NextId(id) => self.next_id = *id,
             Edit::StoreId(id) => self.store_id = Some(*id),
+            Edit::Source(number) => self.source = Some(*number),
             Edit::SamplesFrom(ts) => self.samples_from = self.samples_from.max(*ts),
             Edit::Rollup(progress) => drop(self.rollups.insert(progress.width_ms, progress.clone())),
         }

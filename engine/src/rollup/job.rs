@@ -199,16 +199,15 @@ impl Inner {
     }
 
     fn run_job(&self, tables: &mut [Table], tier: usize, choice: Choice) -> Result<(), TierError> {
-        let store_id = self.store_id()?;
+        let (store_id, src) = self.identity()?;
         let width_ms = self.rollups.widths[tier];
         let progress = self.begin_job(tier, choice)?;
-        let [low, high, ..] = store_id.to_le_bytes();
         let job = Job {
             tier,
             windows: &progress.pending,
             number: progress.job,
             app_id: format!("kymo-{store_id:032x}-{width_ms}"),
-            src: i16::from_le_bytes([low, high]),
+            src,
         };
         tables[tier].refresh()?;
         let number = i64::try_from(job.number).unwrap_or(i64::MAX);

@@ -44,7 +44,7 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// Bytes of what is known of data files: their series, and where their columns are.
 const FILES_BYTES: u64 = 256 << 20;
 /// Where tables lie in a data directory.
-const LOCAL_DIR: &str = "rollups";
+pub(crate) const LOCAL_DIR: &str = "rollups";
 /// Windows of this width or wider are in files by month.
 const MONTHLY_FROM_MS: i64 = 3_600_000;
 
@@ -177,6 +177,11 @@ impl Rollups {
         self.widths.first().copied()
     }
 
+    /// Keeps the tables as they are until what is returned is dropped.
+    pub(crate) fn lock_tables(&self) -> impl Drop + '_ {
+        self.tables.lock()
+    }
+
     /// What the tables are.
     pub(crate) fn states(&self) -> Vec<Arc<TableState>> {
         self.states.read().clone()
@@ -291,16 +296,19 @@ impl Inner {
         }
     }
 
-    /// What tells this store from its copies.
-    fn store_id(&self) -> Result<u128, Error> {
-        if let Some(id) = self.manifest.current().store_id() {
-            return Ok(id);
+    /// What tells this store from its copies, and as whose its rows are known.
+    fn identity(&self) -> Result<(u128, i16), Error> {
+        let version = self.manifest.current();
+        if let (Some(id), Some(source)) = (version.store_id(), version.source()) {
+            return Ok((id, source.cast_signed()));
         }
         let seed = self.env.seed ^ self.env.clock.monotonic_nanos();
         let mut rng = crate::env::Rng::new(seed ^ self.env.clock.now().0.cast_unsigned().rotate_left(32));
         let id = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
-        self.manifest.apply(vec![Edit::StoreId(id)])?;
-        Ok(id)
+        let [low, high, ..] = rng.next_u64().to_le_bytes();
+        let source = version.source().unwrap_or(u16::from_le_bytes([low, high]));
+        self.manifest.apply(vec![Edit::StoreId(id), Edit::Source(source)])?;
+        Ok((id, source.cast_signed()))
     }
 
     /// The tiers at this moment.

@@ -318,6 +318,30 @@ fn files_become_few_and_old_ones_go() {
     assert_eq!(files(&store), [0, 2]);
 }
 
+#[test]
+fn a_copy_has_the_rollups_and_goes_on_by_itself() {
+    let store = Store::new();
+    store.scrape(START, START + 3 * HOUR);
+    store.check();
+    store.engine().snapshot("/copy").unwrap();
+    let env =
+        Env { clock: Arc::clone(&store.clock) as Arc<dyn Clock>, ..Env::simulated(Arc::clone(&store.fs), 8) };
+    let copy = Store {
+        fs: Arc::clone(&store.fs),
+        clock: Arc::clone(&store.clock),
+        objects: None,
+        config: config(),
+        engine: Some(Engine::open_in(&env, Path::new("/copy"), config()).unwrap()),
+    };
+    copy.check();
+    assert_eq!(copy.rows(HOUR).len(), 2);
+    // Both number their jobs from here on: what one has done is not taken for the other's.
+    copy.scrape(START + 3 * HOUR, START + 5 * HOUR);
+    copy.check();
+    store.scrape(START + 3 * HOUR, START + 4 * HOUR);
+    store.check();
+}
+
 /// Crashes at each point where something becomes durable, and goes on.
 #[test]
 fn a_crash_at_any_sync_leaves_rollups_that_become_right() {

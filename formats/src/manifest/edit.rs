@@ -15,6 +15,7 @@
 //! | 7 | store id | low, high u64 |
 //! | 8 | rollup progress | width_ms i64; job u64; rolled_to_ms i64; count varint of pending, each from, to i64; count varint of due, each from, to i64 |
 //! | 9 | samples from | time_ms i64 |
+//! | 10 | source | number u16 |
 
 use crate::{
     DecodeError,
@@ -47,6 +48,8 @@ pub enum EditRecord {
     Rollup(RollupRecord),
     /// Of what is older not all samples are there any more, milliseconds.
     SamplesFrom(i64),
+    /// As whose the rows that this store writes to tables are known; copies keep it.
+    Source(u16),
     /// An edit that this release does not know.
     Unknown {
         /// Its kind.
@@ -152,6 +155,7 @@ const NEXT_ID: u8 = 6;
 const STORE_ID: u8 = 7;
 const ROLLUP: u8 = 8;
 const SAMPLES_FROM: u8 = 9;
+const SOURCE: u8 = 10;
 
 /// Appends `edit` to `out`.
 ///
@@ -198,6 +202,10 @@ pub fn encode_edit(edit: &EditRecord, out: &mut Vec<u8>) {
         EditRecord::SamplesFrom(ts) => {
             writer.i64(*ts);
             (SAMPLES_FROM, VERSION)
+        }
+        EditRecord::Source(number) => {
+            writer.u16(*number);
+            (SOURCE, VERSION)
         }
         EditRecord::Unknown { .. } => unreachable!("an unknown edit is refused, never written"),
     };
@@ -247,6 +255,7 @@ fn decode_edit(kind: u8, version: u8, body: &[u8]) -> Result<EditRecord, DecodeE
         (STORE_ID, VERSION) => EditRecord::StoreId(u128::from_le_bytes(reader.array("store id")?)),
         (ROLLUP, VERSION) => EditRecord::Rollup(RollupRecord::decode(&mut reader)?),
         (SAMPLES_FROM, VERSION) => EditRecord::SamplesFrom(reader.i64("samples from")?),
+        (SOURCE, VERSION) => EditRecord::Source(reader.u16("source")?),
         _ => return Ok(EditRecord::Unknown { kind, version }),
     };
     reader.finish("edit end")?;
@@ -445,6 +454,7 @@ mod tests {
             any::<u128>().prop_map(EditRecord::StoreId),
             rollups().prop_map(EditRecord::Rollup),
             any::<i64>().prop_map(EditRecord::SamplesFrom),
+            any::<u16>().prop_map(EditRecord::Source),
         ]
     }
 
@@ -480,7 +490,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_fail(kind in 0_u8..11, version in 0_u8..3, body: Vec<u8>) {
+        fn any_bytes_decode_or_fail(kind in 0_u8..12, version in 0_u8..3, body: Vec<u8>) {
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes);
             writer.u8(kind);
