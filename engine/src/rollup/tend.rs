@@ -278,7 +278,9 @@ mod tests {
 
     fn state(files: Vec<DataFileMeta>) -> TableState {
         let fs = std::sync::Arc::new(MemFs::default());
-        let store = crate::env::FolderStore::open(fs.clone(), std::path::Path::new("/t")).unwrap();
+        let store =
+            crate::env::FolderStore::open(std::sync::Arc::<MemFs>::clone(&fs), std::path::Path::new("/t"))
+                .unwrap();
         let env = crate::env::Env::simulated(fs, 1);
         let mut table = Table::new(std::sync::Arc::new(store), &env, "t", 300, Partition::Day);
         table.prepare([].into_iter()).unwrap();

@@ -63,8 +63,9 @@ impl FileStream {
         let fits = |end: u64| end - start <= BATCH_ROWS;
         let ends = series[at..].iter().map(|series| series.rows.end);
         let end = ends.take_while(|end| fits(*end)).last().unwrap_or(series[at].rows.end);
-        self.batch = self.file.read(&[start..end], Facts::ALL)?;
-        self.batch_rows = start..end;
+        let rows = start..end;
+        self.batch = self.file.read(std::slice::from_ref(&rows), Facts::ALL)?;
+        self.batch_rows = rows;
         Ok(())
     }
 }
@@ -155,7 +156,8 @@ fn merge_rows(a: Vec<Rollup>, b: Vec<Rollup>) -> Vec<Rollup> {
             Ordering::Equal => {
                 let better = if count(second) > count(first) { *second } else { *first };
                 merged.push(better);
-                (a.next(), b.next());
+                a.next();
+                b.next();
             }
         }
     }

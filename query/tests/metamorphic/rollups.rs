@@ -51,8 +51,11 @@ fn store_of(seed: u64) -> Rc<Store> {
     })
 }
 
-/// The series of a matrix: labels, and times with values.
-fn points(value: &Value) -> Vec<(String, Vec<(i64, f64)>, usize)> {
+/// A series of an answer: labels, times with values, and the number of histograms.
+type Found = (String, Vec<(i64, f64)>, usize);
+
+/// The series of a matrix.
+fn points(value: &Value) -> Vec<Found> {
     let Value::Matrix(series) = value else { panic!("not a matrix: {value:?}") };
     let of = |series: &kymo_query::MatrixSeries| {
         let floats = series.floats.iter().map(|point| (point.ts, point.value)).collect();
@@ -93,7 +96,7 @@ fn check(store: &Store, query: &Query) -> Result<(), String> {
         return Err(format!("{:?} instead of {:?}", found.warnings, expected.warnings));
     }
     let (expected, found) = (points(&expected.value), points(&found.value));
-    let keys = |all: &[(String, Vec<(i64, f64)>, usize)]| {
+    let keys = |all: &[Found]| {
         all.iter().map(|(labels, floats, count)| (labels.clone(), floats.len(), *count)).collect::<Vec<_>>()
     };
     if keys(&expected) != keys(&found) {
@@ -146,7 +149,7 @@ fn selectors_with_and_without_rollups_agree() {
         let (expected, found) = (run(&SamplesOnly(store.source())), run(store.source()));
         assert!(store.parts_read() > before, "{text}: rollups were not read");
         let bits = |value: &Value| {
-            let of = |(labels, floats, count): (String, Vec<(i64, f64)>, usize)| {
+            let of = |(labels, floats, count): Found| {
                 (
                     labels,
                     floats.into_iter().map(|(ts, value)| (ts, value.to_bits())).collect::<Vec<_>>(),

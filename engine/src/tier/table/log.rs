@@ -318,7 +318,7 @@ impl Table {
     /// Writes a checkpoint if one is due. It only saves work, so that an error is not the caller's.
     fn checkpoint_now_and_then(&mut self) {
         let version = self.state.version;
-        if version == 0 || version % CHECKPOINT_COMMITS != 0 {
+        if version == 0 || !version.is_multiple_of(CHECKPOINT_COMMITS) {
             return;
         }
         if let Err(error) = self.checkpoint() {

@@ -24,7 +24,7 @@ fn table(store: &Arc<FaultObjects>, seed: u64) -> Table {
 
 fn file(name: &str) -> DataFileMeta {
     let stats = FileStats { rows: 1, series: 1, min_end: 5, max_end: 6, ..FileStats::default() };
-    let writer = super::file::Writer { src: 0, policy: "default".to_owned() };
+    let writer = Writer { src: 0, policy: "default".to_owned() };
     DataFileMeta::of(
         format!("day=1970-01-01/{name}.parquet"),
         "1970-01-01".to_owned(),

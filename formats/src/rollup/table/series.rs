@@ -18,11 +18,14 @@ use super::{
     writer::{CHECKSUMS_KEY, LENGTH_KEY},
 };
 
+/// Names and values of labels.
+type LabelPairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A series of a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSeries {
     /// Names and values of its labels, `__name__` among them, ascending by name.
-    pub labels: Vec<(Vec<u8>, Vec<u8>)>,
+    pub labels: LabelPairs,
     /// Identifies it in the table.
     pub series_id: i64,
     /// Its rows in the data file.
@@ -131,7 +134,7 @@ fn labels_of(
     metric: Option<ByteArray>,
     names: Vec<ByteArray>,
     values: Vec<ByteArray>,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, TableError> {
+) -> Result<LabelPairs, TableError> {
     let same = names.len() == values.len();
     let rest = names.iter().zip(&values).map(|(name, value)| (name.data().to_vec(), value.data().to_vec()));
     let metric = metric.map(|metric| (b"__name__".to_vec(), metric.data().to_vec()));

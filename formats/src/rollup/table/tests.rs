@@ -133,7 +133,8 @@ impl ChunkReader for Partial {
             self.parts.iter().any(|part| part.start <= start && end <= part.end),
             "{start}..{end} was not announced"
         );
-        Ok(self.file.slice(start as usize..end as usize))
+        let at = |byte: u64| usize::try_from(byte).unwrap();
+        Ok(self.file.slice(at(start)..at(end)))
     }
 }
 
@@ -156,7 +157,7 @@ proptest! {
         prop_assert_eq!((file.rows(), stats.series), (stats.rows, kept.len() as u64));
         for (rows, series) in kept.iter().zip(&found) {
             prop_assert_eq!(&rows.labels, &series.labels);
-            let columns = file.read(&Arc::new(data.clone()), &[series.rows.clone()], Facts::ALL).unwrap();
+            let columns = file.read(&Arc::new(data.clone()), std::slice::from_ref(&series.rows), Facts::ALL).unwrap();
             prop_assert_eq!(columns.len(), rows.rollups.len());
             prop_assert_eq!(series.min_end, rows.rollups[0].end);
             prop_assert_eq!(series.max_end, rows.rollups[rows.rollups.len() - 1].end);
@@ -246,6 +247,7 @@ fn a_large_file_has_pages_that_are_read_alone() {
         let columns = file.read(&Arc::new(data.clone()), &rows, Facts::ALL).unwrap();
         assert!((0..500).all(|row| columns.rollup(row).unwrap() == rollups[row]));
     }
-    let beyond = file.read(&Arc::new(data), &[749_999..750_001], Facts::ALL);
+    let rows = 749_999..750_001;
+    let beyond = file.read(&Arc::new(data), std::slice::from_ref(&rows), Facts::ALL);
     assert!(matches!(beyond, Err(TableError::Foreign { .. })), "{beyond:?}");
 }
