@@ -96,6 +96,7 @@ impl Inner {
             return Ok(());
         }
         let mut tables = self.rollups.tables.lock();
+        self.rollups.held_back.store(false, Ordering::Relaxed);
         let result = tables.iter_mut().try_for_each(|table| self.tend_table(table));
         self.rollups.publish(&tables);
         self.rollups.tended_at.store(now_ms, Ordering::Relaxed);
@@ -130,8 +131,8 @@ impl Inner {
             return Ok(());
         }
         let suspicious = is_suspicious(table.state(), &gone);
-        self.rollups.held_back.store(suspicious && !self.rollups.config.confirm_deletion, Ordering::Relaxed);
         if suspicious && !self.rollups.config.confirm_deletion {
+            self.rollups.held_back.store(true, Ordering::Relaxed);
             let rows: u64 = gone.iter().map(|file| file.rows).sum();
             error!(
                 table = table.name(),
