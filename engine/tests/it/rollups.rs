@@ -306,7 +306,6 @@ fn files_become_few_and_old_ones_go() {
 
     // More than a tenth, and more than one day: only if that was meant.
     store.config.tiers.rollups[0].retention_ms = HOUR;
-    // Of the other one there is nothing to say.
     store.reopen();
     store.engine().roll_up().unwrap();
     let before = files(&store);
