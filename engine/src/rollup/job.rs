@@ -1,6 +1,6 @@
 //! One job: rows of windows, files of them, and a commit.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use kymo_formats::{
     delta::Action,
@@ -19,8 +19,8 @@ use crate::{
     manifest::{Edit, RollupProgress},
     model::WindowSet,
     tier::{
-        Commit, Committed, DataFileMeta, FileStream, FileWriter, Merge, OpenFile, Partition, RollupStream,
-        SeriesRollups, Table, TierError, Wanted, Writer,
+        Commit, Committed, DataFileMeta, FileStream, FileWriter, Merge, Partition, RollupStream, RowFile,
+        SeriesGroups, SeriesRollups, Table, TierError, Wanted, Writer, open_file,
     },
 };
 
@@ -355,8 +355,12 @@ impl Inner {
         Ok(Coarser { finer: Merge::new(streams)?, width_ms })
     }
 
-    pub(super) fn open_file(&self, table: &Table, file: &DataFileMeta) -> Result<Arc<OpenFile>, TierError> {
-        OpenFile::open(table.store(), &self.rollups.cache, table.name(), file).map(Arc::new)
+    pub(super) fn open_file(
+        &self,
+        table: &Table,
+        file: &DataFileMeta,
+    ) -> Result<(RowFile, SeriesGroups), TierError> {
+        open_file(table.store(), &self.rollups.cache, table.name(), file)
     }
 }
 

@@ -17,6 +17,10 @@ use crate::{
 
 /// So many small files of an open partition are put together.
 const SMALL_FILES: usize = 24;
+/// At most so many files are merged at once: of each, its file of series and a batch of rows are in memory.
+const MERGED_FILES_MAX: usize = 32;
+/// Of many files so many are taken one after the other before the tables are free for jobs again.
+const ROUNDS_MAX: usize = 8;
 /// Files below this are small.
 const SMALL_BYTES: u64 = 16 << 20;
 /// Files are ended at the next metric once they have so many rows: some hundreds of megabytes.
@@ -52,6 +56,9 @@ fn groups(state: &TableState, closed: impl Fn(&DataFileMeta) -> bool) -> Vec<Gro
                 continue;
             }
         }
+        // The smallest first; the next round takes what they became, and others.
+        files.sort_by_key(|file| file.bytes);
+        files.truncate(MERGED_FILES_MAX);
         files.sort_by(|a, b| (&a.min_metric, &a.path).cmp(&(&b.min_metric, &b.path)));
         if files.is_sorted_by(|a, b| a.max_metric < b.min_metric) {
             continue;
@@ -116,8 +123,12 @@ impl Inner {
             let changing = progress.due.within(first.saturating_sub(width_ms), last);
             last <= progress.rolled_to && changing.is_empty() && progress.pending.is_empty()
         };
-        for group in groups(table.state(), closed) {
-            self.put_together(table, &group)?;
+        for _ in 0..ROUNDS_MAX {
+            let groups = groups(table.state(), closed);
+            if groups.is_empty() {
+                break;
+            }
+            groups.iter().try_for_each(|group| self.put_together(table, group))?;
         }
         self.remove_files(table)
     }

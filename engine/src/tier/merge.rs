@@ -1,13 +1,17 @@
 //! Rows of several sources, in the order of the table.
 
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, ops::Range};
 
 use kymo_formats::rollup::{
     Rollup,
     table::{Facts, RollupColumns, table_order},
 };
 
-use super::{TierError, read::OpenFile, write::SeriesRollups};
+use super::{
+    TierError,
+    read::{RowFile, RowsOf, SeriesGroups},
+    write::SeriesRollups,
+};
 use crate::model::{Labels, WindowSet};
 
 /// Rows of a file that are in memory at once.
@@ -22,11 +26,12 @@ pub(crate) trait RollupStream {
     fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError>;
 }
 
-/// All rows of a file, or some windows of it.
-#[derive(Debug)]
+/// All rows of a file, or some windows of it. Of its series only a group is in memory: files of a large fleet are merged
+/// by the dozen.
 pub(crate) struct FileStream {
-    file: Arc<OpenFile>,
-    next: usize,
+    file: RowFile,
+    groups: SeriesGroups,
+    series: VecDeque<RowsOf>,
     /// Rows that are in memory, and which they are.
     batch: RollupColumns,
     batch_rows: Range<u64>,
@@ -52,18 +57,16 @@ impl Wanted {
 }
 
 impl FileStream {
-    pub(crate) fn new(file: Arc<OpenFile>, wanted: Wanted) -> Self {
-        Self { file, next: 0, batch: RollupColumns::default(), batch_rows: 0..0, wanted }
+    pub(crate) fn new((file, groups): (RowFile, SeriesGroups), wanted: Wanted) -> Self {
+        let series = VecDeque::new();
+        Self { file, groups, series, batch: RollupColumns::default(), batch_rows: 0..0, wanted }
     }
 
-    /// Reads the rows of series `at`, and as many of the next ones as a batch takes.
-    fn load(&mut self, at: usize) -> Result<(), TierError> {
-        let series = self.file.series();
-        let start = series[at].rows.start;
-        let fits = |end: u64| end - start <= BATCH_ROWS;
-        let ends = series[at..].iter().map(|series| series.rows.end);
-        let end = ends.take_while(|end| fits(*end)).last().unwrap_or(series[at].rows.end);
-        let rows = start..end;
+    /// Reads `rows`, and as many of the series behind as a batch takes.
+    fn load(&mut self, rows: &Range<u64>) -> Result<(), TierError> {
+        let fits = |end: &u64| end - rows.start <= BATCH_ROWS;
+        let ends = self.series.iter().map(|series| series.rows.end);
+        let rows = rows.start..ends.take_while(fits).last().unwrap_or(rows.end).max(rows.end);
         self.batch = self.file.read(std::slice::from_ref(&rows), Facts::ALL)?;
         self.batch_rows = rows;
         Ok(())
@@ -72,13 +75,15 @@ impl FileStream {
 
 impl RollupStream for FileStream {
     fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError> {
-        while self.next < self.file.series().len() {
-            let rows = self.file.series()[self.next].rows.clone();
+        loop {
+            let Some(RowsOf { labels, rows, .. }) = self.series.pop_front() else {
+                let Some(group) = self.groups.next_group()? else { return Ok(None) };
+                self.series = group.into();
+                continue;
+            };
             if rows.end > self.batch_rows.end {
-                self.load(self.next)?;
+                self.load(&rows)?;
             }
-            let labels = self.file.series()[self.next].labels.clone();
-            self.next += 1;
             let into = |row: u64| usize::try_from(row - self.batch_rows.start).unwrap_or(usize::MAX);
             let rows = (into(rows.start)..into(rows.end)).filter_map(|row| self.batch.rollup(row));
             let rollups: Vec<Rollup> = rows.filter(|rollup| self.wanted.takes(rollup)).collect();
@@ -86,7 +91,6 @@ impl RollupStream for FileStream {
                 return Ok(Some(SeriesRollups { labels, rollups }));
             }
         }
-        Ok(None)
     }
 }
 

@@ -25,7 +25,7 @@ pub use {
 pub(crate) use {
     fetch::PartCache,
     merge::{FileStream, Merge, RollupStream, Wanted, order},
-    read::{FileCache, OpenFile, RowsOf},
+    read::{FileCache, OpenFile, RowFile, RowsOf, SeriesGroups, open_file},
     table::{Commit, Committed, Table, Writer, made_at},
     write::{FileWriter, SeriesRollups},
 };

@@ -2,6 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
+use bytes::Bytes;
 use kymo_formats::{
     checksum::crc32,
     rollup::table::{DataFile, Facts, FileSeries, RollupColumns, SeriesFile, TableError},
@@ -22,51 +23,109 @@ pub(crate) struct RowsOf {
     pub(crate) max_end: i64,
 }
 
-/// A data file that has been opened: what is in it is known, and its rows can be read.
+/// A data file whose rows can be read.
 #[derive(Debug)]
-pub(crate) struct OpenFile {
+pub(crate) struct RowFile {
     object: Arc<VerifiedObject>,
     file: DataFile,
+}
+
+/// The file of series beside a data file, read group by group.
+pub(crate) struct SeriesGroups {
+    file: SeriesFile<Bytes>,
+    key: String,
+    /// Rows of the data file.
+    rows: u64,
+    next: usize,
+}
+
+impl SeriesGroups {
+    /// The series of the next group, in the order of the table; none behind the last one.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub(crate) fn next_group(&mut self) -> Result<Option<Vec<RowsOf>>, TierError> {
+        if self.next >= self.file.groups() {
+            return Ok(None);
+        }
+        let group = self.file.read_group(self.next);
+        self.next += 1;
+        let rows =
+            group.and_then(|group| group.into_iter().map(|series| rows_of(series, self.rows)).collect());
+        rows.map(Some).map_err(|error| TierError::file(&self.key, error))
+    }
+}
+
+/// Opens a data file and the file of series beside it: reads the latter, and of the former what tells where its columns
+/// are.
+///
+/// # Errors
+/// Errors of the place, and when one of them is damaged.
+pub(crate) fn open_file(
+    store: &Arc<dyn ObjectStore>,
+    cache: &Arc<PartCache>,
+    table: &str,
+    meta: &DataFileMeta,
+) -> Result<(RowFile, SeriesGroups), TierError> {
+    let key = format!("{table}/{}", meta.series_path());
+    let bytes = store.get(&key)?;
+    cache.note_request(bytes.len() as u64);
+    if bytes.len() as u64 != meta.series_bytes || crc32(&bytes) != meta.series_crc32 {
+        let problem = format!(
+            "{} bytes of checksum {:08x} are there of {} of {:08x}",
+            bytes.len(),
+            crc32(&bytes),
+            meta.series_bytes,
+            meta.series_crc32
+        );
+        return Err(TierError::Damaged { key, problem });
+    }
+    let failed = |error: TableError| TierError::file(&key, error);
+    let file = SeriesFile::open(bytes).map_err(failed)?;
+    let checksums = file.checksums().map_err(failed)?;
+    let groups = SeriesGroups { file, key, rows: meta.rows, next: 0 };
+    let key = format!("{table}/{}", meta.path);
+    let object = Arc::new(VerifiedObject::new(Arc::clone(store), Arc::clone(cache), key, checksums));
+    let file = DataFile::open(&*object).map_err(|error| read_error(object.key(), error))?;
+    Ok((RowFile { object, file }, groups))
+}
+
+impl RowFile {
+    /// Reads rows, which ascend and do not touch.
+    ///
+    /// # Errors
+    /// Errors of the place, and when the file is damaged.
+    pub(crate) fn read(&self, rows: &[Range<u64>], facts: Facts) -> Result<RollupColumns, TierError> {
+        let failed = |error| read_error(self.object.key(), error);
+        self.object.prefetch(&self.file.parts(rows, facts).map_err(failed)?)?;
+        self.file.read(&self.object, rows, facts).map_err(failed)
+    }
+}
+
+/// A data file of which all series are known: for queries, which look for some of them again and again.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    rows: RowFile,
     series: Vec<RowsOf>,
 }
 
 impl OpenFile {
-    /// Reads the file of series, and of the data file what tells where its columns are.
+    /// Opens a file, and reads all of its series.
     ///
     /// # Errors
-    /// Errors of the place, and when one of them is damaged.
+    /// As [`open_file`].
     pub(crate) fn open(
         store: &Arc<dyn ObjectStore>,
         cache: &Arc<PartCache>,
         table: &str,
         meta: &DataFileMeta,
     ) -> Result<Self, TierError> {
-        let key = format!("{table}/{}", meta.series_path());
-        let bytes = store.get(&key)?;
-        cache.note_request(bytes.len() as u64);
-        if bytes.len() as u64 != meta.series_bytes || crc32(&bytes) != meta.series_crc32 {
-            let problem = format!(
-                "{} bytes of checksum {:08x} are there of {} of {:08x}",
-                bytes.len(),
-                crc32(&bytes),
-                meta.series_bytes,
-                meta.series_crc32
-            );
-            return Err(TierError::Damaged { key, problem });
-        }
-        let failed = |error: TableError| TierError::file(&key, error);
-        let index = SeriesFile::open(bytes).map_err(failed)?;
-        let checksums = index.checksums().map_err(failed)?;
+        let (rows, mut groups) = open_file(store, cache, table, meta)?;
         let mut series = Vec::new();
-        let visited = index.visit(|found| {
-            series.push(rows_of(found, meta.rows)?);
-            Ok::<(), TableError>(())
-        });
-        visited.map_err(failed)?;
-        let key = format!("{table}/{}", meta.path);
-        let object = Arc::new(VerifiedObject::new(Arc::clone(store), Arc::clone(cache), key, checksums));
-        let file = DataFile::open(&*object).map_err(|error| read_error(object.key(), error))?;
-        Ok(Self { object, file, series })
+        while let Some(group) = groups.next_group()? {
+            series.extend(group);
+        }
+        Ok(Self { rows, series })
     }
 
     /// Its series, in the order of the table.
@@ -77,17 +136,15 @@ impl OpenFile {
     /// Memory that it takes.
     pub(crate) fn held_bytes(&self) -> usize {
         let series = |series: &RowsOf| size_of::<RowsOf>() + series.labels.held_bytes();
-        self.file.held_bytes() + self.series.iter().map(series).sum::<usize>()
+        self.rows.file.held_bytes() + self.series.iter().map(series).sum::<usize>()
     }
 
-    /// Reads rows, which ascend and do not touch.
+    /// As [`RowFile::read`].
     ///
     /// # Errors
-    /// Errors of the place, and when the file is damaged.
+    /// As there.
     pub(crate) fn read(&self, rows: &[Range<u64>], facts: Facts) -> Result<RollupColumns, TierError> {
-        let failed = |error| read_error(self.object.key(), error);
-        self.object.prefetch(&self.file.parts(rows, facts).map_err(failed)?)?;
-        self.file.read(&self.object, rows, facts).map_err(failed)
+        self.rows.read(rows, facts)
     }
 }
 

@@ -75,20 +75,18 @@ impl<R: ChunkReader + 'static> SeriesFile<R> {
         }
     }
 
-    /// Calls `visit` with each series, in the order of the rows.
+    /// Number of groups that can be read one by one.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.file.num_row_groups()
+    }
+
+    /// The series of a group, in the order of the rows.
     ///
     /// # Errors
-    /// When the file is damaged, or the error of `visit`.
-    pub fn visit<E: From<TableError>>(
-        &self,
-        mut visit: impl FnMut(FileSeries) -> Result<(), E>,
-    ) -> Result<(), E> {
-        for index in 0..self.file.num_row_groups() {
-            for series in guarded(|| read_group(&*self.file.get_row_group(index)?))? {
-                visit(series)?;
-            }
-        }
-        Ok(())
+    /// When the file is damaged.
+    pub fn read_group(&self, index: usize) -> Result<Vec<FileSeries>, TableError> {
+        guarded(|| read_group(&*self.file.get_row_group(index)?))
     }
 }
 

@@ -23,8 +23,8 @@ use super::{
 
 /// Rows of a row group, so that a group under way takes some tens of megabytes.
 const GROUP_ROWS: usize = 512 << 10;
-/// Series of a row group in the file of series.
-const GROUP_SERIES: usize = 64 << 10;
+/// Series of a row group in the file of series: so many are in memory of each file that is merged.
+const GROUP_SERIES: usize = 8 << 10;
 const PAGE_ROWS: usize = 20_000;
 const PAGE_BYTES: usize = 64 << 10;
 /// Keys of the metadata in the footers.
