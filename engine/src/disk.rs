@@ -1,5 +1,5 @@
-//! Room on the disk: asked for before a flush and before a merge. Ingestion comes first, so a merge leaves a reserve for
-//! the log and for flushes.
+//! Room on the disk: asked for before a flush and before a merge. Ingestion comes first, so merges and rollups leave a
+//! reserve for the log and for flushes.
 
 use crate::{compaction::Choice, engine::Inner, error::Error};
 
@@ -12,7 +12,7 @@ impl Inner {
         Ok(self.available_bytes()?.saturating_sub(self.reserve_bytes()))
     }
 
-    /// What a merge, and a snapshot that cannot be links, leave alone: two segments of the log, and the blocks and the checkpoint of a flush, which are
+    /// What merges, rollups and snapshots that cannot be links leave alone: two segments of the log, and the blocks and the checkpoint of a flush, which are
     /// about as large as the head.
     pub(crate) fn reserve_bytes(&self) -> u64 {
         let head = self.head.stats().bytes.total() as u64;

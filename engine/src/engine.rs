@@ -187,7 +187,7 @@ impl Engine {
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let rollups = Rollups::open(env, dir, config.tiers.clone())?;
         if let Some(width_ms) = rollups.finest() {
-            head.set_rolled_to(version.rollup(width_ms).rolled_to, width_ms);
+            head.set_rolled_to(version.rollup(width_ms).begun_to(), width_ms);
         }
         let (recovery, segment) = recovery::replay(env, &wal_dir, &version, &head, progress)?;
         let wal = Wal::open(env, &wal_dir, config.wal.clone(), segment)?;

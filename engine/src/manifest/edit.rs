@@ -60,6 +60,12 @@ impl RollupProgress {
             due: WindowSet::default(),
         }
     }
+
+    /// Windows that end here or before have been read, or may have been: what comes for them comes late.
+    #[must_use]
+    pub fn begun_to(&self) -> i64 {
+        self.pending.bounds().map_or(self.rolled_to, |(_, to)| to.max(self.rolled_to))
+    }
 }
 
 /// A live block.

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     engine::Inner,
+    error::Error,
     manifest::{Edit, RollupProgress},
     model::WindowSet,
     tier::{
@@ -60,6 +61,7 @@ impl Inner {
             return Ok(());
         }
         let mut tables = self.rollups.tables.lock();
+        self.leave_room_for_ingestion();
         let result = self.roll_up_tables(&mut tables, eagerness);
         self.rollups.publish(&tables);
         if result.is_err() {
@@ -280,6 +282,8 @@ impl Inner {
         for (policy, _) in self.rollups.config.policies_of(self.rollups.widths[job.tier]) {
             self.write_policy(tables, job, &policy, &mut labels, &mut written)?;
         }
+        // Rows tell of samples whose log may not be synced yet. They must not outlive them.
+        self.wal.sync().map_err(Error::from)?;
         let table = &mut tables[job.tier];
         commit(table, job, &written)?;
         let rows: u64 = written.files.iter().map(|file| file.rows).sum();

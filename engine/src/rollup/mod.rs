@@ -111,6 +111,8 @@ pub struct TierStats {
     pub policies: Vec<String>,
     /// The table as it was last read.
     pub state: Arc<TableState>,
+    /// Whether it was read since the start: until then nothing is known of it.
+    pub is_read: bool,
 }
 
 /// What rolling up did since the start.
@@ -273,8 +275,8 @@ impl Inner {
         let concerned = WindowSet::from_iter([(from.max(samples_from.saturating_sub(1)), to)]);
         let due = concerned.widened(width_ms);
         let change = |progress: &mut RollupProgress| {
-            let rolled = progress.rolled_to.max(progress.pending.bounds().map_or(i64::MIN, |(_, to)| to));
-            progress.due.extend(&due.within(i64::MIN, rolled));
+            let begun_to = progress.begun_to();
+            progress.due.extend(&due.within(i64::MIN, begun_to));
         };
         self.update_rollup(width_ms, change, vec![edit]).map(drop)
     }
@@ -293,6 +295,13 @@ impl Inner {
                 let touched = due.within(block.range.start.saturating_sub(1), last);
                 last > progress.rolled_to || !touched.is_empty()
             })
+        }
+    }
+
+    /// A tier on the disk of the log and of the blocks does not take the room that they need next.
+    fn leave_room_for_ingestion(&self) {
+        if let Some(store) = &self.rollups.store {
+            store.leave_free(self.reserve_bytes());
         }
     }
 
@@ -333,6 +342,7 @@ impl Inner {
                 lag_ms: rolled_to.map_or(0, |to| data_time.saturating_sub(to).max(0)),
                 due: progress.due.within(i64::MIN, progress.rolled_to),
                 policies: self.rollups.config.policies_of(*width).into_iter().map(|(name, _)| name).collect(),
+                is_read: state.is_read(),
                 state,
             }
         };

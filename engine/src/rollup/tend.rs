@@ -103,6 +103,7 @@ impl Inner {
             return Ok(());
         }
         let mut tables = self.rollups.tables.lock();
+        self.leave_room_for_ingestion();
         self.rollups.held_back.store(false, Ordering::Relaxed);
         let result = tables.iter_mut().try_for_each(|table| self.tend_table(table));
         self.rollups.publish(&tables);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use kymo_engine::{
-    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, stale_nan,
+    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, TierError, stale_nan,
 };
 
 use super::{End, FLOAT_SERIES, HISTOGRAMS, HOUR, MINUTE, Run, number_of, read, series_matchers, start_of};
@@ -44,6 +44,7 @@ impl Run {
         let mut batch = engine.batch();
         let mut known = Vec::with_capacity(rows.len());
         for row in &rows {
+            self.tiers.touch(row.series, row.ts, row.ts);
             known.push(self.model.knows(row.series, row.ts, row.bits()));
             self.model.send(row.series, row.ts, row.bits());
             let id = batch.series(&labels(row.series), None).map_err(|refusal| refusal.to_string())?;
@@ -197,7 +198,7 @@ impl Run {
             self.note("no snapshot", 0);
             return Ok(());
         }
-        let opened = Engine::open_in(&self.env(&self.fs), Path::new(DIR), super::config(self.lie));
+        let opened = Engine::open_in(&self.env(&self.fs), Path::new(DIR), super::config(self.seed, self.lie));
         let found = opened
             .map_err(|error| error.to_string())
             .and_then(|copy| read(&copy, &[crate::support::everything()], i64::MIN, i64::MAX));
@@ -284,6 +285,42 @@ impl Run {
         self.model.expire(expired);
     }
 
+    /// Rolls up what is due, or tends to the tables.
+    pub(super) fn roll_up(&mut self, run: impl Fn(&Engine) -> Result<(), TierError>) {
+        let Some(engine) = &self.engine else { return };
+        let before = engine.rollup_stats().jobs;
+        let done = run(engine).is_ok();
+        self.counts.rollup_jobs += engine.rollup_stats().jobs - before;
+        self.counts.roll_ups += u64::from(done);
+        self.counts.failed_roll_ups += u64::from(!done);
+        self.note("roll up", u64::from(done));
+        self.see_clock();
+    }
+
+    /// Compares the rows of all tiers with the samples, and with what they were.
+    pub(super) fn check_tiers(&mut self) -> Result<(), String> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let checked = self.tiers.check(engine, super::number_of, self.latest).map_err(|e| {
+            let t: Vec<_> = engine.tiers().into_iter().map(|t| (t.table, t.rolled_to, t.due)).collect();
+            format!("{e}\nDBG now {} latest {} lost_to {} {t:?}", self.now(), self.latest, engine.samples_lost_to())
+        })?;
+        self.see_clock();
+        match checked {
+            Ok(checked) => {
+                self.counts.checked_rows += checked.rows;
+                self.counts.checked_old_rows += checked.old_rows;
+                self.note("rows", checked.rows + checked.old_rows);
+                Ok(())
+            }
+            Err(_) if self.may_fail_to_read() || self.tiers.may_fail() => {
+                self.counts.failed_operations += 1;
+                self.note("no rows", 0);
+                Ok(())
+            }
+            Err(error) => Err(format!("tiers cannot be read: {error}")),
+        }
+    }
+
     fn count(&mut self, before: &EngineStats) {
         let Some(engine) = &self.engine else { return };
         let stats = engine.stats();
@@ -298,6 +335,7 @@ impl Run {
         let start = self.now() - MINUTE * self.below(24 * 60) as i64;
         let end = start + MINUTE * self.below(3 * 60) as i64;
         let Some(engine) = &self.engine else { return };
+        self.tiers.touch(series, start, end);
         let deleted = engine.delete_series(&series_matchers(series), start, end).is_ok();
         self.note("delete", u64::from(deleted));
         self.counts.failed_operations += u64::from(!deleted);
@@ -307,9 +345,10 @@ impl Run {
     /// Without faults the store takes what is sent, and moves it to blocks.
     pub(super) fn make_progress(&mut self) -> Result<(), String> {
         let env = self.env(&self.fs.clone());
-        let opened = Engine::open_in(&env, Path::new("/data"), super::config(self.lie));
+        let opened = Engine::open_in(&env, Path::new("/data"), super::config(self.seed, self.lie));
         self.engine = Some(opened.map_err(|error| format!("after all faults: {error}"))?);
         self.end = End::Close(0);
+        self.tiers.clear_up();
         self.check_all(true)?;
         for _ in 0..3 {
             let before = self.counts.failed_operations;
@@ -326,8 +365,31 @@ impl Run {
             self.tell()?;
             self.snapshot()?;
             self.check_all(false)?;
+            self.roll_up_all()?;
         }
         let Some(engine) = self.engine.take() else { return Ok(()) };
         engine.close().map_err(|error| format!("closing: {error}"))
+    }
+
+    /// Without faults all windows that are complete are rolled up.
+    fn roll_up_all(&mut self) -> Result<(), String> {
+        // What took hours is not committed: somebody might have removed its files meanwhile.
+        let attempts = self.counts.failed_roll_ups + 5;
+        loop {
+            let before = self.counts.failed_roll_ups;
+            self.roll_up(Engine::roll_up);
+            self.roll_up(Engine::tend_tiers);
+            if self.counts.failed_roll_ups == before {
+                break;
+            }
+            if self.counts.failed_roll_ups > attempts {
+                return Err("rolling up fails, and there is no fault any more".to_owned());
+            }
+        }
+        let late = self.engine.iter().flat_map(Engine::tiers).find(|tier| !tier.due.is_empty());
+        if let Some(tier) = late {
+            return Err(format!("{} is not rolled up in full: {:?}", tier.table, tier.due));
+        }
+        self.check_tiers()
     }
 }

@@ -29,6 +29,16 @@ pub(crate) struct Counts {
     pub(crate) expired_blocks: u64,
     pub(crate) checks: u64,
     pub(crate) checked_samples: u64,
+    /// Times that rolling up, or tending to tiers, succeeded and failed.
+    pub(crate) roll_ups: u64,
+    pub(crate) failed_roll_ups: u64,
+    pub(crate) rollup_jobs: u64,
+    pub(crate) checked_rows: u64,
+    /// Of windows whose samples are gone.
+    pub(crate) checked_old_rows: u64,
+    pub(crate) slow_objects: u64,
+    /// Calls of the bucket that failed, by how.
+    pub(crate) object_faults: BTreeMap<String, u64>,
     /// Power failures by the kind of file in whose sync they were.
     pub(crate) crashes: BTreeMap<String, u64>,
 }
@@ -47,7 +57,7 @@ impl Counts {
         *self.crashes.entry(kind).or_default() += 1;
     }
 
-    fn all(&mut self) -> [(&'static str, &mut u64); 20] {
+    fn all(&mut self) -> [(&'static str, &mut u64); 26] {
         [
             ("runs", &mut self.runs),
             ("operations", &mut self.operations),
@@ -69,6 +79,12 @@ impl Counts {
             ("blocks expired", &mut self.expired_blocks),
             ("checks", &mut self.checks),
             ("samples checked", &mut self.checked_samples),
+            ("times rolled up or tended to tiers", &mut self.roll_ups),
+            ("times that failed and said so", &mut self.failed_roll_ups),
+            ("jobs that rolled up", &mut self.rollup_jobs),
+            ("rows compared with samples", &mut self.checked_rows),
+            ("rows compared when their samples were gone", &mut self.checked_old_rows),
+            ("slow calls of the bucket", &mut self.slow_objects),
         ]
     }
 }
@@ -81,6 +97,9 @@ impl AddAssign for Counts {
         for (kind, crashes) in other.crashes {
             *self.crashes.entry(kind).or_default() += crashes;
         }
+        for (kind, faults) in other.object_faults {
+            *self.object_faults.entry(kind).or_default() += faults;
+        }
     }
 }
 
@@ -91,6 +110,9 @@ impl fmt::Display for Counts {
         }
         for (kind, crashes) in &self.crashes {
             writeln!(f, "{crashes:>12} power failures: {kind}")?;
+        }
+        for (kind, faults) in &self.object_faults {
+            writeln!(f, "{faults:>12} faults of the bucket: {kind}")?;
         }
         Ok(())
     }

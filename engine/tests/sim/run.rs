@@ -20,6 +20,7 @@ use crate::{
     model::{ExemplarKey, Found, Model, Scope},
     report::Counts,
     support::{digest, labels},
+    tiers::Tiers,
 };
 
 #[path = "operations.rs"]
@@ -68,6 +69,7 @@ pub(crate) struct Run {
     slow_syncs: Arc<AtomicU64>,
     engine: Option<Engine>,
     model: Model,
+    tiers: Tiers,
     counts: Counts,
     /// Of everything that was done and answered.
     hash: u64,
@@ -81,11 +83,13 @@ pub(crate) struct Run {
 /// # Errors
 /// What the store did wrong.
 pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> {
+    let clock = Arc::new(SimClock::new(Millis(1_000 * HOUR)));
     let mut run = Run {
         seed,
         rng: Rng::new(seed),
         lie,
-        clock: Arc::new(SimClock::new(Millis(1_000 * HOUR))),
+        tiers: Tiers::new(seed, &clock),
+        clock,
         latest: 1_000 * HOUR,
         fs: FaultFs::new(),
         slow_syncs: Arc::default(),
@@ -105,11 +109,15 @@ pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> 
         return Err(format!("too little happened to tell anything: {}", run.counts));
     }
     run.counts.slow_syncs = run.slow_syncs.load(Ordering::Relaxed);
+    let (faults, slow) = run.tiers.faults();
+    run.counts.object_faults = faults.into_iter().map(|(kind, count)| (format!("{kind:?}"), count)).collect();
+    run.counts.slow_objects = slow;
     Ok((run.counts, run.hash))
 }
 
-fn config(lie: Option<Lie>) -> EngineConfig {
+fn config(seed: u64, lie: Option<Lie>) -> EngineConfig {
     let mut config = crate::support::config();
+    config.tiers = Tiers::config(seed);
     config.retention.age_ms = match lie {
         Some(Lie::EarlyRetention(ms)) => RETENTION - ms,
         _ => RETENTION,
@@ -153,7 +161,8 @@ impl Run {
     fn env(&self, fs: &FaultFs) -> Env {
         let fs = LyingFs::new(Arc::new(fs.clone()), self.lie, &self.clock, &self.slow_syncs);
         let fs: Arc<dyn Fs> = Arc::new(fs);
-        Env { clock: Arc::clone(&self.clock) as Arc<dyn Clock>, ..Env::simulated(fs, self.seed) }
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        Env { clock, objects: self.tiers.objects(), ..Env::simulated(fs, self.seed) }
     }
 
     fn choose_end(&mut self) -> End {
@@ -182,7 +191,7 @@ impl Run {
             _ => {}
         }
         self.counts.lives += 1;
-        match Engine::open_in(&self.env(&self.fs), Path::new("/data"), config(self.lie)) {
+        match Engine::open_in(&self.env(&self.fs), Path::new("/data"), config(self.seed, self.lie)) {
             Ok(engine) => {
                 self.engine = Some(engine);
                 self.check_all(true)
@@ -218,6 +227,10 @@ impl Run {
             89 => self.delete(),
             90 | 91 if self.engine.is_some() => self.check_all(false)?,
             92 => self.snapshot()?,
+            93 | 94 => self.roll_up(Engine::roll_up),
+            95 => self.roll_up(Engine::tend_tiers),
+            96 => self.tiers.change_weather(&mut self.rng),
+            97 if self.engine.is_some() => self.check_tiers()?,
             _ => {}
         }
         if self.fs.crashed() {
@@ -332,7 +345,7 @@ impl Run {
             let Some(what) = self.flip_a_bit(&image) else { continue };
             self.counts.flipped_bits += 1;
             let fs = FaultFs::over(image);
-            match Engine::open_in(&self.env(&fs), Path::new("/data"), config(self.lie)) {
+            match Engine::open_in(&self.env(&fs), Path::new("/data"), config(self.seed, self.lie)) {
                 Err(_) => self.counts.noticed_flips += 1,
                 Ok(engine) => self.check_flipped(&engine).map_err(|error| format!("{what}: {error}"))?,
             }
@@ -353,7 +366,9 @@ impl Run {
             self.counts.noticed_flips += 1;
             return Ok(());
         };
-        self.counts.noticed_flips += u64::from(said || warned);
+        drop(engine.roll_up());
+        let tiers_are_whole = self.tiers.check_damaged(engine, number_of)?;
+        self.counts.noticed_flips += u64::from(said || warned || !tiers_are_whole);
         let scope = Scope { start: i64::MIN, end: i64::MAX, concerns: &|_| true, incomplete: said || warned };
         self.counts.checked_samples += self.model.check(&found, &scope)? as u64;
         Ok(())

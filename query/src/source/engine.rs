@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
 use rayon::prelude::*;
 
-use super::{SelectRequest, Selection, SeriesReader, Source, plan::From, tiers};
+use super::{SelectRequest, Selection, SeriesReader, Source, tiers};
 use crate::{Error, ErrorKind, histogram::compact};
 
 /// Fewer series than this are not worth waking other threads for.
@@ -25,9 +25,9 @@ impl Deref for EngineSource {
 
 impl Source for EngineSource {
     fn select(&self, request: &SelectRequest<'_>) -> Result<Selection, Error> {
-        let segments = tiers::segments(&self.0, request);
-        if segments.iter().any(|segment| segment.source != From::Samples) {
-            return tiers::select(&self.0, request, &segments);
+        let sources = tiers::sources(&self.0, request);
+        if !sources.is_samples() {
+            return tiers::select(&self.0, request, &sources);
         }
         let SelectRequest { matchers, start, end, memory, .. } = *request;
         let mut found = self.0.select_within(matchers, start, end, memory).map_err(query_error)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kymo_engine::{
     ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, Rollup, RollupFacts, RollupRequest,
-    RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, Warnings, is_stale, stale_nan,
+    RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, TierStats, Warnings, is_stale, stale_nan,
 };
 
 use super::{
@@ -14,42 +14,69 @@ use super::{
 };
 use crate::Error;
 
-/// The parts of the answer to `request`; one part if samples answer all.
-pub(super) fn segments(engine: &Engine, request: &SelectRequest<'_>) -> Vec<Segment> {
-    let (from, to) = (request.start.saturating_sub(1), request.end);
-    let stats = engine.tiers();
-    if stats.is_empty() || from >= to {
-        return vec![Segment { source: From::Samples, from, to }];
+/// Where the answer to a request comes from.
+#[derive(Debug)]
+pub(super) struct Sources {
+    /// One part if samples answer all.
+    segments: Vec<Segment>,
+    /// Widths of tiers of which nothing is known yet, though the request is about what only they have, milliseconds.
+    unread: Vec<i64>,
+}
+
+impl Sources {
+    fn samples(from: i64, to: i64) -> Self {
+        Self { segments: vec![Segment { source: From::Samples, from, to }], unread: Vec::new() }
     }
-    let config = engine.tiers_config();
-    let policies = config.policies.len() + 1;
-    let tiers: Vec<Tier> = stats
-        .into_iter()
-        .filter_map(|tier| {
-            let rolled_to = tier.rolled_to?;
-            let first = tier.state.files().map(|file| file.min_end).min()?;
-            let exact_to = tier.due.bounds().map_or(rolled_to, |(from, _)| from.min(rolled_to));
-            Some(Tier {
-                width_ms: tier.width_ms,
-                from: first.saturating_sub(tier.width_ms),
-                to: rolled_to,
-                exact_to,
-                is_complete: tier.policies.len() == policies,
-            })
-        })
-        .collect();
-    plan(&request.need, from, to, engine.samples_lost_to(), &tiers)
+
+    /// Whether samples answer all.
+    pub(super) fn is_samples(&self) -> bool {
+        self.unread.is_empty() && self.segments.iter().all(|segment| segment.source == From::Samples)
+    }
+}
+
+/// Where the answer to `request` comes from.
+pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
+    let (from, to) = (request.start.saturating_sub(1), request.end);
+    let lost_to = engine.samples_lost_to();
+    let samples_are_lost = from.saturating_add(1) < lost_to;
+    if from >= to || !(samples_are_lost || matches!(request.need, Need::Windows { .. })) {
+        return Sources::samples(from, to);
+    }
+    let stats = engine.tiers();
+    if stats.is_empty() {
+        return Sources::samples(from, to);
+    }
+    let is_unread = |tier: &&TierStats| samples_are_lost && tier.rolled_to.is_some() && !tier.is_read;
+    let unread = stats.iter().filter(is_unread).map(|tier| tier.width_ms).collect();
+    let policies = engine.tiers_config().policies.len() + 1;
+    let tiers: Vec<Tier> = stats.into_iter().filter_map(|stats| readable(&stats, policies)).collect();
+    Sources { segments: plan(&request.need, from, to, lost_to, &tiers), unread }
+}
+
+/// A tier as the plan needs to know it; none if it has no rows.
+fn readable(tier: &TierStats, policies: usize) -> Option<Tier> {
+    let rolled_to = tier.rolled_to?;
+    Some(Tier {
+        width_ms: tier.width_ms,
+        from: tier.state.first_end()?.saturating_sub(tier.width_ms),
+        to: rolled_to,
+        exact_to: tier.due.bounds().map_or(rolled_to, |(from, _)| from.min(rolled_to)),
+        is_complete: tier.policies.len() == policies,
+    })
 }
 
 /// The series of all parts.
 pub(super) fn select(
     engine: &Arc<Engine>,
     request: &SelectRequest<'_>,
-    segments: &[Segment],
+    sources: &Sources,
 ) -> Result<Selection, Error> {
     let mut found: Vec<(Labels, Part)> = Vec::new();
     let mut warnings = Warnings::default();
-    for segment in segments {
+    for width_ms in &sources.unread {
+        warnings.add(format!("{} has not been read since the start, and is left out", tier_name(*width_ms)));
+    }
+    for segment in &sources.segments {
         match segment.source {
             From::Samples => select_samples(engine, request, segment, &mut found, &mut warnings)?,
             From::Rollups { width_ms, is_exact, has_samples } => {

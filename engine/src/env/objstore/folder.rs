@@ -39,6 +39,8 @@ struct Inner {
     next: AtomicU64,
     /// Directories that are there and durable.
     known: Mutex<HashSet<PathBuf>>,
+    /// Bytes of the file system that uploads leave to others.
+    leave_free_bytes: AtomicU64,
 }
 
 impl FolderStore {
@@ -52,7 +54,13 @@ impl FolderStore {
         if fs.exists(&unfinished).map_err(error("look for"))? {
             fs.remove_dir_all(&unfinished).map_err(error("clean up"))?;
         }
-        let inner = Inner { fs, root: root.to_owned(), next: AtomicU64::new(0), known: Mutex::default() };
+        let inner = Inner {
+            fs,
+            root: root.to_owned(),
+            next: AtomicU64::new(0),
+            known: Mutex::default(),
+            leave_free_bytes: AtomicU64::new(0),
+        };
         inner.make_dir(&unfinished).map_err(error("make the folder of"))?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -177,6 +185,10 @@ impl ObjectStore for FolderStore {
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(objects)
     }
+
+    fn leave_free(&self, bytes: u64) {
+        self.inner.leave_free_bytes.store(bytes, Ordering::Relaxed);
+    }
 }
 
 /// How a file gets its key.
@@ -218,6 +230,20 @@ impl Unfinished {
         Ok(())
     }
 
+    /// Only uploads are large enough to take the room that others need.
+    fn check_room(&self, bytes: u64) -> Result<(), ObjectError> {
+        let left = self.inner.leave_free_bytes.load(Ordering::Relaxed);
+        if left == 0 {
+            return Ok(());
+        }
+        let available = self.inner.fs.available_bytes(&self.inner.root).map_err(|source| self.error(source))?;
+        if bytes.saturating_add(left) <= available {
+            return Ok(());
+        }
+        let problem = format!("{available} bytes are free, and {left} are left to the log and to flushes");
+        Err(ObjectError::new(ObjectErrorKind::Full, self.action, &self.key, problem))
+    }
+
     /// Gives the file its key, durably, and returns its length.
     fn publish(mut self, how: Publish) -> Result<u64, ObjectError> {
         let published = self.move_to_key(how);
@@ -243,6 +269,7 @@ impl Unfinished {
 
 impl Upload for Unfinished {
     fn write(&mut self, bytes: &[u8]) -> Result<(), ObjectError> {
+        self.check_room(bytes.len() as u64)?;
         self.append(bytes)
     }
 

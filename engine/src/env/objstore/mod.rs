@@ -87,6 +87,9 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// Errors of the store.
     fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError>;
+
+    /// Asks that uploads leave so many bytes of the room to others. A store that has its room to itself leaves nothing.
+    fn leave_free(&self, _bytes: u64) {}
 }
 
 /// An object that is being written. Dropped before it is finished it leaves nothing, or what a later clean-up removes.

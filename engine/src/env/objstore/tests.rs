@@ -65,6 +65,25 @@ fn a_folder_keeps_its_promises() {
 }
 
 #[test]
+fn an_upload_leaves_the_room_that_it_is_asked_to_leave() {
+    let fs = MemFs::default();
+    let store = FolderStore::open(Arc::new(fs.clone()), Path::new("/objects")).unwrap();
+    fs.set_capacity(Some(1_000));
+    let free = fs.available_bytes(Path::new("/objects")).unwrap();
+    store.leave_free(free - 10);
+    let mut upload = store.upload("a").unwrap();
+    upload.write(&[0; 10]).unwrap();
+    assert_eq!(kind(upload.write(&[0])), ObjectErrorKind::Full);
+    drop(upload);
+    assert_eq!(fs.available_bytes(Path::new("/objects")).unwrap(), free, "nothing is left of it");
+    store.create("commit", Bytes::from_static(b"what is small is not held up")).unwrap();
+    store.leave_free(0);
+    let mut upload = store.upload("a").unwrap();
+    upload.write(&[0; 11]).unwrap();
+    assert_eq!(upload.finish().unwrap(), 11);
+}
+
+#[test]
 fn a_store_without_faults_keeps_its_promises() {
     let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/objects")).unwrap();
     keeps_its_promises(&FaultObjects::new(Arc::new(folder)));

@@ -44,9 +44,24 @@ impl TableState {
         self.version
     }
 
+    /// Whether it has been read, and is there.
+    #[must_use]
+    pub const fn is_read(&self) -> bool {
+        self.metadata.is_some()
+    }
+
     /// The files that belong to it, by path.
     pub fn files(&self) -> impl Iterator<Item = &DataFileMeta> {
         self.files.values()
+    }
+
+    /// The end of the first window that has rows, milliseconds.
+    #[must_use]
+    pub fn first_end(&self) -> Option<i64> {
+        // Paths begin with the partition, whose names are in the order of time.
+        let first = &self.files.first_key_value()?.1.partition;
+        let of_first = self.files().take_while(|file| file.partition == *first);
+        of_first.map(|file| file.min_end).min()
     }
 
     /// The file of this path.
