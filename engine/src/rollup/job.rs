@@ -387,13 +387,21 @@ pub(super) fn write_file(
     file.finish(table).map(Some)
 }
 
+/// # Errors
+/// When files that were begun so long ago must not be committed any more.
+pub(super) fn check_age(table: &str, age_ms: i64) -> Result<(), TierError> {
+    if age_ms <= JOB_MS_MAX {
+        return Ok(());
+    }
+    Err(TierError::Overdue { table: table.to_owned(), hours: age_ms / 3_600_000 })
+}
+
 fn commit(table: &mut Table, job: &Job<'_>, written: &Written) -> Result<(), TierError> {
     let number = i64::try_from(job.number).unwrap_or(i64::MAX);
     let (partition, now, name) = (table.partition(), table.now(), table.name().to_owned());
     let commit = Commit { operation: "WRITE", job: Some((job.app_id.clone(), number)) };
-    if written.files.iter().any(|file| now.0.saturating_sub(file.created.0) > JOB_MS_MAX) {
-        return Err(TierError::Contended { table: name, attempts: 1 });
-    }
+    let oldest = written.files.iter().map(|file| file.created.0).min().unwrap_or(now.0);
+    check_age(&name, now.0.saturating_sub(oldest))?;
     let committed = table.commit(&commit, |state| {
         // Somebody else may have put a file together with others meanwhile: then the job is done anew.
         if written.replaced.iter().any(|file| state.file(&file.path).is_none()) {

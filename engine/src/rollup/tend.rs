@@ -6,7 +6,7 @@ use hashbrown::HashSet;
 use kymo_formats::delta::Action;
 use tracing::{error, info};
 
-use super::Eagerness;
+use super::{Eagerness, job::check_age};
 use crate::{
     engine::Inner,
     tier::{
@@ -182,9 +182,7 @@ impl Inner {
         let data_change = merge.repeated() > 0;
         drop(merge);
         let (partition, now) = (table.partition(), table.now());
-        if now.0.saturating_sub(started.0) > JOB_MS_MAX {
-            return Err(TierError::Contended { table: table.name().to_owned(), attempts: 1 });
-        }
+        check_age(table.name(), now.0.saturating_sub(started.0))?;
         let commit = Commit { operation: "OPTIMIZE", job: None };
         let committed = table.commit(&commit, |state| {
             // Somebody else has changed them meanwhile: what was written here is not needed.

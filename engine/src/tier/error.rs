@@ -61,6 +61,14 @@ pub enum TierError {
         /// How often it was tried.
         attempts: u32,
     },
+    /// A job took so long that its files are not safe to commit: they may be removed, as those that no commit named.
+    #[error("{table}: writing took {hours} hours, which is too long to be committed")]
+    Overdue {
+        /// The table.
+        table: String,
+        /// How long it took.
+        hours: i64,
+    },
     /// The store below.
     #[error(transparent)]
     Engine(#[from] Box<crate::Error>),
@@ -94,7 +102,7 @@ impl TierError {
                 ErrorKind::Corrupt
             }
             Self::Foreign { .. } => ErrorKind::Invalid,
-            Self::Contended { .. } => ErrorKind::Unavailable,
+            Self::Contended { .. } | Self::Overdue { .. } => ErrorKind::Unavailable,
             Self::Engine(error) => error.kind(),
         }
     }
@@ -104,7 +112,7 @@ impl TierError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Object(error) => error.kind == ObjectErrorKind::Unavailable,
-            Self::Contended { .. } => true,
+            Self::Contended { .. } | Self::Overdue { .. } => true,
             _ => false,
         }
     }

@@ -300,10 +300,7 @@ impl Run {
     /// Compares the rows of all tiers with the samples, and with what they were.
     pub(super) fn check_tiers(&mut self) -> Result<(), String> {
         let Some(engine) = &self.engine else { return Ok(()) };
-        let checked = self.tiers.check(engine, super::number_of, self.latest).map_err(|e| {
-            let t: Vec<_> = engine.tiers().into_iter().map(|t| (t.table, t.rolled_to, t.due)).collect();
-            format!("{e}\nDBG now {} latest {} lost_to {} {t:?}", self.now(), self.latest, engine.samples_lost_to())
-        })?;
+        let checked = self.tiers.check(engine, super::number_of, self.latest)?;
         self.see_clock();
         match checked {
             Ok(checked) => {
@@ -373,18 +370,11 @@ impl Run {
 
     /// Without faults all windows that are complete are rolled up.
     fn roll_up_all(&mut self) -> Result<(), String> {
-        // What took hours is not committed: somebody might have removed its files meanwhile.
-        let attempts = self.counts.failed_roll_ups + 5;
-        loop {
-            let before = self.counts.failed_roll_ups;
-            self.roll_up(Engine::roll_up);
-            self.roll_up(Engine::tend_tiers);
-            if self.counts.failed_roll_ups == before {
-                break;
-            }
-            if self.counts.failed_roll_ups > attempts {
-                return Err("rolling up fails, and there is no fault any more".to_owned());
-            }
+        let before = self.counts.failed_roll_ups;
+        self.roll_up(Engine::roll_up);
+        self.roll_up(Engine::tend_tiers);
+        if self.counts.failed_roll_ups > before {
+            return Err("rolling up fails, and there is no fault any more".to_owned());
         }
         let late = self.engine.iter().flat_map(Engine::tiers).find(|tier| !tier.due.is_empty());
         if let Some(tier) = late {

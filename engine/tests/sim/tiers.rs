@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Tiers {
     /// None if they lie in the data directory.
     bucket: Option<(Arc<FaultObjects>, Arc<dyn ObjectStore>)>,
     slow: Arc<AtomicU64>,
+    /// Whether no call is slow any more.
+    calm: Arc<AtomicBool>,
     /// Whether calls of the bucket may fail.
     stormy: bool,
     /// Rows that were as they should be, by width, series and end, of which no sample has come or gone since.
@@ -53,7 +55,7 @@ pub(crate) struct Checked {
 impl Tiers {
     /// Tiers in a bucket for odd seeds, and in the data directory for others.
     pub(crate) fn new(seed: u64, clock: &Arc<SimClock>) -> Self {
-        let slow = Arc::<AtomicU64>::default();
+        let (slow, calm) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let bucket = (seed % 2 == 1).then(|| {
             let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket"));
             let folder = Arc::new(folder.expect("a folder in memory"));
@@ -63,10 +65,11 @@ impl Tiers {
                 clock: Arc::clone(clock),
                 calls: AtomicU64::new(seed),
                 slow: Arc::clone(&slow),
+                calm: Arc::clone(&calm),
             };
             (bucket, Arc::new(slow) as Arc<dyn ObjectStore>)
         });
-        Self { bucket, slow, stormy: false, seen: BTreeMap::new() }
+        Self { bucket, slow, calm, stormy: false, seen: BTreeMap::new() }
     }
 
     pub(crate) fn config(seed: u64) -> TiersConfig {
@@ -101,8 +104,10 @@ impl Tiers {
         bucket.fail_at_random(Rng::new(rng.next_u64()), per_mille, &kinds);
     }
 
+    /// Nothing fails any more, and nothing is slow.
     pub(crate) fn clear_up(&mut self) {
         self.stormy = false;
+        self.calm.store(true, Ordering::Relaxed);
         self.bucket.iter().for_each(|(bucket, _)| bucket.heal());
     }
 
@@ -304,13 +309,14 @@ struct SlowObjects {
     clock: Arc<SimClock>,
     calls: AtomicU64,
     slow: Arc<AtomicU64>,
+    calm: Arc<AtomicBool>,
 }
 
 impl SlowObjects {
     /// A call takes place.
     fn pass(&self) -> &dyn ObjectStore {
         let mut rng = Rng::new(self.calls.fetch_add(1, Ordering::Relaxed));
-        if rng.below(SLOW_CALLS) == 0 {
+        if rng.below(SLOW_CALLS) == 0 && !self.calm.load(Ordering::Relaxed) {
             self.slow.fetch_add(1, Ordering::Relaxed);
             let minutes = if rng.below(VERY_SLOW_CALLS) == 0 { 13 * 60 } else { 3 };
             self.clock.advance(Millis(MINUTE * minutes));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checksum::{crc32, crc32_append};
+
 /// Highest version of the protocol's reader side that is understood.
 const READER_VERSION: u32 = 1;
 /// Highest version of the protocol's writer side that is understood.
@@ -33,6 +35,14 @@ pub enum DeltaError {
         reader: u32,
         /// What it asks of writers.
         writer: u32,
+    },
+    /// The lines of a commit are not those that were written.
+    #[error("a commit is damaged: the checksum of its lines is {found:08x}, not {expected:08x}")]
+    Checksum {
+        /// What the commit says.
+        expected: u32,
+        /// What its lines have.
+        found: u32,
     },
     /// A checkpoint is damaged or foreign.
     #[error("a checkpoint does not decode: {what}")]
@@ -71,6 +81,10 @@ pub struct CommitInfo {
     pub engine_info: String,
     /// Tells the writer, who may not have got the answer, that the commit is its own.
     pub nonce: String,
+    /// CRC-32 of the other lines; none in commits of others. The protocol has none: a digit that flips in a range would
+    /// leave rows out without a word.
+    #[serde(rename = "kymoCrc32", skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 /// What readers and writers must be able to do.
@@ -213,6 +227,9 @@ pub struct LastCheckpoint {
     pub version: u64,
     /// Number of actions in it.
     pub size: i64,
+    /// CRC-32 of its file; none in those of others.
+    #[serde(rename = "kymoCrc32", default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<u32>,
 }
 
 /// A line as JSON has it: an object of one field. Fields that are not known, those of later versions of the protocol,
@@ -266,35 +283,54 @@ impl Line {
     }
 }
 
-/// The file of a commit: a line of JSON for each action.
+/// The file of a commit: a line of JSON for each action. What it says of itself comes first, with a checksum of the
+/// others.
 ///
 /// # Panics
 /// Never: the actions have no keys that are not strings.
 #[must_use]
-pub fn encode_commit(actions: Vec<Action>) -> Vec<u8> {
+pub fn encode_commit(info: CommitInfo, actions: Vec<Action>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    actions.into_iter().for_each(|action| encode_line(action, &mut lines));
     let mut bytes = Vec::new();
-    for action in actions {
-        serde_json::to_writer(&mut bytes, &Line::from(action)).expect("maps have strings as keys");
-        bytes.push(b'\n');
-    }
+    encode_line(Action::CommitInfo(CommitInfo { crc32: Some(crc32(&lines)), ..info }), &mut bytes);
+    bytes.append(&mut lines);
     bytes
+}
+
+fn encode_line(action: Action, bytes: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *bytes, &Line::from(action)).expect("maps have strings as keys");
+    bytes.push(b'\n');
 }
 
 /// The actions of a commit. Those of a kind that is not known are left out.
 ///
 /// # Errors
-/// When a line is not what the protocol says, or the protocol is too new.
+/// When a line is not what the protocol says, the lines are not those that were written, or the protocol is too new.
 pub fn decode_commit(bytes: &[u8]) -> Result<Vec<Action>, DeltaError> {
     let text = std::str::from_utf8(bytes).map_err(|_| DeltaError::Text)?;
     let mut actions = Vec::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    let (mut expected, mut found) = (None, crc32(b""));
+    for (at, line) in text.split_inclusive('\n').enumerate() {
         let bad = |source| DeltaError::Line { line: at + 1, source };
-        actions.extend(serde_json::from_str::<Line>(line).map_err(bad)?.action());
-        if let Some(Action::Protocol(protocol)) = actions.last() {
+        let action = if line.trim().is_empty() {
+            None
+        } else {
+            serde_json::from_str::<Line>(line).map_err(bad)?.action()
+        };
+        match &action {
+            Some(Action::CommitInfo(info)) => expected = expected.or(info.crc32),
+            _ => found = crc32_append(found, line.as_bytes()),
+        }
+        if let Some(Action::Protocol(protocol)) = &action {
             protocol.check()?;
         }
+        actions.extend(action);
     }
-    Ok(actions)
+    match expected {
+        Some(expected) if expected != found => Err(DeltaError::Checksum { expected, found }),
+        _ => Ok(actions),
+    }
 }
 
 /// The action that a line says, which is given as a value; `None` for one of a kind that is not known.
@@ -322,17 +358,43 @@ mod tests {
     fn commits_are_read_as_written() {
         let add = add();
         let actions = vec![
-            Action::CommitInfo(CommitInfo { nonce: "n".to_owned(), ..CommitInfo::default() }),
             Action::Protocol(Protocol::OURS),
             Action::Remove(Remove::of(&add, 3, false)),
             Action::Add(add),
             Action::Txn(Txn { app_id: "a".to_owned(), version: 4, last_updated: None }),
         ];
-        let bytes = encode_commit(actions.clone());
-        assert_eq!(decode_commit(&bytes).unwrap(), actions);
+        let bytes = encode_commit(info(), actions.clone());
+        let decoded = decode_commit(&bytes).unwrap();
+        assert!(matches!(&decoded[0], Action::CommitInfo(info) if info.nonce == "n" && info.crc32.is_some()));
+        assert_eq!(decoded[1..], actions);
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}"#), "{text}");
         assert!(text.contains(r#""partitionValues":{"day":"2026-11-26"}"#), "{text}");
+    }
+
+    fn info() -> CommitInfo {
+        CommitInfo { nonce: "n".to_owned(), ..CommitInfo::default() }
+    }
+
+    #[test]
+    fn no_flipped_bit_changes_what_a_commit_does() {
+        let add = add();
+        let actions = vec![Action::Remove(Remove::of(&add, 3, false)), Action::Add(add)];
+        let bytes = encode_commit(info(), actions.clone());
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(decoded) = decode_commit(&damaged) {
+                let done: Vec<_> =
+                    decoded.into_iter().filter(|action| !matches!(action, Action::CommitInfo(_))).collect();
+                assert_eq!(done, actions, "bit {bit}");
+            }
+        }
+        for len in 0..bytes.len() {
+            let decoded = decode_commit(&bytes[..len]).unwrap_or_default();
+            assert!(decoded.len() < 3, "{len} bytes are enough: {decoded:?}");
+            assert!(decoded.iter().all(|action| matches!(action, Action::CommitInfo(_))), "{len} {decoded:?}");
+        }
     }
 
     #[test]

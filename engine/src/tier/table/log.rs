@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kymo_formats::{
+    checksum::crc32,
     delta::{
         Action, CommitInfo, Format, LAST_CHECKPOINT, LastCheckpoint, LogFile, Metadata, Protocol, Txn,
         checkpoint_name, commit_name, decode_checkpoint, decode_commit, encode_checkpoint, encode_commit,
@@ -19,6 +20,7 @@ use super::{
     state::{LABELS_KEY, WIDTH_KEY},
 };
 use crate::{
+    ErrorKind,
     env::{Env, ObjectError, ObjectErrorKind, ObjectStore, Rng},
     model::Millis,
     tier::TierError,
@@ -140,6 +142,21 @@ impl Table {
     /// # Errors
     /// When the place cannot be read, or the log is damaged or foreign.
     pub(crate) fn refresh(&mut self) -> Result<(), TierError> {
+        let was_read = self.is_read;
+        let refreshed = self.read_log();
+        if refreshed.is_err() && !was_read {
+            // A part of it would be taken for all there is.
+            self.forget();
+        }
+        refreshed
+    }
+
+    fn forget(&mut self) {
+        self.state = Arc::new(TableState::new(self.state.partition));
+        self.is_read = false;
+    }
+
+    fn read_log(&mut self) -> Result<(), TierError> {
         if !self.is_read {
             self.read_checkpoint()?;
         }
@@ -189,23 +206,43 @@ impl Table {
         Ok(())
     }
 
-    /// Reads the newest checkpoint, if there is one.
+    /// Reads the newest checkpoint that is whole, if there is one.
     fn read_checkpoint(&mut self) -> Result<(), TierError> {
         let key = self.log_key(LAST_CHECKPOINT);
         let Some(pointer) = found(self.store.get(&key))? else { return Ok(()) };
         // A hint: without it, or if it is damaged, the log is read from its beginning.
-        let Ok(LastCheckpoint { version, .. }) = serde_json::from_slice(&pointer) else {
+        let pointed: Option<LastCheckpoint> = serde_json::from_slice(&pointer).ok();
+        if pointed.is_none() {
             warn!(key, "the pointer to the newest checkpoint does not parse, and is passed over");
-            return Ok(());
-        };
-        if self.is_read && version <= self.state.version {
+        }
+        let Some(newest) = pointed else { return Ok(()) };
+        if self.is_read && newest.version <= self.state.version {
             return Ok(());
         }
-        let key = self.log_key(&checkpoint_name(version));
-        let actions =
-            decode_checkpoint(self.store.get(&key)?).map_err(|source| TierError::Log { key, source })?;
+        let Err(error) = self.take_checkpoint(newest) else { return Ok(()) };
+        if !matches!(error.kind(), ErrorKind::Corrupt) {
+            return Err(error);
+        }
+        // Commits since the one before are still there.
+        let is_needed = |version: &u64| *version > 0 && (!self.is_read || *version > self.state.version);
+        let Some(version) = newest.version.checked_sub(CHECKPOINT_COMMITS).filter(is_needed) else {
+            return Err(error);
+        };
+        warn!(table = self.name, %error, "the newest checkpoint is passed over");
+        self.take_checkpoint(LastCheckpoint { version, size: 0, crc32: None }).map_err(|_| error)
+    }
+
+    fn take_checkpoint(&mut self, pointer: LastCheckpoint) -> Result<(), TierError> {
+        let key = self.log_key(&checkpoint_name(pointer.version));
+        let file = self.store.get(&key)?;
+        let found = crc32(&file);
+        if let Some(expected) = pointer.crc32.filter(|expected| *expected != found) {
+            let problem = format!("its checksum is {found:08x}, not {expected:08x}");
+            return Err(TierError::Damaged { key, problem });
+        }
+        let actions = decode_checkpoint(file).map_err(|source| TierError::Log { key, source })?;
         self.state = Arc::new(TableState::new(self.state.partition));
-        self.apply(version, actions)
+        self.apply(pointer.version, actions)
     }
 
     /// The actions of the commit that makes `version`; `None` if there is none.
@@ -255,18 +292,20 @@ impl Table {
     ) -> Result<Option<u64>, TierError> {
         let now = self.env.clock.now().0;
         let version = if self.is_read { self.state.version + 1 } else { 0 };
-        let mut all = vec![Action::CommitInfo(CommitInfo {
+        let info = CommitInfo {
             timestamp: now,
             operation: commit.operation.to_owned(),
             engine_info: concat!("Kymo/", env!("CARGO_PKG_VERSION")).to_owned(),
             nonce: nonce.to_owned(),
-        })];
+            crc32: None,
+        };
+        let mut all = Vec::new();
         if let Some((app_id, job)) = &commit.job {
             all.push(Action::Txn(Txn { app_id: app_id.clone(), version: *job, last_updated: Some(now) }));
         }
         all.extend(actions);
         let key = self.log_key(&commit_name(version));
-        let created = self.store.create(&key, Bytes::from(encode_commit(all.clone())));
+        let created = self.store.create(&key, Bytes::from(encode_commit(info, all.clone())));
         let Err(error) = created else {
             self.apply(version, all)?;
             return Ok(Some(version));
@@ -335,8 +374,14 @@ impl Table {
         let key = self.log_key(&checkpoint_name(version));
         let file =
             encode_checkpoint(&actions).map_err(|source| TierError::Log { key: key.clone(), source })?;
+        let (len, crc32) = (file.len() as u64, Some(crc32(&file)));
         self.store.put(&key, file.into())?;
-        let pointer = serde_json::json!({"version": version, "size": size}).to_string();
+        let found = self.store.size(&key)?;
+        if found != len {
+            let problem = format!("{found} bytes are there of {len} that were written");
+            return Err(TierError::Damaged { key, problem });
+        }
+        let pointer = serde_json::json!(LastCheckpoint { version, size, crc32 }).to_string();
         self.store.put(&self.log_key(LAST_CHECKPOINT), pointer.into())?;
         let prefix = self.log_key("");
         for object in self.store.list(&prefix, None)? {
