@@ -385,10 +385,10 @@ impl Engine {
         self.inner.tier_stats()
     }
 
-    /// Of what is older than this time, milliseconds, not all samples are there any more.
+    /// Of what is older than this time, milliseconds, not all samples are there any more, or none ever were.
     #[must_use]
-    pub fn samples_lost_to(&self) -> i64 {
-        self.inner.samples_lost_to()
+    pub fn samples_reach_to(&self) -> i64 {
+        self.inner.samples_reach_to()
     }
 
     /// The settings of the tiers.

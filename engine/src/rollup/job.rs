@@ -167,9 +167,16 @@ impl Inner {
         Some(first.max(self.samples_lost_to()))
     }
 
-    /// Before this time not all samples are there any more.
+    /// Before this time not all samples are there any more. What is too old by the clock alone is still there: clocks are
+    /// put back, and blocks wait until they have been rolled up.
     pub(crate) fn samples_lost_to(&self) -> i64 {
-        self.manifest.current().samples_from().max(self.oldest_ts(self.env.clock.now().0))
+        self.manifest.current().samples_from()
+    }
+
+    /// What is older than this is not looked for among the samples: it is gone, or was never here.
+    pub(crate) fn samples_reach_to(&self) -> i64 {
+        let first = self.samples_from().unwrap_or(i64::MAX);
+        self.samples_lost_to().max(first.min(self.oldest_ts(self.env.clock.now().0)))
     }
 
     /// Forgets windows that changed after what they are made of was gone.

@@ -147,7 +147,7 @@ impl Tiers {
                 (Ok(expected), Ok(found)) => (expected, found),
                 (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
             };
-            let lost_to = engine.samples_lost_to();
+            let lost_to = engine.samples_reach_to();
             let is_settled = |end: i64| {
                 end <= rolled_to && end - width >= lost_to && tier.due.within(end - width, end).is_empty()
             };

@@ -37,7 +37,7 @@ impl Sources {
 /// Where the answer to `request` comes from.
 pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
     let (from, to) = (request.start.saturating_sub(1), request.end);
-    let lost_to = engine.samples_lost_to();
+    let lost_to = engine.samples_reach_to();
     let samples_are_lost = from.saturating_add(1) < lost_to;
     if from >= to || !(samples_are_lost || matches!(request.need, Need::Windows { .. })) {
         return Sources::samples(from, to);
