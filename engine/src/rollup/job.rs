@@ -266,7 +266,8 @@ impl Inner {
         let Some((_, to)) = job.windows.bounds() else { return Ok(()) };
         let coarser = self.rollups.widths.get(job.tier + 1).map(|width_ms| {
             let mut progress = self.manifest.current().rollup(*width_ms);
-            progress.due.extend(&job.windows.widened(*width_ms).within(i64::MIN, progress.rolled_to));
+            let begun_to = progress.begun_to();
+            progress.due.extend(&job.windows.widened(*width_ms).within(i64::MIN, begun_to));
             Edit::Rollup(progress)
         });
         self.update_rollup(
