@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use kymo_engine::{
-    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, TierError, stale_nan,
+    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, TierError,
+    stale_nan,
 };
 
 use super::{End, FLOAT_SERIES, HISTOGRAMS, HOUR, MINUTE, Run, number_of, read, series_matchers, start_of};
@@ -59,6 +60,7 @@ impl Run {
                 self.counts.failed_operations += 1;
                 self.counts.failed_logs += u64::from(log_failed);
                 self.note("not committed", rows.len() as u64);
+                rows.iter().for_each(|row| self.tiers.leave_open(row.series, row.ts, row.ts));
             }
             Ok(_) if log_failed => return Err("a log that has failed took rows".to_owned()),
             Ok(outcome) => {
@@ -300,7 +302,7 @@ impl Run {
     /// Compares the rows of all tiers with the samples, and with what they were.
     pub(super) fn check_tiers(&mut self) -> Result<(), String> {
         let Some(engine) = &self.engine else { return Ok(()) };
-        let checked = self.tiers.check(engine, super::number_of, self.latest)?;
+        let checked = self.tiers.check(engine, number_of, self.latest)?;
         self.see_clock();
         match checked {
             Ok(checked) => {
@@ -336,6 +338,9 @@ impl Run {
         let deleted = engine.delete_series(&series_matchers(series), start, end).is_ok();
         self.note("delete", u64::from(deleted));
         self.counts.failed_operations += u64::from(!deleted);
+        if !deleted {
+            self.tiers.leave_open(series, start, end);
+        }
         self.model.delete(series, start, end, deleted);
     }
 

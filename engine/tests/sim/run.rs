@@ -194,6 +194,7 @@ impl Run {
         match Engine::open_in(&self.env(&self.fs), Path::new("/data"), config(self.seed, self.lie)) {
             Ok(engine) => {
                 self.engine = Some(engine);
+                self.tiers.settle();
                 self.check_all(true)
             }
             Err(_) if self.fs.crashed() => {

@@ -41,6 +41,8 @@ pub(crate) struct Tiers {
     stormy: bool,
     /// Rows that were as they should be, by width, series and end, of which no sample has come or gone since.
     seen: BTreeMap<(i64, usize, i64), Facts>,
+    /// What may come or go at the next start, as [`Self::touch`] takes it: it was not acknowledged.
+    open: Vec<(usize, i64, i64)>,
 }
 
 /// What a check of the tiers has looked at.
@@ -69,7 +71,7 @@ impl Tiers {
             };
             (bucket, Arc::new(slow) as Arc<dyn ObjectStore>)
         });
-        Self { bucket, slow, calm, stormy: false, seen: BTreeMap::new() }
+        Self { bucket, slow, calm, stormy: false, seen: BTreeMap::new(), open: Vec::new() }
     }
 
     pub(crate) fn config(seed: u64) -> TiersConfig {
@@ -129,6 +131,18 @@ impl Tiers {
         }
     }
 
+    /// What was not acknowledged is decided at the next start.
+    pub(crate) fn leave_open(&mut self, series: usize, start: i64, end: i64) {
+        self.open.push((series, start, end));
+    }
+
+    /// A start has decided it.
+    pub(crate) fn settle(&mut self) {
+        for (series, start, end) in std::mem::take(&mut self.open) {
+            self.touch(series, start, end);
+        }
+    }
+
     /// Compares all rows with the samples where those are there, and with what they were where not. `latest` is the latest
     /// time that the clock ever showed.
     ///
@@ -143,10 +157,11 @@ impl Tiers {
         let mut checked = Checked::default();
         for (tier, (width, retention)) in engine.tiers().into_iter().zip(TIERS) {
             let Some(rolled_to) = tier.rolled_to.filter(|_| tier.is_read) else { continue };
-            let (expected, found) = match (expected(engine, width, &number_of), rows(engine, width, &number_of)) {
-                (Ok(expected), Ok(found)) => (expected, found),
-                (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
-            };
+            let (expected, found) =
+                match (expected(engine, width, &number_of), rows(engine, width, &number_of)) {
+                    (Ok(expected), Ok(found)) => (expected, found),
+                    (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
+                };
             let lost_to = engine.samples_reach_to();
             let is_settled = |end: i64| {
                 end <= rolled_to && end - width >= lost_to && tier.due.within(end - width, end).is_empty()
@@ -156,7 +171,8 @@ impl Tiers {
                 if !is_settled(end) {
                     continue;
                 }
-                let wanted = expected.get(key).ok_or_else(|| format!("{}: no sample: {row:?}", tier.table))?;
+                let wanted =
+                    expected.get(key).ok_or_else(|| format!("{}: no sample: {row:?}", tier.table))?;
                 same(row, wanted).map_err(|what| format!("{} series {series}: {what}", tier.table))?;
                 self.seen.insert((width, series, end), facts(row));
                 checked.rows += 1;
@@ -169,7 +185,9 @@ impl Tiers {
                 }
             }
             self.seen.retain(|(of, _, end), _| *of != width || *end > kept_from);
-            for ((_, series, end), facts_then) in self.seen.range((width, 0, i64::MIN)..(width + 1, 0, i64::MIN)) {
+            for ((_, series, end), facts_then) in
+                self.seen.range((width, 0, i64::MIN)..(width + 1, 0, i64::MIN))
+            {
                 match found.get(&(*series, *end)) {
                     None => return Err(format!("{} series {series}: the row of {end} is lost", tier.table)),
                     Some(row) if facts(row) != *facts_then => {
@@ -205,7 +223,9 @@ impl Tiers {
                         return Err(format!("series {series}: {row:?} was another"));
                     }
                     Some(_) => {}
-                    None => return Err(format!("series {series}: the row of {end} is missing without a word")),
+                    None => {
+                        return Err(format!("series {series}: the row of {end} is missing without a word"));
+                    }
                 }
             }
         }
@@ -293,7 +313,9 @@ fn same(found: &Rollup, wanted: &Rollup) -> Result<(), String> {
     let (Some(a), Some(b)) = (&found.floats, &wanted.floats) else { return Ok(()) };
     let sums = [(a.correction.total(), b.correction.total()), (sum(a), sum(b))];
     let close = |(a, b): (f64, f64)| {
-        a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
+        a.to_bits() == b.to_bits()
+            || (a.is_nan() && b.is_nan())
+            || (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
     };
     if sums.into_iter().all(close) { Ok(()) } else { Err(differ()) }
 }

@@ -393,7 +393,10 @@ mod tests {
         for len in 0..bytes.len() {
             let decoded = decode_commit(&bytes[..len]).unwrap_or_default();
             assert!(decoded.len() < 3, "{len} bytes are enough: {decoded:?}");
-            assert!(decoded.iter().all(|action| matches!(action, Action::CommitInfo(_))), "{len} {decoded:?}");
+            assert!(
+                decoded.iter().all(|action| matches!(action, Action::CommitInfo(_))),
+                "{len} {decoded:?}"
+            );
         }
     }
 

@@ -236,7 +236,8 @@ impl Unfinished {
         if left == 0 {
             return Ok(());
         }
-        let available = self.inner.fs.available_bytes(&self.inner.root).map_err(|source| self.error(source))?;
+        let available =
+            self.inner.fs.available_bytes(&self.inner.root).map_err(|source| self.error(source))?;
         if bytes.saturating_add(left) <= available {
             return Ok(());
         }
