@@ -34,6 +34,7 @@ struct Faults {
     crash_at: Option<u64>,
     fail_operation: Option<u64>,
     fail_sync: Option<u64>,
+    cut_read: Option<u64>,
     no_links: bool,
 }
 
@@ -110,6 +111,11 @@ impl FaultFs {
         self.faults.lock().fail_sync = Some(sync_point);
     }
 
+    /// The first read after `operation` calls of any kind is cut short, once.
+    pub fn cut_read(&self, operation: u64) {
+        self.faults.lock().cut_read = Some(operation);
+    }
+
     /// From now on no file gets a second name, as between two file systems.
     pub fn refuse_links(&self) {
         self.faults.lock().no_links = true;
@@ -132,6 +138,16 @@ impl FaultFs {
 
     fn plain(&self) -> io::Result<()> {
         self.gate(Call::Plain).map(|_| ())
+    }
+
+    fn read_gate(&self) -> io::Result<()> {
+        self.plain()?;
+        let mut faults = self.faults.lock();
+        if faults.cut_read.is_some_and(|from| faults.operations > from) {
+            faults.cut_read = None;
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
     }
 }
 
@@ -223,12 +239,12 @@ impl Fs for FaultFs {
     }
 
     fn map(&self, path: &Path) -> io::Result<Mapping> {
-        self.plain()?;
+        self.read_gate()?;
         self.mem.map(path)
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.plain()?;
+        self.read_gate()?;
         self.mem.read(path)
     }
 
@@ -257,7 +273,7 @@ struct FaultFile {
 
 impl File for FaultFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.fs.plain()?;
+        self.fs.read_gate()?;
         self.file.read_at(buf, offset)
     }
 

@@ -121,7 +121,7 @@ pub trait Fs: Send + Sync + fmt::Debug {
     /// A whole file, copied to memory.
     ///
     /// # Errors
-    /// `NotFound` when it does not exist, and I/O errors.
+    /// `NotFound` when it does not exist, `UnexpectedEof` when less comes than the file is long, and I/O errors.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// Bytes that may still be written to the file system that holds `path`.

@@ -81,7 +81,11 @@ impl Fs for OsFs {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        let bytes = fs::read(path)?;
+        if (bytes.len() as u64) < fs::metadata(path)?.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(bytes)
     }
 
     fn available_bytes(&self, path: &Path) -> io::Result<u64> {

@@ -186,7 +186,7 @@ impl Run {
 
     /// Whether a file may be unreadable: files are read when they are first asked.
     fn may_fail_to_read(&self) -> bool {
-        self.fs.crashed() || matches!(self.end, End::FailedCall(_))
+        self.fs.crashed() || matches!(self.end, End::FailedCall(_) | End::CutRead(_))
     }
 
     /// A copy of the store must hold what the store holds.

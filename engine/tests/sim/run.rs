@@ -53,6 +53,8 @@ enum End {
     FailedSync(u64),
     /// The call of this number fails.
     FailedCall(u64),
+    /// A read after so many calls is cut short.
+    CutRead(u64),
     /// The disk is full for a while.
     FullDisk(usize),
 }
@@ -175,7 +177,8 @@ impl Run {
             8 | 9 => End::Kill(self.below(100)),
             10 => End::Close(self.below(100)),
             11 | 12 => End::FailedSync(self.rng.below(120)),
-            13 | 14 => End::FailedCall(self.rng.below(600)),
+            13 => End::FailedCall(self.rng.below(600)),
+            14 => End::CutRead(self.rng.below(600)),
             _ => End::FullDisk(self.below(60)),
         }
     }
@@ -188,6 +191,7 @@ impl Run {
             End::Crash(point) => self.fs.crash_at(point),
             End::FailedSync(point) => self.fs.fail_sync(point),
             End::FailedCall(call) => self.fs.fail_operation(call),
+            End::CutRead(call) => self.fs.cut_read(call),
             _ => {}
         }
         self.counts.lives += 1;
@@ -201,7 +205,7 @@ impl Run {
                 self.crash();
                 Ok(())
             }
-            Err(error) if matches!(self.end, End::FailedSync(_) | End::FailedCall(_)) => {
+            Err(error) if matches!(self.end, End::FailedSync(_) | End::FailedCall(_) | End::CutRead(_)) => {
                 self.note("not opened", 0);
                 self.counts.failed_operations += 1;
                 drop(error);
@@ -245,7 +249,7 @@ impl Run {
 
     fn is_over(&self) -> bool {
         match self.end {
-            End::Crash(_) | End::FailedCall(_) | End::FailedSync(_) => self.life_operations >= 150,
+            End::Crash(_) | End::FailedCall(_) | End::CutRead(_) | End::FailedSync(_) => self.life_operations >= 150,
             End::CrashAfter(after) | End::Kill(after) | End::Close(after) => self.life_operations > after,
             End::FullDisk(after) => self.life_operations > after + 30,
         }
@@ -261,7 +265,7 @@ impl Run {
                 self.fs = FaultFs::over(self.fs.durable_image(1));
             }
             // Nothing that was written is lost: the kernel has it.
-            End::Kill(_) | End::FailedCall(_) | End::FullDisk(_) => {
+            End::Kill(_) | End::FailedCall(_) | End::CutRead(_) | End::FullDisk(_) => {
                 self.counts.kills += 1;
                 drop(engine);
                 self.fs.set_capacity(None);
