@@ -28,7 +28,7 @@ use crate::{
     recovery::{self, RecoveryReport, ReplayProgress},
     rollup::{Eagerness, RollupRequest, RollupSelection, RollupStats, Rollups, TierStats},
     snapshot::SnapshotReport,
-    tier::{TierError, TiersConfig},
+    tier::TiersConfig,
     wal::{Wal, WalStats},
 };
 
@@ -359,16 +359,16 @@ impl Engine {
     ///
     /// # Errors
     /// When a place of tiers does not do what it should. What has been rolled up stays.
-    pub fn roll_up(&self) -> Result<(), TierError> {
-        self.inner.roll_up(Eagerness::Now)
+    pub fn roll_up(&self) -> Result<(), Error> {
+        Ok(self.inner.roll_up(Eagerness::Now)?)
     }
 
     /// Puts small files of tiers together, drops what is too old, and removes objects that are not needed any more.
     ///
     /// # Errors
     /// When a place of tiers does not do what it should.
-    pub fn tend_tiers(&self) -> Result<(), TierError> {
-        self.inner.tend_tables(Eagerness::Now)
+    pub fn tend_tiers(&self) -> Result<(), Error> {
+        Ok(self.inner.tend_tables(Eagerness::Now)?)
     }
 
     /// The series of a tier that satisfy all matchers and have rows in the range.

@@ -96,13 +96,14 @@ pub use {
         STALE_NAN_BITS, SampleColumns, WindowSet, is_printable, is_stale, quote, quote_char, stale_nan,
     },
     pressure::MemoryStage,
-    read::{Found, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
+    read::{Found, ReadCost, ReadMeter, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
-    rollup::{RollupCost, RollupRequest, RollupSelection, RollupSeries, RollupStats, TierStats},
+    rollup::{RollupRequest, RollupSelection, RollupSeries, RollupStats, TierStats},
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
     tier::{
-        DataFileMeta, FetchStats, Partition, PolicyConfig, TableState, TierConfig, TierError, TiersConfig,
+        DataFileMeta, FetchStats, Partition, PolicyConfig, TableSize, TableState, TierConfig, TierError,
+        TiersConfig,
     },
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{

@@ -20,5 +20,8 @@ pub use {
     result::{
         HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, SampleCounts, Value, VectorSample,
     },
-    source::{EngineSource, Need, SelectRequest, Selection, SeriesReader, Source},
+    source::{
+        EngineSource, Need, PartRead, PartSource, SelectRequest, SelectedPart, Selection, SelectorRead,
+        SeriesReader, Source,
+    },
 };

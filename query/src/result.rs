@@ -5,6 +5,8 @@ use std::sync::Arc;
 use kymo_engine::Labels;
 use kymo_formats::histogram::FloatHistogram;
 
+use crate::SelectorRead;
+
 /// The answer to a query, with what the user must know about it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueryResult {
@@ -95,6 +97,8 @@ pub struct QueryStats {
     pub peak_samples: u64,
     /// Most memory taken at once, bytes, as far as it is accounted for.
     pub peak_bytes: u64,
+    /// What each selector has read, in the order in which they were asked.
+    pub selectors: Vec<SelectorRead>,
 }
 
 /// Samples that a query, or a step of it, looked at. A histogram counts as its size in samples.

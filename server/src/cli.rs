@@ -21,6 +21,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Ask a running server and print the answer as a table.
     Query(QueryArgs),
+    /// Have a running server evaluate a query, and show what it read: tiers, blocks, chunks, rows and bytes
+    Explain(QueryArgs),
+    /// Show the tiers of rollups of a running server: how far they are, and how large
+    Tiers(TiersArgs),
+    /// Have a running server roll up every window that is complete, and wait for it
+    Rollup(RollupArgs),
     /// Check every byte of a data directory that no server has open: exit code 0 when it is whole, 1 when something
     /// is damaged, 2 when it cannot be checked
     Verify(VerifyArgs),
@@ -102,6 +108,23 @@ pub(crate) struct InspectArgs {
 /// Whom to ask for a snapshot.
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
+}
+
+/// Whom to ask for its tiers.
+#[derive(Debug, Args)]
+pub(crate) struct TiersArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
+}
+
+/// Whom to have roll up.
+#[derive(Debug, Args)]
+pub(crate) struct RollupArgs {
+    /// At once, also windows that would not be worth a job yet
+    #[arg(long, required = true)]
+    pub(crate) now: bool,
     #[command(flatten)]
     pub(crate) server: ServerAddress,
 }

@@ -1,6 +1,6 @@
 //! The `kymo` binary.
 //!
-//! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command`, `snapshot_command`,
+//! * `cli`, `config` - what the operator says; `query_command`, `explain_command`, `tiers_command`, `verify_command`, `inspect_command`, `snapshot_command`,
 //!   `restore_command` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `listen` - connections and TLS; `access` - who may do what
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
@@ -13,6 +13,7 @@ mod app;
 mod cli;
 mod client;
 mod config;
+mod explain_command;
 mod http;
 mod ingest;
 mod inspect_command;
@@ -25,6 +26,7 @@ mod shutdown;
 mod snapshot_command;
 mod table;
 mod telemetry;
+mod tiers_command;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Query(args)) => query_command::run(&args),
+        Some(Command::Explain(args)) => explain_command::run(&args),
+        Some(Command::Tiers(args)) => tiers_command::tiers(&args),
+        Some(Command::Rollup(args)) => tiers_command::roll_up(&args),
         Some(Command::Verify(args)) => verify_command::run(&args),
         Some(Command::Inspect(args)) => inspect_command::run(&args),
         Some(Command::Snapshot(args)) => snapshot_command::run(&args),

@@ -17,7 +17,7 @@ use crate::{
 
 /// Why there is nothing to print.
 #[derive(Debug, thiserror::Error)]
-enum QueryError {
+pub(crate) enum QueryError {
     #[error("--{option}: {reason}")]
     Option { option: &'static str, reason: String },
     #[error(transparent)]
@@ -59,7 +59,7 @@ fn ask(args: &QueryArgs) -> Result<Envelope<Data>, QueryError> {
 }
 
 /// Path and parameters of the call.
-fn request(args: &QueryArgs) -> Result<(&'static str, Form), QueryError> {
+pub(crate) fn request(args: &QueryArgs) -> Result<(&'static str, Form), QueryError> {
     let wrong = |option| move |reason| QueryError::Option { option, reason };
     let end = args.time.as_deref().map(parse_time).transpose().map_err(wrong("time"))?;
     let mut form = vec![("query", args.expr.clone())];

@@ -4,12 +4,14 @@
 //! * `series` - the samples of one such series
 //! * `merge` - chunks and late samples of several places to columns
 //! * `summaries` - chunks that need not be decoded
+//! * `meter` - what reading took
 //! * `labels` - label names, label values and label sets
 //! * `damage` - what is left out of an answer because it is damaged, and that the answer says so
 
 mod damage;
 mod labels;
 mod merge;
+mod meter;
 mod select;
 mod series;
 mod summaries;
@@ -18,6 +20,7 @@ pub(crate) use {damage::DamageLog, labels::LookUp};
 pub use {
     damage::Warnings,
     labels::Found,
+    meter::{ReadCost, ReadMeter},
     select::Selection,
     series::SelectedSeries,
     summaries::{SummaryRequest, WindowGrid},

@@ -6,6 +6,7 @@ use rayon::slice::ParallelSliceMut;
 
 use super::{
     damage::Warnings,
+    meter::{ReadCost, ReadMeter, Shared},
     series::{BlockPart, Part, SelectedSeries},
 };
 use crate::{
@@ -24,6 +25,8 @@ pub struct Selection {
     pub series: Vec<SelectedSeries>,
     /// Damaged blocks that were left out.
     pub warnings: Warnings,
+    /// Counts what reading them takes.
+    pub meter: Arc<ReadMeter>,
 }
 
 /// The blocks of a version that may hold samples of a range, in the order in which they count: of two samples
@@ -54,6 +57,7 @@ impl Inner {
         let head = self.head.select(matchers, start, end, memory)?;
         let mut blocks = self.blocks_in(start, end)?;
         let mut found: Vec<(Labels, Part)> = Vec::new();
+        let mut cost = ReadCost::default();
         for (meta, reader) in &blocks.readers {
             let request =
                 BlockRequest { meta, reader, tombstones: blocks.version.tombstones(), matchers, start, end };
@@ -62,20 +66,24 @@ impl Inner {
             if self.damage.isolate(meta.id, collected, &mut blocks.warnings)?.is_none() {
                 found.truncate(before);
             }
+            cost.files += u64::from(found.len() > before);
         }
         found.reserve(head.iter().map(Vec::len).sum());
         let head = head.into_iter().flatten();
         found.extend(head.map(|HeadSeries { labels, samples }| (labels, Part::Head(samples))));
         // Stable: the parts of one series stay in the order in which they count. In parallel only if there are many.
         found.par_sort_by(|(a, _), (b, _)| a.cmp(b));
+        let shared = Arc::new(Shared { damage: Arc::clone(&self.damage), meter: Arc::default() });
+        shared.meter.add(&cost);
         let mut series: Vec<SelectedSeries> = Vec::new();
         for (labels, part) in found {
             match series.last_mut() {
                 Some(last) if *last.labels() == labels => last.push(part),
-                _ => series.push(SelectedSeries::new(labels, start, end, part, &self.damage)),
+                _ => series.push(SelectedSeries::new(labels, start, end, part, &shared)),
             }
         }
-        Ok(Selection { series, warnings: blocks.warnings })
+        let meter = Arc::clone(&shared.meter);
+        Ok(Selection { series, warnings: blocks.warnings, meter })
     }
 
     /// The blocks in range, without those that cannot be opened because they are damaged.

@@ -8,8 +8,9 @@ use kymo_formats::{
 };
 
 use super::{
-    damage::{DamageLog, Warnings},
+    damage::Warnings,
     merge::{ChunkData, Merge},
+    meter::{ReadCost, Shared},
     summaries::{Summarised, SummaryRequest},
 };
 use crate::{
@@ -27,7 +28,7 @@ pub struct SelectedSeries {
     end: i64,
     /// In the order in which they count.
     parts: Vec<Part>,
-    damage: Arc<DamageLog>,
+    shared: Arc<Shared>,
 }
 
 /// A place that holds samples of a series.
@@ -51,8 +52,8 @@ pub(super) struct BlockPart {
 }
 
 impl SelectedSeries {
-    pub(super) fn new(labels: Labels, start: i64, end: i64, part: Part, damage: &Arc<DamageLog>) -> Self {
-        Self { labels, start, end, parts: vec![part], damage: Arc::clone(damage) }
+    pub(super) fn new(labels: Labels, start: i64, end: i64, part: Part, shared: &Arc<Shared>) -> Self {
+        Self { labels, start, end, parts: vec![part], shared: Arc::clone(shared) }
     }
 
     pub(super) fn push(&mut self, part: Part) {
@@ -103,7 +104,8 @@ impl SelectedSeries {
         summaries: &mut Vec<ChunkSummary>,
     ) -> Result<Warnings, Error> {
         summaries.clear();
-        let summarised = Summarised::find(&self.parts, request, &self.damage, summaries);
+        let summarised = Summarised::find(&self.parts, request, &self.shared.damage, summaries);
+        self.shared.meter.add(&ReadCost { summaries: summaries.len() as u64, ..ReadCost::default() });
         self.read_form(columns, &summarised)
     }
 
@@ -123,20 +125,30 @@ impl SelectedSeries {
     ) -> Result<Warnings, Error> {
         columns.clear();
         let mut merge = Merge::new(self.start, self.end);
+        let mut cost = ReadCost::default();
+        let mut count = |bytes: usize| {
+            cost.chunks += 1;
+            cost.bytes += bytes as u64;
+        };
         for (idx, part) in self.parts.iter().enumerate() {
             match part {
                 Part::Block(BlockPart { reader, chunks, deleted, .. }) => {
                     let decoded = |(at, _): &(usize, &ChunkEntry)| !summarised.contains(idx, *at);
                     for (_, chunk) in chunks.iter().enumerate().filter(decoded) {
+                        count(chunk.len as usize);
                         merge.chunk(chunk.meta, ChunkData::Block(reader, chunk), deleted);
                     }
                 }
                 Part::Head(head) => {
-                    head.chunks().for_each(|(meta, bytes)| merge.chunk(meta, ChunkData::Head(bytes), &[]));
+                    for (meta, bytes) in head.chunks() {
+                        count(bytes.len());
+                        merge.chunk(meta, ChunkData::Head(bytes), &[]);
+                    }
                     head.late().iter().for_each(|late| merge.late(late));
                 }
             }
         }
-        merge.read(columns, &self.damage).map_err(|error| error.of_series(&self.labels))
+        self.shared.meter.add(&cost);
+        merge.read(columns, &self.shared.damage).map_err(|error| error.of_series(&self.labels))
     }
 }

@@ -17,7 +17,7 @@ mod read;
 mod tend;
 
 pub(crate) use job::Eagerness;
-pub use read::{RollupCost, RollupRequest, RollupSelection, RollupSeries};
+pub use read::{RollupRequest, RollupSelection, RollupSeries};
 
 use std::{
     path::Path,
@@ -107,12 +107,23 @@ pub struct TierStats {
     pub lag_ms: i64,
     /// Windows that have to be rolled up again, as far as is known.
     pub due: WindowSet,
+    /// Where it lies.
+    pub place: String,
     /// The policies whose series it has.
     pub policies: Vec<String>,
     /// The table as it was last read.
     pub state: Arc<TableState>,
     /// Whether it was read since the start: until then nothing is known of it.
     pub is_read: bool,
+}
+
+impl TierStats {
+    /// How many windows have to be rolled up again.
+    #[must_use]
+    pub fn due_windows(&self) -> u64 {
+        let windows = |(from, to): &(i64, i64)| to.abs_diff(*from) / self.width_ms.unsigned_abs();
+        self.due.ranges().iter().map(windows).sum()
+    }
 }
 
 /// What rolling up did since the start.
@@ -341,6 +352,7 @@ impl Inner {
                 rolled_to,
                 lag_ms: rolled_to.map_or(0, |to| data_time.saturating_sub(to).max(0)),
                 due: progress.due.within(i64::MIN, progress.rolled_to),
+                place: self.rollups.config.place.clone(),
                 policies: self.rollups.config.policies_of(*width).into_iter().map(|(name, _)| name).collect(),
                 is_read: state.is_read(),
                 state,

@@ -15,6 +15,7 @@ use crate::{
     engine::Inner,
     error::Error,
     model::{Labels, MatchOp, Matcher, MemoryBudget},
+    read::{ReadCost, ReadMeter},
     tier::{DataFileMeta, OpenFile, RowsOf, TableState, TierError},
 };
 
@@ -38,22 +39,13 @@ pub struct RollupRequest<'a> {
     pub memory: &'a MemoryBudget,
 }
 
-/// What a read of a tier had to do with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RollupCost {
-    /// Data files that may hold rows.
-    pub files: u64,
-    /// Rows of the series that were found.
-    pub rows: u64,
-}
-
 /// The series of a tier that a selection found.
 #[derive(Debug, Default)]
 pub struct RollupSelection {
     /// Sorted by labels, each label set once.
     pub series: Vec<RollupSeries>,
-    /// What it is made of.
-    pub cost: RollupCost,
+    /// Counts what reading them takes. Finding them took something, too.
+    pub meter: Arc<ReadMeter>,
 }
 
 /// A series of a [`RollupSelection`].
@@ -79,6 +71,7 @@ struct Run {
     file: Arc<OpenFile>,
     rows: Vec<Range<u64>>,
     facts: Facts,
+    meter: Arc<ReadMeter>,
     columns: OnceLock<Result<RollupColumns, Arc<TierError>>>,
 }
 
@@ -119,7 +112,11 @@ impl RollupSeries {
 
 impl Run {
     fn columns(&self) -> Result<&RollupColumns, Arc<TierError>> {
-        let read = || self.file.read(&self.rows, self.facts).map_err(Arc::new);
+        let read = || {
+            let (columns, cost) = self.file.read(&self.rows, self.facts).map_err(Arc::new)?;
+            self.meter.add(&cost);
+            Ok(columns)
+        };
         self.columns.get_or_init(read).as_ref().map_err(Arc::clone)
     }
 }
@@ -128,6 +125,7 @@ impl Run {
 struct RunBuilder<'a> {
     file: &'a Arc<OpenFile>,
     facts: Facts,
+    meter: &'a Arc<ReadMeter>,
     rows: Vec<Range<u64>>,
     len: u64,
     /// Series of the run that is being made, and their rows in it.
@@ -158,6 +156,7 @@ impl RunBuilder<'_> {
             file: Arc::clone(self.file),
             rows: std::mem::take(&mut self.rows),
             facts: self.facts,
+            meter: Arc::clone(self.meter),
             columns: OnceLock::new(),
         });
         let part = |(labels, rows)| (labels, Part { run: Arc::clone(&run), rows });
@@ -173,14 +172,23 @@ impl Rollups {
         self.states.read().get(tier).cloned()
     }
 
-    fn open_cached(&self, width_ms: i64, file: &DataFileMeta) -> Result<Arc<OpenFile>, TierError> {
+    fn open_cached(
+        &self,
+        width_ms: i64,
+        file: &DataFileMeta,
+        meter: &ReadMeter,
+    ) -> Result<Arc<OpenFile>, TierError> {
         let store = self.store.as_ref().ok_or_else(|| TierError::Foreign {
             table: table_name(width_ms),
             problem: "there is no place".to_owned(),
         })?;
         let table = table_name(width_ms);
         let key = format!("{table}/{}", file.path);
-        self.files.get_or_insert_with(&key, || OpenFile::open(store, &self.cache, &table, file).map(Arc::new))
+        self.files.get_or_insert_with(&key, || {
+            let opened = OpenFile::open(store, &self.cache, &table, file).map(Arc::new)?;
+            meter.add(&opened.open_cost());
+            Ok(opened)
+        })
     }
 }
 
@@ -192,20 +200,21 @@ impl Inner {
         };
         let metric = equal_metric(request.matchers);
         let mut found: Vec<(Labels, Part)> = Vec::new();
-        let mut cost = RollupCost::default();
-        let files = state.files_in(request.from, request.to);
+        let meter = Arc::<ReadMeter>::default();
+        let mut files = 0;
+        let candidates = state.files_in(request.from, request.to);
         let has_metric = |file: &&DataFileMeta| {
             metric.is_none_or(|metric| *file.min_metric <= *metric && *metric <= *file.max_metric)
         };
-        for meta in files.filter(has_metric) {
-            let file = self.rollups.open_cached(request.width_ms, meta)?;
-            cost.files += 1;
+        for meta in candidates.filter(has_metric) {
+            let file = self.rollups.open_cached(request.width_ms, meta, &meter)?;
             let before = found.len();
-            select_file(&file, metric, request, &mut found);
+            select_file(&file, metric, request, &meter, &mut found);
+            files += u64::from(found.len() > before);
             let held = |(labels, _): &(Labels, Part)| size_of::<(Labels, Part)>() + labels.held_bytes();
             request.memory.take(found[before..].iter().map(held).sum())?;
         }
-        cost.rows = found.iter().map(|(_, part)| part.rows.len() as u64).sum();
+        meter.add(&ReadCost { files, ..ReadCost::default() });
         // Stable: parts stay in the order of the files.
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut series: Vec<RollupSeries> = Vec::new();
@@ -220,7 +229,7 @@ impl Inner {
                 }),
             }
         }
-        Ok(RollupSelection { series, cost })
+        Ok(RollupSelection { series, meter })
     }
 }
 
@@ -236,6 +245,7 @@ fn select_file(
     file: &Arc<OpenFile>,
     metric: Option<&[u8]>,
     request: &RollupRequest<'_>,
+    meter: &Arc<ReadMeter>,
     found: &mut Vec<(Labels, Part)>,
 ) {
     let series = file.series();
@@ -247,8 +257,15 @@ fn select_file(
     });
     let matches =
         |labels: &Labels| request.matchers.iter().all(|matcher| matcher.matches(labels.get(matcher.name())));
-    let mut runs =
-        RunBuilder { file, facts: request.facts, rows: Vec::new(), len: 0, waiting: Vec::new(), found };
+    let mut runs = RunBuilder {
+        file,
+        facts: request.facts,
+        meter,
+        rows: Vec::new(),
+        len: 0,
+        waiting: Vec::new(),
+        found,
+    };
     for series in &series[range] {
         if request.from < series.max_end && series.min_end <= request.to && matches(&series.labels) {
             let rows = rows_in(series, request);

@@ -94,6 +94,8 @@ pub(crate) struct VerifiedObject {
     cache: Arc<PartCache>,
     key: Arc<str>,
     checksums: Arc<DataChecksums>,
+    /// Requests that were made of this object, and bytes that they brought.
+    fetched: Arc<(AtomicU64, AtomicU64)>,
 }
 
 impl VerifiedObject {
@@ -103,18 +105,29 @@ impl VerifiedObject {
         key: String,
         checksums: DataChecksums,
     ) -> Self {
-        Self { store, cache, key: key.into(), checksums: Arc::new(checksums) }
+        Self { store, cache, key: key.into(), checksums: Arc::new(checksums), fetched: Arc::default() }
     }
 
     pub(crate) fn key(&self) -> &str {
         &self.key
     }
 
-    /// Reads what of `ranges` is not there yet, with as few requests as possible.
+    /// Requests that were made of this object, and bytes that they brought.
+    pub(crate) fn fetched(&self) -> (u64, u64) {
+        (self.fetched.0.load(Ordering::Relaxed), self.fetched.1.load(Ordering::Relaxed))
+    }
+
+    fn note_request(&self, bytes: u64) {
+        self.cache.note_request(bytes);
+        self.fetched.0.fetch_add(1, Ordering::Relaxed);
+        self.fetched.1.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Reads what of `ranges` is not there yet, with as few requests as possible: how many these are, and what they bring.
     ///
     /// # Errors
     /// Errors of the place, and when the object is damaged.
-    pub(crate) fn prefetch(&self, ranges: &[Range<u64>]) -> Result<(), TierError> {
+    pub(crate) fn prefetch(&self, ranges: &[Range<u64>]) -> Result<(u64, u64), TierError> {
         let mut wanted: Vec<usize> = ranges.iter().flat_map(|range| self.parts_of(range)).collect();
         wanted.sort_unstable();
         wanted.dedup();
@@ -130,15 +143,16 @@ impl VerifiedObject {
             }
         }
         if runs.is_empty() {
-            return Ok(());
+            return Ok((0, 0));
         }
         let bounds: Vec<Range<u64>> = runs.iter().map(|run| self.bytes_of(run)).collect();
         let fetched = self.store.get_ranges(&self.key, &bounds)?;
+        let cost = (fetched.len() as u64, fetched.iter().map(|bytes| bytes.len() as u64).sum());
         for (run, bytes) in runs.into_iter().zip(fetched) {
-            self.cache.note_request(bytes.len() as u64);
+            self.note_request(bytes.len() as u64);
             self.keep(run, &bytes)?;
         }
-        Ok(())
+        Ok(cost)
     }
 
     /// Verifies the parts of `run` and keeps them.
@@ -186,7 +200,7 @@ impl VerifiedObject {
         let bounds = self.bytes_of(&(part..part + 1));
         let fetched = self.store.get_ranges(&self.key, &[bounds])?;
         let bytes = fetched.into_iter().next().unwrap_or_default();
-        self.cache.note_request(bytes.len() as u64);
+        self.note_request(bytes.len() as u64);
         self.keep(part..part + 1, &bytes)?;
         Ok(bytes)
     }

@@ -67,7 +67,7 @@ impl FileStream {
         let fits = |end: &u64| end - rows.start <= BATCH_ROWS;
         let ends = self.series.iter().map(|series| series.rows.end);
         let rows = rows.start..ends.take_while(fits).last().unwrap_or(rows.end).max(rows.end);
-        self.batch = self.file.read(std::slice::from_ref(&rows), Facts::ALL)?;
+        self.batch = self.file.read(std::slice::from_ref(&rows), Facts::ALL)?.0;
         self.batch_rows = rows;
         Ok(())
     }

@@ -20,7 +20,7 @@ pub use {
     config::{PolicyConfig, TierConfig, TiersConfig},
     error::TierError,
     fetch::FetchStats,
-    table::{DataFileMeta, Partition, TableState},
+    table::{DataFileMeta, Partition, TableSize, TableState},
 };
 pub(crate) use {
     fetch::PartCache,

@@ -9,7 +9,7 @@ use kymo_formats::{
 };
 
 use super::{PartCache, TierError, fetch::VerifiedObject, table::DataFileMeta};
-use crate::{env::ObjectStore, model::Labels};
+use crate::{env::ObjectStore, model::Labels, read::ReadCost};
 
 /// A series of a data file.
 #[derive(Debug, Clone)]
@@ -95,10 +95,23 @@ impl RowFile {
     ///
     /// # Errors
     /// Errors of the place, and when the file is damaged.
-    pub(crate) fn read(&self, rows: &[Range<u64>], facts: Facts) -> Result<RollupColumns, TierError> {
+    pub(crate) fn read(
+        &self,
+        rows: &[Range<u64>],
+        facts: Facts,
+    ) -> Result<(RollupColumns, ReadCost), TierError> {
         let failed = |error| read_error(self.object.key(), error);
-        self.object.prefetch(&self.file.parts(rows, facts).map_err(failed)?)?;
-        self.file.read(&self.object, rows, facts).map_err(failed)
+        let parts = self.file.parts(rows, facts).map_err(failed)?;
+        let (requests, fetched_bytes) = self.object.prefetch(&parts)?;
+        let cost = ReadCost {
+            rows: rows.iter().map(|rows| rows.end - rows.start).sum(),
+            bytes: parts.iter().map(|part| part.end - part.start).sum(),
+            requests,
+            fetched_bytes,
+            ..ReadCost::default()
+        };
+        let columns = self.file.read(&self.object, rows, facts).map_err(failed)?;
+        Ok((columns, cost))
     }
 }
 
@@ -107,6 +120,8 @@ impl RowFile {
 pub(crate) struct OpenFile {
     rows: RowFile,
     series: Vec<RowsOf>,
+    /// Requests that opening it took, and bytes that they brought.
+    opened: (u64, u64),
 }
 
 impl OpenFile {
@@ -125,7 +140,8 @@ impl OpenFile {
         while let Some(group) = groups.next_group()? {
             series.extend(group);
         }
-        Ok(Self { rows, series })
+        let (requests, bytes) = rows.object.fetched();
+        Ok(Self { rows, series, opened: (requests + 1, bytes + meta.series_bytes) })
     }
 
     /// Its series, in the order of the table.
@@ -143,8 +159,18 @@ impl OpenFile {
     ///
     /// # Errors
     /// As there.
-    pub(crate) fn read(&self, rows: &[Range<u64>], facts: Facts) -> Result<RollupColumns, TierError> {
+    pub(crate) fn read(
+        &self,
+        rows: &[Range<u64>],
+        facts: Facts,
+    ) -> Result<(RollupColumns, ReadCost), TierError> {
         self.rows.read(rows, facts)
+    }
+
+    /// What opening it took.
+    pub(crate) fn open_cost(&self) -> ReadCost {
+        let (requests, fetched_bytes) = self.opened;
+        ReadCost { requests, fetched_bytes, ..ReadCost::default() }
     }
 }
 

@@ -3,8 +3,7 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use kymo_engine::{
-    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, TierError,
-    stale_nan,
+    Engine, EngineStats, Error, Exemplar, Fs, HistogramValue, Labels, MatchOp, Matcher, Metadata, stale_nan,
 };
 
 use super::{End, FLOAT_SERIES, HISTOGRAMS, HOUR, MINUTE, Run, number_of, read, series_matchers, start_of};
@@ -288,7 +287,7 @@ impl Run {
     }
 
     /// Rolls up what is due, or tends to the tables.
-    pub(super) fn roll_up(&mut self, run: impl Fn(&Engine) -> Result<(), TierError>) {
+    pub(super) fn roll_up(&mut self, run: impl Fn(&Engine) -> Result<(), Error>) {
         let Some(engine) = &self.engine else { return };
         let before = engine.rollup_stats().jobs;
         let done = run(engine).is_ok();

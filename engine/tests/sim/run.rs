@@ -249,7 +249,9 @@ impl Run {
 
     fn is_over(&self) -> bool {
         match self.end {
-            End::Crash(_) | End::FailedCall(_) | End::CutRead(_) | End::FailedSync(_) => self.life_operations >= 150,
+            End::Crash(_) | End::FailedCall(_) | End::CutRead(_) | End::FailedSync(_) => {
+                self.life_operations >= 150
+            }
             End::CrashAfter(after) | End::Kill(after) | End::Close(after) => self.life_operations > after,
             End::FullDisk(after) => self.life_operations > after + 30,
         }

@@ -1,7 +1,9 @@
 //! What an evaluation carries with it.
 
 use super::{Budget, Counters, EvalOptions, Grid, Notes, Series};
-use crate::{Error, ErrorKind, Source};
+use parking_lot::Mutex;
+
+use crate::{Error, ErrorKind, SelectedPart, SelectorRead, Source};
 
 /// Text of the error for a query over its sample limit.
 pub(crate) const TOO_MANY_SAMPLES: &str =
@@ -33,9 +35,16 @@ pub(crate) struct Shared<'a> {
     pub(crate) interrupt: Option<InterruptCheck<'a>>,
     /// Samples held.
     pub(crate) budget: Budget,
+    /// What the selectors found, in the order in which they were asked.
+    pub(crate) reads: Mutex<Vec<(String, Vec<SelectedPart>)>>,
 }
 
 impl Shared<'_> {
+    /// What the selectors have read.
+    pub(crate) fn selector_reads(&self) -> Vec<SelectorRead> {
+        self.reads.lock().iter().map(|(selector, parts)| SelectorRead::of(selector, parts)).collect()
+    }
+
     /// Fails when the query is to stop.
     pub(crate) fn check_interrupt(&self) -> Result<(), Error> {
         match self.interrupt.and_then(|check| check()) {

@@ -150,6 +150,7 @@ impl QueryEngine {
             subquery_interval: self.options.subquery_interval_ms,
             interrupt: options.interrupt,
             budget: Budget::new(self.options.samples_max, self.options.memory_bytes_max),
+            reads: Default::default(),
         };
         let per_step = options.per_step_stats && self.options.eval.per_step_stats;
         let evaluator = Evaluator::new(&shared, grid).until(end).counting_steps(per_step);
@@ -166,6 +167,7 @@ impl QueryEngine {
             samples_per_step: if per_step { steps(&evaluator) } else { Vec::new() },
             peak_samples: shared.budget.peak() as u64,
             peak_bytes: shared.budget.memory().peak(),
+            selectors: shared.selector_reads(),
         };
         Ok(QueryResult { value, warnings, infos, stats })
     }

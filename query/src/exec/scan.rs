@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Need, SelectRequest, SeriesReader,
     lang::promql::{AtModifier, DurationSpec, VectorSelector},
+    source::selector_text,
 };
 
 /// Series or items that are evaluated at once. What consumes them sees them in order, whatever the number of threads.
@@ -140,6 +141,7 @@ impl Evaluator<'_> {
             kind => Error::new(kind, format!("expanding series: {error}")),
         })?;
         notes.add_storage_warnings(selection.warnings);
+        self.shared.reads.lock().push((selector_text(request.matchers), selection.parts));
         Ok(selection.series)
     }
 

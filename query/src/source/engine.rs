@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
 use rayon::prelude::*;
 
-use super::{SelectRequest, Selection, SeriesReader, Source, tiers};
+use super::{PartSource, SelectRequest, SelectedPart, Selection, SeriesReader, Source, tiers};
 use crate::{Error, ErrorKind, histogram::compact};
 
 /// Fewer series than this are not worth waking other threads for.
@@ -35,13 +35,20 @@ impl Source for EngineSource {
             found.series.truncate(request.limit);
         }
         memory.take(found.series.len() * (size_of::<Reader>() + size_of::<Box<dyn SeriesReader>>()))?;
+        let part = SelectedPart {
+            source: PartSource::Samples,
+            from: start.saturating_sub(1),
+            to: end,
+            series: found.series.len() as u64,
+            meter: found.meter,
+        };
         let reader = |series| Box::new(Reader(series)) as Box<dyn SeriesReader>;
         let series = if found.series.len() < PARALLEL_SERIES_MIN {
             found.series.into_iter().map(reader).collect()
         } else {
             found.series.into_par_iter().map(reader).collect()
         };
-        Ok(Selection { series, warnings: found.warnings })
+        Ok(Selection { series, warnings: found.warnings, parts: vec![part] })
     }
 }
 

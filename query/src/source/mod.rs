@@ -2,10 +2,12 @@
 //!
 //! * `engine` - an engine
 //! * `plan` - which of its samples and rollups answer a selector (pure)
+//! * `reads` - what selectors read, and where
 //! * `tiers` - series of which a part is read from rollups
 
 mod engine;
 mod plan;
+mod reads;
 mod tiers;
 
 use kymo_engine::{
@@ -15,7 +17,11 @@ use kymo_engine::{
 
 use crate::Error;
 
-pub use engine::EngineSource;
+pub(crate) use reads::selector_text;
+pub use {
+    engine::EngineSource,
+    reads::{PartRead, PartSource, SelectedPart, SelectorRead},
+};
 
 /// What a selector needs.
 #[derive(Debug, Clone)]
@@ -70,6 +76,8 @@ pub struct Selection {
     pub series: Vec<Box<dyn SeriesReader>>,
     /// Damaged blocks that were left out.
     pub warnings: Warnings,
+    /// Where they lie, in the order of time; empty if the source does not tell.
+    pub parts: Vec<SelectedPart>,
 }
 
 impl std::fmt::Debug for Selection {

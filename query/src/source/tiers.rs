@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use kymo_engine::{
-    ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, Rollup, RollupFacts, RollupRequest,
-    RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, TierStats, Warnings, is_stale, stale_nan,
+    ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, ReadMeter, Rollup, RollupFacts,
+    RollupRequest, RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, TierStats, Warnings,
+    is_stale, stale_nan,
 };
 
 use super::{
-    Need, SelectRequest, Selection, SeriesReader,
+    Need, SelectRequest, SelectedPart, Selection, SeriesReader,
     engine::{compact_all, query_error},
     plan::{From, Segment, Tier, plan},
 };
@@ -71,49 +72,61 @@ pub(super) fn select(
     request: &SelectRequest<'_>,
     sources: &Sources,
 ) -> Result<Selection, Error> {
-    let mut found: Vec<(Labels, Part)> = Vec::new();
-    let mut warnings = Warnings::default();
+    let mut found = Found::default();
     for width_ms in &sources.unread {
-        warnings.add(format!("{} has not been read since the start, and is left out", tier_name(*width_ms)));
+        let text = format!("{} has not been read since the start, and is left out", tier_name(*width_ms));
+        found.warnings.add(text);
     }
     for segment in &sources.segments {
         match segment.source {
-            From::Samples => select_samples(engine, request, segment, &mut found, &mut warnings)?,
+            From::Samples => select_samples(engine, request, segment, &mut found)?,
             From::Rollups { width_ms, is_exact, has_samples } => {
-                let selected = select_rollups(engine, request, segment, width_ms, is_exact, has_samples);
-                match selected {
-                    Ok(parts) => {
-                        if !is_exact && !parts.is_empty() {
-                            warnings.add(approximate(width_ms));
-                        }
-                        found.extend(parts);
-                    }
+                match select_rollups(engine, request, segment, &mut found) {
+                    Ok(0) => {}
+                    Ok(_) if is_exact => {}
+                    Ok(_) => found.warnings.add(approximate(width_ms)),
                     Err(error) if error.kind() == kymo_engine::ErrorKind::Limit => {
                         return Err(query_error(error));
                     }
                     // The samples are there as well.
-                    Err(_) if has_samples => {
-                        select_samples(engine, request, segment, &mut found, &mut warnings)?
+                    Err(_) if has_samples => select_samples(engine, request, segment, &mut found)?,
+                    Err(error) => {
+                        found.warnings.add(format!("{} cannot be read: {error}", tier_name(width_ms)));
                     }
-                    Err(error) => warnings.add(format!("{} cannot be read: {error}", tier_name(width_ms))),
                 }
             }
         }
     }
+    let Found { mut series, warnings, parts } = found;
     // Stable: the parts of a series stay in the order of time.
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut series: Vec<Mixed> = Vec::new();
-    for (labels, part) in found {
-        match series.last_mut() {
+    series.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut mixed: Vec<Mixed> = Vec::new();
+    for (labels, part) in series {
+        match mixed.last_mut() {
             Some(last) if last.labels == labels => last.parts.push(part),
-            _ => series.push(Mixed { labels, parts: vec![part] }),
+            _ => mixed.push(Mixed { labels, parts: vec![part] }),
         }
     }
     if request.limit > 0 {
-        series.truncate(request.limit);
+        mixed.truncate(request.limit);
     }
-    let series = series.into_iter().map(|series| Box::new(series) as Box<dyn SeriesReader>).collect();
-    Ok(Selection { series, warnings })
+    let series = mixed.into_iter().map(|series| Box::new(series) as Box<dyn SeriesReader>).collect();
+    Ok(Selection { series, warnings, parts })
+}
+
+/// What was found, part by part.
+#[derive(Default)]
+struct Found {
+    series: Vec<(Labels, Part)>,
+    warnings: Warnings,
+    parts: Vec<SelectedPart>,
+}
+
+impl Found {
+    fn note(&mut self, source: From, segment: &Segment, series: usize, meter: Arc<ReadMeter>) {
+        let Segment { from, to, .. } = *segment;
+        self.parts.push(SelectedPart { source: source.into(), from, to, series: series as u64, meter });
+    }
 }
 
 fn tier_name(width_ms: i64) -> String {
@@ -129,28 +142,28 @@ fn select_samples(
     engine: &Arc<Engine>,
     request: &SelectRequest<'_>,
     segment: &Segment,
-    found: &mut Vec<(Labels, Part)>,
-    warnings: &mut Warnings,
+    found: &mut Found,
 ) -> Result<(), Error> {
     let start = segment.from.saturating_add(1);
     let selected = engine.select_within(request.matchers, start, segment.to, request.memory);
     let selected = selected.map_err(query_error)?;
-    warnings.extend(selected.warnings);
+    found.warnings.extend(selected.warnings);
+    found.note(From::Samples, segment, selected.series.len(), selected.meter);
     let part = |series: SelectedSeries| {
         (series.labels().clone(), Part::Samples { series, after: segment.from, until: segment.to })
     };
-    found.extend(selected.series.into_iter().map(part));
+    found.series.extend(selected.series.into_iter().map(part));
     Ok(())
 }
 
+/// Finds the series that a tier has, and returns how many.
 fn select_rollups(
     engine: &Arc<Engine>,
     request: &SelectRequest<'_>,
     segment: &Segment,
-    width_ms: i64,
-    is_exact: bool,
-    has_samples: bool,
-) -> Result<Vec<(Labels, Part)>, kymo_engine::Error> {
+    found: &mut Found,
+) -> Result<usize, kymo_engine::Error> {
+    let From::Rollups { width_ms, is_exact, has_samples } = segment.source else { return Ok(0) };
     let facts = match request.need {
         Need::Windows { facts, .. } => facts,
         Need::Samples | Need::Newest(_) => RollupFacts { ends: true, stale: true, ..RollupFacts::default() },
@@ -164,6 +177,8 @@ fn select_rollups(
         memory: request.memory,
     };
     let selected = engine.select_rollups(&wanted)?;
+    let count = selected.series.len();
+    found.note(segment.source, segment, count, selected.meter);
     let part = |series: RollupSeries| {
         let labels = series.labels().clone();
         let samples = has_samples.then(|| Arc::clone(engine));
@@ -179,7 +194,8 @@ fn select_rollups(
         };
         (labels, Part::Rollups(part))
     };
-    Ok(selected.series.into_iter().map(part).collect())
+    found.series.extend(selected.series.into_iter().map(part));
+    Ok(count)
 }
 
 /// A part of a series.

@@ -45,7 +45,7 @@ impl Source for MemoryStorage {
                 let range = (request.start, request.end);
                 Box::new(MemoryReader { labels, columns, range }) as Box<dyn SeriesReader>
             });
-        Ok(Selection { series: readers.collect(), warnings: Warnings::default() })
+        Ok(Selection { series: readers.collect(), ..Selection::default() })
     }
 }
 

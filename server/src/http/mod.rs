@@ -2,7 +2,7 @@
 //!
 //! * `prometheus` - the Prometheus API
 //! * `remote_write`, `remote_read`, `federate` - how other Prometheus servers write and read; `chunks` is for reading
-//! * `admin`, `health`, `ui` - operation; `access` - lets requests through whose senders may make them
+//! * `admin`, `tiers`, `health`, `ui` - operation; `access` - lets requests through whose senders may make them
 //! * `router`, `middleware` - who answers what, and what holds for all
 //! * `error` - errors and their status codes
 //! * `answer`, `json`, `number` - answers as Go would write them
@@ -29,6 +29,7 @@ mod prometheus;
 mod remote_read;
 mod remote_write;
 mod router;
+mod tiers;
 mod time;
 mod ui;
 mod work;

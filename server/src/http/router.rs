@@ -9,7 +9,9 @@ use axum::{
 };
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 
-use super::{access, admin, caller, federate, health, middleware, prometheus, remote_read, remote_write, ui};
+use super::{
+    access, admin, caller, federate, health, middleware, prometheus, remote_read, remote_write, tiers, ui,
+};
 use crate::{access::Role, app::App};
 
 /// All routes, each behind the role that it takes; without one are only those that probes call.
@@ -48,6 +50,7 @@ fn query_api() -> Router<Arc<App>> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/explain", get(query::explain).post(query::explain))
         .route("/query_exemplars", get(exemplars::query).post(exemplars::query))
         .route("/format_query", get(language::format).post(language::format))
         .route("/parse_query", get(language::parse).post(language::parse))
@@ -68,6 +71,7 @@ fn status_api() -> Router<Arc<App>> {
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/status/walreplay", get(status::wal_replay))
         .route("/status/kymo", get(status::kymo))
+        .route("/status/tiers", get(tiers::status).post(tiers::status))
         .route("/features", get(features::features))
 }
 
@@ -91,6 +95,7 @@ fn admin_api() -> Router<Arc<App>> {
         .route("/admin/tsdb/delete_series", delete)
         .route("/admin/tsdb/clean_tombstones", clean)
         .route("/admin/tsdb/snapshot", snapshot)
+        .route("/admin/tiers/rollup", post(tiers::roll_up).put(tiers::roll_up))
 }
 
 /// Everything outside of the API.

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use kymo_engine::{Engine, EngineStats, SYNC_SECONDS_BOUNDS};
+use kymo_engine::{Engine, EngineStats, SYNC_SECONDS_BOUNDS, TableSize, TierStats};
 
 use super::{
     metrics::{DURATION_BOUNDS, Durations, Telemetry},
@@ -49,6 +49,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
         memory(&mut families, &stats);
         wal(&mut families, &stats);
         blocks(&mut families, &stats);
+        tiers(&mut families, engine);
     }
     gauge(&mut families, &names::SELF_STORE_FAILURES, load(&app.telemetry.self_store_failures));
     families
@@ -158,20 +159,45 @@ fn blocks(families: &mut Vec<Family>, stats: &EngineStats) {
     push(families, &names::BLOCK_BYTES, by_level(|(_, bytes)| *bytes));
     gauge(families, &names::BLOCKS_DAMAGED, stats.blocks_damaged as f64);
     gauge(families, &names::DAMAGED_LEFT_OUT, stats.damaged_left_out_total as f64);
-    let runs = [
-        (&names::FLUSHES, stats.flushes_total, stats.flush_failures_total),
-        (&names::COMPACTIONS, stats.compactions_total, stats.compaction_failures_total),
-    ];
-    for (info, succeeded, failed) in runs {
-        let outcomes = [("success", succeeded), ("error", failed)];
-        push(
-            families,
-            info,
-            outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64)).into(),
-        );
-    }
+    outcomes(families, &names::FLUSHES, stats.flushes_total, stats.flush_failures_total);
+    outcomes(families, &names::COMPACTIONS, stats.compactions_total, stats.compaction_failures_total);
     gauge(families, &names::MERGES_WITHOUT_ROOM, f64::from(u8::from(stats.merges_without_room)));
     gauge(families, &names::BLOCKS_EXPIRED, stats.blocks_expired_total as f64);
+}
+
+fn tiers(families: &mut Vec<Family>, engine: &Engine) {
+    let tiers = engine.tiers();
+    if tiers.is_empty() {
+        return;
+    }
+    let sizes: Vec<TableSize> = tiers.iter().map(|tier| tier.state.size()).collect();
+    let by_table = |value: &dyn Fn(&TierStats, &TableSize) -> f64| -> Vec<Point> {
+        let point =
+            |(tier, size): (&TierStats, &TableSize)| point([("table", &*tier.table)], value(tier, size));
+        tiers.iter().zip(&sizes).map(point).collect()
+    };
+    push(families, &names::TIER_LAG, by_table(&|tier, _| tier.lag_ms as f64 / 1000.0));
+    let rolled_to = |tier: &TierStats| tier.rolled_to.map_or(0.0, |to| to as f64 / 1000.0);
+    push(families, &names::TIER_ROLLED_TO, by_table(&|tier, _| rolled_to(tier)));
+    push(families, &names::TIER_DUE, by_table(&|tier, _| tier.due_windows() as f64));
+    push(families, &names::TIER_ROWS, by_table(&|_, size| size.rows as f64));
+    push(families, &names::TIER_BYTES, by_table(&|_, size| size.bytes as f64));
+    push(families, &names::TIER_OBJECTS, by_table(&|_, size| size.objects as f64));
+    let stats = engine.rollup_stats();
+    outcomes(families, &names::ROLLUP_JOBS, stats.jobs, stats.failures);
+    gauge(families, &names::ROLLUP_ROWS, stats.rows as f64);
+    gauge(families, &names::ROLLUP_TOO_LATE, stats.windows_too_late as f64);
+    gauge(families, &names::ROLLUP_HELD_BACK, f64::from(u8::from(stats.deletion_held_back)));
+    gauge(families, &names::TIER_REQUESTS, stats.fetch.requests as f64);
+    gauge(families, &names::TIER_FETCHED, stats.fetch.bytes as f64);
+    gauge(families, &names::TIER_CACHED, stats.fetch.cached_bytes as f64);
+}
+
+/// How often something was done, and how often it failed.
+fn outcomes(families: &mut Vec<Family>, info: &'static Info, succeeded: u64, failed: u64) {
+    let outcomes = [("success", succeeded), ("error", failed)];
+    let points = outcomes.map(|(outcome, count)| point([("outcome", outcome)], count as f64));
+    push(families, info, points.into());
 }
 
 fn histogram(points: &mut Vec<Point>, labels: &[(&'static str, String)], durations: &Durations) {

@@ -98,6 +98,27 @@ metrics! {
     MERGES_WITHOUT_ROOM = "kymo_engine_compaction_waits_for_disk", Gauge,
         "1 when a compaction is due that would not leave enough of the disk to the WAL and to flushes.";
     BLOCKS_EXPIRED = "kymo_engine_blocks_expired_total", Counter, "Blocks dropped by retention since the start.";
+    ROLLUP_JOBS = "kymo_engine_rollup_jobs_total", Counter,
+        "Jobs that rolled up windows since the start, and attempts that failed, by outcome: success, error.";
+    ROLLUP_ROWS = "kymo_engine_rollup_rows_total", Counter, "Rows written to tiers since the start.";
+    ROLLUP_TOO_LATE = "kymo_engine_rollup_windows_too_late_total", Counter,
+        "Windows that changed after their samples were gone, and were left as they are, since the start.";
+    ROLLUP_HELD_BACK = "kymo_engine_rollup_deletion_held_back", Gauge,
+        "1 when retention would delete so much of a tier at once that it waits for tiers.confirm_deletion.";
+    TIER_LAG = "kymo_engine_tier_lag_seconds", Gauge,
+        "By how much a tier is behind the time of the data, by table.";
+    TIER_ROLLED_TO = "kymo_engine_tier_rolled_to_seconds", Gauge,
+        "End of the last window that was rolled up, in seconds since 1970, by table.";
+    TIER_DUE = "kymo_engine_tier_due_windows", Gauge,
+        "Windows that have to be rolled up again because samples came or went, by table.";
+    TIER_ROWS = "kymo_engine_tier_rows", Gauge, "Rows of a tier, by table.";
+    TIER_BYTES = "kymo_engine_tier_bytes", Gauge, "Size of the data files of a tier, by table.";
+    TIER_OBJECTS = "kymo_engine_tier_objects", Gauge, "Data files of a tier, by table.";
+    TIER_REQUESTS = "kymo_engine_tier_read_requests_total", Counter,
+        "Requests to the places of tiers that read data files, since the start.";
+    TIER_FETCHED = "kymo_engine_tier_read_bytes_total", Counter,
+        "Bytes that these requests brought since the start.";
+    TIER_CACHED = "kymo_engine_tier_cache_bytes", Gauge, "Memory of the parts of data files that are kept.";
     SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
         "Attempts to store Kymo's own metrics that failed.";
 }

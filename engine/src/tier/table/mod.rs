@@ -18,4 +18,4 @@ pub(super) use file::series_path;
 pub use file::{DataFileMeta, Partition};
 pub(crate) use file::{Writer, made_at};
 pub(crate) use log::{Commit, Committed, Table};
-pub use state::TableState;
+pub use state::{TableSize, TableState};

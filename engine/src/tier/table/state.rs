@@ -26,6 +26,34 @@ pub struct TableState {
     pub(super) txns: BTreeMap<String, Txn>,
 }
 
+/// How large a table is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableSize {
+    /// Number of series of the partition that has most, at least: files of the same metrics may have others.
+    pub series: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// Bytes of data files and of the files of series beside them.
+    pub bytes: u64,
+    /// Number of these files.
+    pub objects: u64,
+}
+
+/// Series of files that may have some in common: of those whose metrics overlap the most that one has.
+fn series_of(mut files: Vec<&DataFileMeta>) -> u64 {
+    files.sort_by(|a, b| a.min_metric.cmp(&b.min_metric));
+    let (mut total, mut most) = (0, 0);
+    let mut last: Option<&[u8]> = None;
+    for file in files {
+        if last.is_some_and(|last| last < &*file.min_metric) {
+            total += std::mem::take(&mut most);
+        }
+        most = most.max(file.series);
+        last = last.max(Some(&file.max_metric));
+    }
+    total + most
+}
+
 impl TableState {
     pub(super) const fn new(partition: Partition) -> Self {
         Self {
@@ -73,6 +101,25 @@ impl TableState {
     /// The files that may have rows of windows that end in `(from, to]`.
     pub fn files_in(&self, from: i64, to: i64) -> impl Iterator<Item = &DataFileMeta> {
         self.files().filter(move |file| file.overlaps(from, to))
+    }
+
+    /// How large the table is.
+    #[must_use]
+    pub fn size(&self) -> TableSize {
+        let mut size = TableSize::default();
+        let mut of_partition: BTreeMap<(&str, &str), Vec<&DataFileMeta>> = BTreeMap::new();
+        for file in self.files() {
+            size.rows += file.rows;
+            size.bytes += file.bytes + file.series_bytes;
+            size.objects += 2;
+            of_partition.entry((&file.partition, &file.policy)).or_default().push(file);
+        }
+        let mut series: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((partition, _), files) in of_partition {
+            *series.entry(partition).or_default() += series_of(files);
+        }
+        size.series = series.into_values().max().unwrap_or(0);
+        size
     }
 
     /// The number of the last job that the application `app_id` has committed.

@@ -15,7 +15,7 @@ use super::{
         time, work,
     },
     encode::{AnswerTooLarge, push_result},
-    stats::{Timings, stats, stats_warning},
+    stats::{Timings, selectors, stats, stats_warning},
 };
 use crate::{
     app::App,
@@ -46,6 +46,20 @@ pub(crate) async fn range(
     let limit = params.limit()?;
     let times = range_times(&params)?;
     let common = Common::of(&app, &params, limit, times)?;
+    evaluate(&app, engine, common).await
+}
+
+/// `/explain`: evaluates a query, at one time or over a range, and tells what it has read and where instead of its answer.
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    Ready(engine): Ready,
+    params: Params,
+) -> Result<Answer, ApiError> {
+    let times = match params.get("step") {
+        "" => Times::Instant(params.time_or("time", app.now_ms())?),
+        _ => range_times(&params)?,
+    };
+    let common = Common { explains: true, ..Common::of(&app, &params, None, times)? };
     evaluate(&app, engine, common).await
 }
 
@@ -87,6 +101,8 @@ struct Common {
     options: EngineOptions,
     limit: Option<usize>,
     stats: String,
+    /// Whether the cost is the answer.
+    explains: bool,
 }
 
 impl Common {
@@ -116,6 +132,7 @@ impl Common {
             options: config.query.engine_options(),
             limit,
             stats: params.get("stats").to_owned(),
+            explains: false,
         })
     }
 }
@@ -166,6 +183,9 @@ fn answer(
 ) -> Result<Answer, ApiError> {
     let truncated = truncate(&mut result.value, common.limit).then_some(TRUNCATED);
     let total = seconds_since(app, begin);
+    if common.explains {
+        return explanation(result, total);
+    }
     let timings = Timings { queued, total };
     let stats = (!common.stats.is_empty()).then(|| stats(&result.stats, common.times, timings));
     let mut written = Ok(());
@@ -182,6 +202,18 @@ fn answer(
     answer.warnings = result.warnings;
     answer.infos = result.infos;
     Ok(answer.warn(truncated).warn(stats_warning(&common.stats)))
+}
+
+fn explanation(result: QueryResult, seconds: f64) -> Result<Answer, ApiError> {
+    let mut answer = Answer::of(&serde_json::json!({
+        "seconds": seconds,
+        "samplesRead": result.stats.samples.read,
+        "peakBytes": result.stats.peak_bytes,
+        "selectors": selectors(&result.stats.selectors),
+    }))?;
+    answer.warnings = result.warnings;
+    answer.infos = result.infos;
+    Ok(answer)
 }
 
 fn truncate(value: &mut Value, limit: Option<usize>) -> bool {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use kymo_query::{QueryStats, SampleCounts};
+use kymo_query::{PartRead, PartSource, QueryStats, SampleCounts, SelectorRead, format_duration};
+use serde_json::json;
 
 use super::super::number::{push_json_float, push_json_seconds};
 use crate::promql::Times;
@@ -37,8 +38,41 @@ pub(super) fn stats(stats: &QueryStats, times: Times, timings: Timings) -> Strin
     push(&mut out, format_args!("\"totalQueryableSamples\":{},", stats.samples.queryable));
     push_steps(&mut out, "samplesReadPerStep", stats, times, |counts| counts.read);
     push(&mut out, format_args!("\"samplesRead\":{},", stats.samples.read));
-    push(&mut out, format_args!("\"peakSamples\":{}}}}}", stats.peak_samples));
+    push(&mut out, format_args!("\"peakSamples\":{}}}", stats.peak_samples));
+    if !stats.selectors.is_empty() {
+        push(&mut out, format_args!(",\"selectors\":{}", selectors(&stats.selectors)));
+    }
+    out.push('}');
     out
+}
+
+/// What each selector has read, and where: upstream has nothing like it.
+pub(super) fn selectors(selectors: &[SelectorRead]) -> serde_json::Value {
+    selectors.iter().map(|read| json!({"selector": read.selector, "parts": parts(&read.parts)})).collect()
+}
+
+fn parts(parts: &[PartRead]) -> serde_json::Value {
+    let part = |part: &PartRead| {
+        let (source, is_exact) = match part.source {
+            PartSource::Samples => ("samples".to_owned(), true),
+            PartSource::Tier { width_ms, is_exact } => (format_duration(width_ms), is_exact),
+        };
+        json!({
+            "source": source,
+            "exact": is_exact,
+            "from": part.from as f64 / 1000.0,
+            "to": part.to as f64 / 1000.0,
+            "series": part.series,
+            "files": part.cost.files,
+            "chunks": part.cost.chunks,
+            "summaries": part.cost.summaries,
+            "rows": part.cost.rows,
+            "bytes": part.cost.bytes,
+            "requests": part.cost.requests,
+            "fetchedBytes": part.cost.fetched_bytes,
+        })
+    };
+    parts.iter().map(part).collect()
 }
 
 /// A warning where the parameter `stats` has a value that upstream no longer wants.
