@@ -138,16 +138,13 @@ impl Inner {
 
     /// Before this time what the windows of a tier are made of is not all there any more, for one policy at least.
     fn lost_to(&self, tier: usize) -> i64 {
-        let config = &self.rollups.config;
         let width_ms = self.rollups.widths[tier];
-        let now_ms = self.env.clock.now().0;
-        let of_policy = |(policy, _): (String, i64)| {
-            let Some(finer) = self.finer_tier(&policy, width_ms) else { return self.samples_lost_to() };
-            let mut kept = config.policies_of(self.rollups.widths[finer]).into_iter();
-            let kept = kept.find(|(name, retention_ms)| *name == policy && *retention_ms > 0);
-            kept.map_or(i64::MIN, |(_, retention_ms)| now_ms.saturating_sub(retention_ms))
+        let states = self.rollups.states.read();
+        let of_policy = |(policy, _): (String, i64)| match self.finer_tier(&policy, width_ms) {
+            None => self.samples_lost_to(),
+            Some(finer) => states[finer].dropped_to(&policy),
         };
-        config.policies_of(width_ms).into_iter().map(of_policy).max().unwrap_or(i64::MIN)
+        self.rollups.config.policies_of(width_ms).into_iter().map(of_policy).max().unwrap_or(i64::MIN)
     }
 
     /// The tier that the rows of a policy in windows of `width_ms` are made from; none if they are from samples.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use hashbrown::HashSet;
-use kymo_formats::delta::Action;
+use kymo_formats::{delta::Action, rollup::window_end};
 use tracing::{error, info};
 
 use super::{Eagerness, job::check_age};
@@ -138,7 +138,8 @@ impl Inner {
     fn expire_files(&self, table: &mut Table) -> Result<(), TierError> {
         let kept = self.rollups.config.policies_of(table.width_ms());
         let (partition, now) = (table.partition(), table.now());
-        let gone = expired(table.state(), &kept, now.0);
+        let mut gone = expired(table.state(), &kept, now.0);
+        gone.retain(|file| !self.coarser_waits_for(table.width_ms(), file));
         if gone.is_empty() {
             return Ok(());
         }
@@ -157,11 +158,36 @@ impl Inner {
         }
         let commit = Commit { operation: "DELETE", job: None };
         table.commit(&commit, |state| {
-            let still = gone.iter().filter(|file| state.file(&file.path).is_some());
-            Ok(still.map(|file| Action::Remove(file.to_remove(partition, now, true))).collect())
+            let still: Vec<_> = gone.iter().filter(|file| state.file(&file.path).is_some()).collect();
+            let mut ends: BTreeMap<&str, i64> = BTreeMap::new();
+            for file in &still {
+                let end = ends.entry(&file.policy).or_insert(i64::MIN);
+                *end = file.max_end.max(*end);
+            }
+            let drops = ends.into_iter().map(|(policy, end)| state.drop_action(policy, end, now.0));
+            let removes = still.into_iter().map(|file| Action::Remove(file.to_remove(partition, now, true)));
+            Ok(removes.chain(drops).collect())
         })?;
         info!(table = table.name(), files = gone.len(), "rollups dropped by retention");
         Ok(())
+    }
+
+    /// Whether rows of the file have still to be rolled up to a coarser tier.
+    fn coarser_waits_for(&self, width_ms: i64, file: &DataFileMeta) -> bool {
+        let version = self.manifest.current();
+        if version.source().map(u16::cast_signed) != Some(file.src) {
+            return false;
+        }
+        let config = &self.rollups.config;
+        let has_policy = |width: i64| config.policies_of(width).iter().any(|(name, _)| *name == file.policy);
+        let coarser = self.rollups.widths.iter().find(|width| **width > width_ms && has_policy(**width));
+        coarser.is_some_and(|width| {
+            let mut progress = version.rollup(*width);
+            progress.due.extend(&progress.pending);
+            let last = window_end(file.max_end, *width);
+            let touched = progress.due.within(file.min_end.saturating_sub(width_ms), last);
+            last > progress.rolled_to || !touched.is_empty()
+        })
     }
 
     /// Writes the rows of several files to few, each of other metrics.

@@ -39,6 +39,11 @@ pub struct TableSize {
     pub objects: u64,
 }
 
+/// The application in whose name the table keeps how far rows of a policy have been dropped.
+fn drop_app_id(policy: &str) -> String {
+    format!("kymo-dropped-{policy}")
+}
+
 /// Series of files that may have some in common: of those whose metrics overlap the most that one has.
 fn series_of(mut files: Vec<&DataFileMeta>) -> u64 {
     files.sort_by(|a, b| a.min_metric.cmp(&b.min_metric));
@@ -126,6 +131,19 @@ impl TableState {
     #[must_use]
     pub fn job(&self, app_id: &str) -> Option<i64> {
         self.txns.get(app_id).map(|txn| txn.version)
+    }
+
+    /// Rows of the policy that end here or before may have been dropped for their age; `i64::MIN` if none have. The table
+    /// tells it, not the clock: that is put back now and then, and the rows of all who write here go together.
+    #[must_use]
+    pub fn dropped_to(&self, policy: &str) -> i64 {
+        self.job(&drop_app_id(policy)).unwrap_or(i64::MIN)
+    }
+
+    /// The action that says that rows of the policy that end at `end` or before have been dropped.
+    pub(crate) fn drop_action(&self, policy: &str, end: i64, now_ms: i64) -> Action {
+        let version = end.max(self.dropped_to(policy));
+        Action::Txn(Txn { app_id: drop_app_id(policy), version, last_updated: Some(now_ms) })
     }
 
     /// The labels that have columns.
