@@ -315,7 +315,7 @@ fn files_become_few_and_old_ones_go() {
     store.reopen();
     store.engine().roll_up().unwrap();
     store.engine().tend_tiers().unwrap();
-    assert_eq!(files(&store), [0, 2]);
+    assert_eq!(files(&store), [0, 1]);
 }
 
 #[test]
