@@ -56,8 +56,8 @@ pub struct TierConfig {
     pub resolution_ms: i64,
     /// Age after which rows go, in milliseconds. 0 = kept for ever.
     pub retention_ms: i64,
-    /// Where its table lies, if not in `tiers.place`. Policies share the table of a resolution, and so its place.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Where its table lies, if not in `tiers.place`. Policies share the table of a resolution, and so its place.
     pub place: String,
 }
 

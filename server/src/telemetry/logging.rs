@@ -7,7 +7,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts logging. Calling it twice is harmless: the first call counts.
 pub(crate) fn init_logging() {
-    let filter = EnvFilter::try_from_env("KYMO_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
+    let filter =
+        EnvFilter::try_from_env("KYMO_LOG").unwrap_or_else(|_| EnvFilter::new("info,object_store=warn"));
     let started = fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
