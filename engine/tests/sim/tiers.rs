@@ -12,9 +12,9 @@ use std::{
 
 use bytes::Bytes;
 use kymo_engine::{
-    Engine, FaultObjects, FloatRun, FolderStore, MemFs, MemoryBudget, Millis, ObjectError, ObjectFault,
-    ObjectInfo, ObjectStore, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig,
-    TiersConfig, Upload,
+    Engine, FaultObjects, FloatRun, FolderStore, KnownPlaces, MemFs, MemoryBudget, Millis, ObjectError,
+    ObjectFault, ObjectInfo, ObjectStore, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock,
+    TierConfig, TiersConfig, Upload,
 };
 use kymo_formats::rollup::{roll_up_floats, roll_up_histograms, window_end};
 
@@ -22,6 +22,8 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// Widths of the windows, and how long rows are kept.
 const TIERS: [(i64, i64); 2] = [(5 * MINUTE, 50 * HOUR), (HOUR, 80 * HOUR)];
+/// The name of the place that is no directory.
+const BUCKET: &str = "bucket";
 /// One of so many calls takes long, and one of so many of these very long.
 const SLOW_CALLS: u64 = 60;
 const VERY_SLOW_CALLS: u64 = 40;
@@ -75,17 +77,20 @@ impl Tiers {
     }
 
     pub(crate) fn config(seed: u64) -> TiersConfig {
-        let tier = |(resolution_ms, retention_ms)| TierConfig { resolution_ms, retention_ms };
         TiersConfig {
-            rollups: TIERS.into_iter().map(tier).collect(),
-            place: if seed % 2 == 1 { "a bucket" } else { "local" }.to_owned(),
+            rollups: TIERS.into_iter().map(|(width, retention)| TierConfig::new(width, retention)).collect(),
+            place: if seed % 2 == 1 { BUCKET } else { "local" }.to_owned(),
             confirm_deletion: !seed.is_multiple_of(3),
             ..TiersConfig::default()
         }
     }
 
-    pub(crate) fn objects(&self) -> Option<Arc<dyn ObjectStore>> {
-        self.bucket.as_ref().map(|(_, store)| Arc::clone(store))
+    pub(crate) fn places(&self) -> KnownPlaces {
+        let places = KnownPlaces::default();
+        match &self.bucket {
+            Some((_, store)) => places.with(BUCKET, Arc::clone(store)),
+            None => places,
+        }
     }
 
     /// Whether a call of the bucket may fail.
