@@ -1,7 +1,11 @@
 //! Rollups of a store: what is in the tables is what the samples amount to, whatever comes late, is deleted, crashes or
 //! fails.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use kymo_engine::{
     Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, KnownPlaces, Labels, MatchOp,
@@ -425,4 +429,39 @@ fn a_bad_place_delays_and_spoils_nothing() {
         let request = objects.calls();
         assert!(request > 100, "seed {seed}: {request}");
     }
+}
+
+/// The coarse tier lies elsewhere, in a place that fails: the fine one goes on, and the coarse one when it can.
+#[test]
+fn a_tier_may_lie_in_a_place_of_its_own() {
+    let folder = Arc::new(FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket")).unwrap());
+    let objects = Arc::new(FaultObjects::new(Arc::<FolderStore>::clone(&folder)));
+    let coarse = TierConfig { place: "bucket".to_owned(), ..TierConfig::new(HOUR, 0) };
+    let tiers = TiersConfig { rollups: vec![TierConfig::new(5 * MINUTE, 0), coarse], ..tiers() };
+    let mut store = Store {
+        fs: Arc::new(MemFs::default()),
+        clock: Arc::new(SimClock::new(Millis(START))),
+        places: KnownPlaces::default().with("bucket", Arc::<FaultObjects>::clone(&objects)),
+        config: EngineConfig { tiers, ..config() },
+        engine: None,
+    };
+    objects.fail_at_random(Rng::new(1), 1_000, &[ObjectFault::Fails]);
+    store.reopen();
+    store.scrape(START, START + 3 * HOUR);
+    assert!(store.engine().roll_up().unwrap_err().is_transient());
+    assert!(store.rolled_to()[0].is_some() && store.rolled_to()[1].is_none(), "{:?}", store.rolled_to());
+    objects.heal();
+    store.check();
+    let tables = |objects: &dyn ObjectStore| {
+        let keys = objects.list("", None).unwrap().into_iter().map(|object| object.key);
+        keys.map(|key| key.split('/').next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tables(&*folder), BTreeSet::from(["rollup_1h".to_owned()]));
+    let local = FolderStore::open(Arc::clone(&store.fs), Path::new("/data/rollups")).unwrap();
+    assert_eq!(tables(&local), BTreeSet::from(["rollup_5m".to_owned()]));
+    // A place that cannot be is found at the start, and not in the log of the next day.
+    store.config.tiers.place = "nowhere".to_owned();
+    let env = Env::simulated(Arc::new(MemFs::default()), 7);
+    let error = Engine::open_in(&env, Path::new("/data"), store.config.clone()).unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
 }

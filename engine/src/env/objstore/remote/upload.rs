@@ -1,9 +1,10 @@
 //! Objects that are written in parts.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use bytes::BytesMut;
 use object_store::{MultipartUpload, ObjectStoreExt, path::Path};
+use tokio::sync::mpsc;
 
 use super::{RemoteStore, bug, put_whole, runtime::Task};
 use crate::env::{ObjectError, ObjectErrorKind, ObjectStore, Upload};
@@ -24,13 +25,24 @@ pub(super) struct RemoteUpload {
     len: u64,
     /// Once there is more than one part.
     parts: Option<Parts>,
+    /// Held by each part that is on its way, so that giving up waits for them: a part that came later would stay.
+    sending: Option<(mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>)>,
     on_their_way: VecDeque<Task<object_store::Result<()>>>,
 }
 
 impl RemoteUpload {
     pub(super) fn new(store: RemoteStore, key: &str, path: Path) -> Self {
         let (buf, on_their_way) = (BytesMut::new(), VecDeque::new());
-        Self { store, key: key.to_owned(), path, buf, len: 0, parts: None, on_their_way }
+        Self {
+            store,
+            key: key.to_owned(),
+            path,
+            buf,
+            len: 0,
+            parts: None,
+            sending: Some(mpsc::channel(1)),
+            on_their_way,
+        }
     }
 
     /// Sends what is in the buffer.
@@ -44,7 +56,13 @@ impl RemoteUpload {
                 none.insert(self.store.ask("write", &self.key, begun)?)
             }
         };
-        let part = parts.put_part(body.into());
+        let (part, sending) =
+            (parts.put_part(body.into()), self.sending.as_ref().map(|(held, _)| held.clone()));
+        let part = async move {
+            let sent = part.await;
+            drop(sending);
+            sent
+        };
         self.on_their_way.push_back(self.store.runtime.spawn(part));
         self.wait_until(PARTS_MAX)
     }
@@ -108,10 +126,14 @@ impl Upload for RemoteUpload {
 
 impl Drop for RemoteUpload {
     fn drop(&mut self) {
-        let Some(mut parts) = self.parts.take() else { return };
-        let waited = std::mem::take(&mut self.on_their_way);
+        let (Some(mut parts), Some((held, mut all_sent))) = (self.parts.take(), self.sending.take()) else {
+            return;
+        };
+        drop(held);
         // Nobody waits for it: what stays behind is for the store to clear up, which buckets can be told to.
-        drop(self.store.runtime.spawn(async move { drop(parts.abort().await) }));
-        drop(waited);
+        drop(self.store.runtime.spawn(async move {
+            all_sent.recv().await;
+            drop(parts.abort().await);
+        }));
     }
 }
