@@ -219,6 +219,10 @@ impl ObjectStore for Probed {
     fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<ObjectInfo>, ObjectError> {
         self.store.list(prefix, after)
     }
+
+    fn leave_free(&self, bytes: u64) {
+        self.store.leave_free(bytes);
+    }
 }
 
 #[cfg(test)]
