@@ -5,7 +5,7 @@ use std::{mem, sync::Arc};
 use kymo_engine::{Labels, SampleColumns, Warnings, is_stale};
 use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
-use crate::{Error, SeriesReader, histogram::detect_reset};
+use crate::{Error, SeriesReader};
 
 /// A series whose histograms have no buckets.
 ///
@@ -29,7 +29,7 @@ impl SeriesReader for BucketlessReader {
             let stale = is_stale(full.sum);
             let reset_hint = match (full.reset_hint, &previous) {
                 (ResetHint::Unknown, Some(previous)) if !stale => {
-                    if detect_reset(full, previous) {
+                    if full.detect_reset(previous) {
                         ResetHint::Reset
                     } else {
                         ResetHint::NotReset

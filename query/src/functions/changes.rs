@@ -13,7 +13,7 @@ use crate::{
         condensed::Weights,
         kernel::{Extension, Window, Windows},
     },
-    histogram::{detect_reset, same_data},
+    histogram::same_data,
 };
 
 /// `changes(r)`
@@ -33,7 +33,7 @@ pub(super) fn resets(window: &Window<'_>, _: &mut Notes) -> Result<Option<Sample
             now < before || is_reset(times(previous), times(current))
         }
         (PointValue::Histogram(before), PointValue::Histogram(now)) => {
-            is_reset(times(previous), times(current)) || detect_reset(now, before)
+            is_reset(times(previous), times(current)) || now.detect_reset(before)
         }
         _ => true,
     }))

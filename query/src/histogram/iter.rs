@@ -1,11 +1,14 @@
 //! Walking the buckets of a histogram with their bounds.
 
-use kymo_formats::histogram::FloatHistogram;
+use kymo_formats::histogram::{
+    FloatHistogram,
+    algebra::{Indexed, IndexedBack},
+};
 
 use super::{
-    bounds::{is_custom, upper_bound},
+    bounds::upper_bound,
     bucket::Bucket,
-    spans::{Indexed, IndexedBack},
+    is_custom,
 };
 
 /// Direction of a walk over all buckets.

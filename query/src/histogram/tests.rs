@@ -167,7 +167,7 @@ fn answers_are_those_of_upstream() {
                 check_combined(fact, c, combined, rest);
             }
             "ksum" => check_sum(fact, &a, &b, rest),
-            "reset" => assert_eq!(flag(detect_reset(&b, &a)), rest, "{a:?} then {b:?}"),
+            "reset" => assert_eq!(flag(b.detect_reset(&a)), rest, "{a:?} then {b:?}"),
             "equal" => assert_eq!(flag(same_data(&a, &b)), rest, "{a:?} and {b:?}"),
             "text" => assert_eq!(HistogramText(&a).to_string(), rest),
             "compact" => {
@@ -393,12 +393,12 @@ proptest! {
 
     #[test]
     fn a_histogram_that_grew_was_not_reset((a, b) in pair()) {
-        prop_assert!(!detect_reset(&a, &a));
+        prop_assert!(!a.detect_reset(&a));
         let mut grown = a.clone();
         let _combined = add(&mut grown, &b).unwrap();
-        prop_assert!(!detect_reset(&grown, &a), "{:?} after {:?}", grown, a);
+        prop_assert!(!grown.detect_reset(&a), "{:?} after {:?}", grown, a);
         if !populated(&b).is_empty() {
-            prop_assert!(detect_reset(&a, &grown));
+            prop_assert!(a.detect_reset(&grown));
         }
     }
 
@@ -435,7 +435,7 @@ proptest! {
         prop_assert_eq!(kahan.add(&b).is_err(), combined.is_err());
         for histogram in [&a, &b, &sum, &kahan.finish()] {
             let _value = (quantile(0.3, histogram), quantile(0.7, histogram), fraction(-1.0, value, histogram));
-            let _same = (detect_reset(&a, histogram), same_data(&a, histogram), validate(histogram));
+            let _same = (a.detect_reset(histogram), same_data(&a, histogram), validate(histogram));
             let mut changed = histogram.clone();
             compact(&mut changed, 3);
             trim(&mut changed, value, Keep::Below);

@@ -1,6 +1,6 @@
 //! The sum and the mean of many histograms, with compensation for rounding.
 
-use kymo_formats::histogram::FloatHistogram;
+use crate::histogram::FloatHistogram;
 
 use super::{
     combine::{Accumulator, CellSide, Combined, IncompatibleSchemas, Sign},
