@@ -5,11 +5,7 @@ use kymo_formats::histogram::{
     algebra::{Indexed, IndexedBack},
 };
 
-use super::{
-    bounds::upper_bound,
-    bucket::Bucket,
-    is_custom,
-};
+use super::{bounds::upper_bound, bucket::Bucket, is_custom};
 
 /// Direction of a walk over all buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

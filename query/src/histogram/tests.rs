@@ -108,7 +108,7 @@ fn check_sum(fact: &str, a: &FloatHistogram, b: &FloatHistogram, expected: &str)
     if combined.is_err() {
         return assert_eq!(expected, "err", "{fact}");
     }
-    let mut sum = sum.finish();
+    let mut sum = sum.total();
     compact(&mut sum, 0);
     assert_same(fact, &sum, expected);
 }
@@ -355,14 +355,14 @@ proptest! {
             let combined = add(&mut plain, other).unwrap();
             prop_assert_eq!(combined, sum.add(other).unwrap());
         }
-        prop_assert_eq!(populated(&sum.finish()), populated(&plain));
+        prop_assert_eq!(populated(&sum.total()), populated(&plain));
     }
 
     #[test]
     fn the_mean_of_one_histogram_is_that_histogram(a in exponential(), times in 1..6_usize) {
-        let mut mean = HistogramMean::new(&a);
+        let mut mean = HistogramMean::new(&a, 1.0);
         for _ in 1..times {
-            let _combined = mean.add(&a).unwrap();
+            let _combined = mean.add(&a, 1.0).unwrap();
         }
         prop_assert_eq!(populated(&mean.finish()), populated(&a));
     }
@@ -433,7 +433,7 @@ proptest! {
         prop_assert_eq!(combined.is_err(), is_custom(a.schema) != is_custom(b.schema));
         let mut kahan = HistogramSum::new(&a);
         prop_assert_eq!(kahan.add(&b).is_err(), combined.is_err());
-        for histogram in [&a, &b, &sum, &kahan.finish()] {
+        for histogram in [&a, &b, &sum, &kahan.total()] {
             let _value = (quantile(0.3, histogram), quantile(0.7, histogram), fraction(-1.0, value, histogram));
             let _same = (a.detect_reset(histogram), same_data(&a, histogram), validate(histogram));
             let mut changed = histogram.clone();

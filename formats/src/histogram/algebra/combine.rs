@@ -33,14 +33,14 @@ pub(super) enum Sign {
 }
 
 /// One side of a histogram that is being added to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct CellSide<C> {
     pub(super) spans: Vec<Span>,
     pub(super) cells: Vec<C>,
 }
 
 /// A histogram that is being added to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Accumulator<C> {
     pub(super) reset_hint: ResetHint,
     pub(super) schema: i32,
@@ -105,8 +105,7 @@ impl<C: Cell> Accumulator<C> {
         let signed = |value: f64| if sign == Sign::Minus { -value } else { value };
         let (schema, threshold) = (self.schema, self.zero_threshold);
         let add = |target: &mut CellSide<C>, spans: &[Span], counts: &[f64]| {
-            let outside_zero =
-                spans.first().is_none_or(|span| upper_bound(span.offset, schema) > threshold);
+            let outside_zero = spans.first().is_none_or(|span| upper_bound(span.offset, schema) > threshold);
             if other.schema == schema && outside_zero {
                 target.add_counts(spans, counts, signed);
             } else {

@@ -29,7 +29,7 @@ pub use {
     equal::same_data,
     kahan::Kahan,
     scale::{divide, multiply},
-    spans::{Indexed, IndexedBack},
+    spans::{Indexed, IndexedBack, spans_of},
     sum::{HistogramMean, HistogramSum},
 };
 

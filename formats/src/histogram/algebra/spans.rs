@@ -120,6 +120,14 @@ impl SpanBuilder {
     }
 }
 
+/// The spans of buckets with these indices, unless they do not ascend.
+#[must_use]
+pub fn spans_of(indices: &[i32]) -> Option<Vec<Span>> {
+    let mut builder = SpanBuilder::default();
+    indices.iter().for_each(|index| builder.push(*index));
+    indices.is_sorted_by(|a, b| a < b).then(|| builder.finish())
+}
+
 /// Walks two ascending sequences of buckets as one: each index once, with what either side has.
 pub(super) fn merge_join<A, B>(
     a: impl Iterator<Item = (i32, A)>,
