@@ -61,7 +61,7 @@ pub use env::{FaultFs, FaultObjects, MemFs, ObjectFault, SimClock};
 pub use index::IndexInMemory;
 pub use kymo_formats::{
     codec::summary::ChunkSummary,
-    rollup::{FloatRun, Rollup, table::Facts as RollupFacts},
+    rollup::{FloatRun, HistogramRun, Rollup, Traits as HistogramTraits, table::Facts as RollupFacts},
 };
 pub use {
     block::{
