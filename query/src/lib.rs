@@ -20,5 +20,5 @@ pub use {
     result::{
         HistogramPoint, MatrixSeries, Point, QueryResult, QueryStats, SampleCounts, Value, VectorSample,
     },
-    source::{EngineSource, Need, SelectRequest, Selection, SeriesReader, Source},
+    source::{EngineSource, Need, SelectRequest, Selection, SeriesReader, Source, Summaries},
 };
