@@ -66,7 +66,7 @@ pub use env::{
 pub use index::IndexInMemory;
 pub use kymo_formats::{
     codec::summary::ChunkSummary,
-    rollup::{FloatRun, Rollup, table::Facts as RollupFacts},
+    rollup::{FloatRun, HistogramRun, Rollup, Traits as HistogramTraits, table::Facts as RollupFacts},
 };
 pub use {
     block::{

@@ -22,6 +22,6 @@ pub use {
     },
     source::{
         EngineSource, Need, PartRead, PartSource, SelectRequest, SelectedPart, Selection, SelectorRead,
-        SeriesReader, Source,
+        SeriesReader, Source, Summaries,
     },
 };

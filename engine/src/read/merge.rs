@@ -275,7 +275,9 @@ impl Chunk<'_> {
 }
 
 /// Removes samples in the ranges, both ends inclusive, from the floats and histograms from these indexes on.
-fn remove_deleted<H>(
+///
+/// A histogram behind one that is removed forgets what it says about it: a reset may have been removed with it.
+fn remove_deleted<H: HistogramForm>(
     columns: &mut SampleColumns<H>,
     floats: usize,
     histograms: usize,
@@ -296,6 +298,13 @@ fn remove_deleted<H>(
     columns.ts.truncate(kept);
     columns.values.truncate(kept);
     columns.start_ts.truncate(kept);
+    let mut is_gone = false;
+    for sample in &mut columns.histograms[histograms..] {
+        if !is_deleted(sample.ts) && std::mem::take(&mut is_gone) {
+            sample.value.forget_reset();
+        }
+        is_gone |= is_deleted(sample.ts);
+    }
     let mut position = 0;
     columns.histograms.retain(|sample| {
         position += 1;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use kymo_formats::{
     delta::Action,
-    rollup::{Rollup, roll_up_rollups, table::LabelColumns},
+    rollup::{Rollup, roll_up_rollups},
 };
 use tracing::{info, warn};
 
@@ -345,12 +345,8 @@ impl Inner {
         });
         let partition = table.partition().value(to);
         let by = Writer { src: job.src, policy: policy.to_owned() };
-        let path = tables[job.tier].new_path(&partition);
-        let table = &tables[job.tier];
-        let columns = table.state().labels();
-        if let Some(file) = write_file(table, path, partition, by, columns, &mut Merge::new(streams)?)? {
-            written.files.push(file);
-        }
+        let table = &mut tables[job.tier];
+        written.files.extend(write_files(table, &partition, &by, &mut Merge::new(streams)?)?);
         written.replaced.extend(replaced);
         Ok(())
     }
@@ -382,23 +378,29 @@ impl Inner {
     }
 }
 
-/// Writes the rows of `stream` to a file; none if there are no rows.
-pub(super) fn write_file(
-    table: &Table,
-    path: String,
-    partition: String,
-    by: Writer,
-    columns: LabelColumns,
+/// Writes the rows of `stream` to a file, and goes on with another where native histograms show up late in one that has
+/// no room for them; none if there are no rows.
+fn write_files(
+    table: &mut Table,
+    partition: &str,
+    by: &Writer,
     stream: &mut dyn RollupStream,
-) -> Result<Option<DataFileMeta>, TierError> {
-    let Some(first) = stream.next_series()? else { return Ok(None) };
-    let mut file = FileWriter::create(table, path, partition, by, columns)?;
-    let mut next = Some(first);
-    while let Some(series) = next {
-        file.push(table, &series)?;
-        next = stream.next_series()?;
+) -> Result<Vec<DataFileMeta>, TierError> {
+    let mut files = Vec::new();
+    let mut histograms = stream.has_histograms();
+    let mut next = stream.next_series()?;
+    while next.is_some() {
+        let (path, columns) = (table.new_path(partition), table.state().labels());
+        let mut file =
+            FileWriter::create(table, path, partition.to_owned(), by.clone(), columns, histograms)?;
+        while let Some(series) = next.take_if(|series| file.takes(series)) {
+            file.push(table, &series)?;
+            next = stream.next_series()?;
+        }
+        files.push(file.finish(table)?);
+        histograms = true;
     }
-    file.finish(table).map(Some)
+    Ok(files)
 }
 
 /// # Errors
@@ -444,5 +446,9 @@ impl RollupStream for Coarser<'_> {
         let mut rollups: Vec<Rollup> = Vec::new();
         roll_up_rollups(&series.rollups, self.width_ms, &mut rollups);
         Ok(Some(SeriesRollups { labels: series.labels, rollups }))
+    }
+
+    fn has_histograms(&self) -> bool {
+        self.finer.has_histograms()
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use hashbrown::HashMap;
-use kymo_formats::rollup::{roll_up_floats, roll_up_histograms};
+use kymo_formats::rollup::roll_up_samples;
 use tracing::warn;
 
 use crate::{
     engine::Inner,
     error::Error,
-    model::{Labels, MatchOp, Matcher, MemoryBudget, SampleColumns, WindowSet, is_stale},
+    model::{Labels, MatchOp, Matcher, MemoryBudget, SampleColumns, WindowSet},
     read::{LookUp, SelectedSeries, Warnings},
     tier::{RollupStream, SeriesRollups, TierError, order},
 };
@@ -131,9 +131,9 @@ impl<'a> RawStream<'a> {
     fn roll_up(&mut self, series: &SelectedSeries) -> Result<SeriesRollups, TierError> {
         report(&series.read(&mut self.columns)?);
         let mut rollups = Vec::new();
-        roll_up_floats(&self.columns.ts, &self.columns.values, self.width_ms, &mut rollups);
-        let histograms = self.columns.histograms.iter().map(|it| (it.ts, is_stale(it.value.sum)));
-        roll_up_histograms(histograms, self.width_ms, &mut rollups);
+        let histograms: Vec<_> = self.columns.histograms.drain(..).map(|it| (it.ts, it.value)).collect();
+        let SampleColumns { ts, values, .. } = &self.columns;
+        roll_up_samples(ts, values, &histograms, self.width_ms, &mut rollups);
         rollups.retain(|rollup| self.windows.contains(rollup.end));
         if self.counters.contains(series.labels().metric_name()) {
             let runs = rollups.iter_mut().filter_map(|rollup| rollup.floats.as_mut());

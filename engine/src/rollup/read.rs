@@ -21,6 +21,8 @@ use crate::{
 
 /// Rows that are read together: of series that lie side by side in a file.
 const RUN_ROWS: u64 = 64 << 10;
+/// As [`RUN_ROWS`], of a file with native histograms, of which a row may have some kilobytes.
+const HISTOGRAM_RUN_ROWS: u64 = 2 << 10;
 
 /// What is asked of a tier.
 #[derive(Debug, Clone)]
@@ -101,9 +103,8 @@ impl RollupSeries {
             rollups.extend(rows.filter(|rollup| self.from < rollup.end && rollup.end <= self.to));
         }
         if !rollups.is_sorted_by(|a, b| a.end < b.end) {
-            let count = |rollup: &Rollup| rollup.floats.map_or(0, |run| run.count);
             // Stable: of equal ones that of the file that comes first stays.
-            rollups.sort_by_key(|rollup| (rollup.end, std::cmp::Reverse(count(rollup))));
+            rollups.sort_by_key(|rollup| (rollup.end, std::cmp::Reverse(rollup.samples())));
             rollups.dedup_by_key(|rollup| rollup.end);
         }
         Ok(())
@@ -136,7 +137,8 @@ struct RunBuilder<'a> {
 impl RunBuilder<'_> {
     fn push(&mut self, labels: Labels, rows: Range<u64>) {
         let len = rows.end - rows.start;
-        if self.len > 0 && self.len + len > RUN_ROWS {
+        let most = if self.file.has_histograms() { HISTOGRAM_RUN_ROWS } else { RUN_ROWS };
+        if self.len > 0 && self.len + len > most {
             self.finish();
         }
         let size = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);

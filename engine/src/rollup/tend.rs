@@ -276,7 +276,10 @@ fn write_some(
     let Some(first) = merge.peek().map(|series| series.labels.clone()) else { return Ok(None) };
     let path = table.new_path(&group.partition);
     let columns = table.state().labels();
-    let mut file = FileWriter::create(table, path, group.partition.clone(), group.by.clone(), columns)?;
+    let (partition, by) = (group.partition.clone(), group.by.clone());
+    // All of them are files, so that it is known.
+    let histograms = merge.has_histograms();
+    let mut file = FileWriter::create(table, path, partition, by, columns, histograms)?;
     let mut metric = first.metric_name().to_vec();
     let mut rows = 0;
     while let Some(next) = merge.peek() {

@@ -16,6 +16,8 @@ use crate::model::{Labels, WindowSet};
 
 /// Rows of a file that are in memory at once.
 const BATCH_ROWS: u64 = 16_384;
+/// As [`BATCH_ROWS`], of a file with native histograms, of which a row may have some kilobytes.
+const HISTOGRAM_BATCH_ROWS: u64 = 1_024;
 
 /// Series with their rows, in the order of the table.
 pub(crate) trait RollupStream {
@@ -24,6 +26,11 @@ pub(crate) trait RollupStream {
     /// # Errors
     /// When it cannot be read.
     fn next_series(&mut self) -> Result<Option<SeriesRollups>, TierError>;
+
+    /// Whether it is known beforehand that there may be native histograms.
+    fn has_histograms(&self) -> bool {
+        false
+    }
 }
 
 /// All rows of a file, or some windows of it. Of its series only a group is in memory: files of a large fleet are merged
@@ -64,7 +71,8 @@ impl FileStream {
 
     /// Reads `rows`, and as many of the series behind as a batch takes.
     fn load(&mut self, rows: &Range<u64>) -> Result<(), TierError> {
-        let fits = |end: &u64| end - rows.start <= BATCH_ROWS;
+        let batch = if self.file.has_histograms() { HISTOGRAM_BATCH_ROWS } else { BATCH_ROWS };
+        let fits = |end: &u64| end - rows.start <= batch;
         let ends = self.series.iter().map(|series| series.rows.end);
         let rows = rows.start..ends.take_while(fits).last().unwrap_or(rows.end).max(rows.end);
         self.batch = self.file.read(std::slice::from_ref(&rows), Facts::ALL)?.0;
@@ -91,6 +99,10 @@ impl RollupStream for FileStream {
                 return Ok(Some(SeriesRollups { labels, rollups }));
             }
         }
+    }
+
+    fn has_histograms(&self) -> bool {
+        self.file.has_histograms()
     }
 }
 
@@ -146,11 +158,14 @@ impl RollupStream for Merge<'_> {
         }
         Ok(merged)
     }
+
+    fn has_histograms(&self) -> bool {
+        self.streams.iter().any(|head| head.stream.has_histograms())
+    }
 }
 
 /// Rows of one series; both ascend.
 fn merge_rows(a: Vec<Rollup>, b: Vec<Rollup>) -> Vec<Rollup> {
-    let count = |rollup: &Rollup| rollup.floats.map_or(0, |run| run.count);
     let mut merged = Vec::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.into_iter().peekable(), b.into_iter().peekable());
     while let (Some(first), Some(second)) = (a.peek(), b.peek()) {
@@ -158,10 +173,9 @@ fn merge_rows(a: Vec<Rollup>, b: Vec<Rollup>) -> Vec<Rollup> {
             Ordering::Less => merged.extend(a.next()),
             Ordering::Greater => merged.extend(b.next()),
             Ordering::Equal => {
-                let better = if count(second) > count(first) { *second } else { *first };
-                merged.push(better);
-                a.next();
-                b.next();
+                let is_better = second.samples() > first.samples();
+                let (first, second) = (a.next(), b.next());
+                merged.extend(if is_better { second } else { first });
             }
         }
     }

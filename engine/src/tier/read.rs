@@ -91,6 +91,11 @@ pub(crate) fn open_file(
 }
 
 impl RowFile {
+    /// Whether there are columns of native histograms, and rows are large.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.file.has_histograms()
+    }
+
     /// Reads rows, which ascend and do not touch.
     ///
     /// # Errors
@@ -147,6 +152,11 @@ impl OpenFile {
     /// Its series, in the order of the table.
     pub(crate) fn series(&self) -> &[RowsOf] {
         &self.series
+    }
+
+    /// As [`RowFile::has_histograms`].
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.rows.has_histograms()
     }
 
     /// Memory that it takes.

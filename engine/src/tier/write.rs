@@ -38,7 +38,8 @@ pub(crate) struct FileWriter {
 }
 
 impl FileWriter {
-    /// Begins the file `path` in a partition of `table`.
+    /// Begins the file `path` in a partition of `table`, with room for native histograms if it is known that there are
+    /// some.
     ///
     /// # Errors
     /// Errors of the place.
@@ -48,8 +49,9 @@ impl FileWriter {
         partition: String,
         by: Writer,
         labels: LabelColumns,
+        histograms: bool,
     ) -> Result<Self, TierError> {
-        let spec = FileSpec { labels, width_ms: table.width_ms(), src: by.src };
+        let spec = FileSpec { labels, width_ms: table.width_ms(), src: by.src, histograms };
         let upload = |path: &str| table.store().upload(&table.key(path)).map(UploadWriter::new);
         let data = upload(&path)?;
         let series = upload(&super::table::series_path(&path))?;
@@ -58,7 +60,12 @@ impl FileWriter {
         Ok(Self { writer, path, partition, by, created: table.now() })
     }
 
-    /// Adds the rows of a series. Series come in the order of the table, each once.
+    /// Whether there is room for the native histograms of the series; else it belongs into another file.
+    pub(crate) fn takes(&self, series: &SeriesRollups) -> bool {
+        self.writer.takes(&series.rollups)
+    }
+
+    /// Adds the rows of a series that it takes. Series come in the order of the table, each once.
     ///
     /// # Errors
     /// Errors of the place.

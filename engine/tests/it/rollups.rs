@@ -8,11 +8,14 @@ use std::{
 };
 
 use kymo_engine::{
-    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, KnownPlaces, Labels, MatchOp,
-    Matcher, MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng, Rollup,
-    RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
+    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, HistogramRun, KnownPlaces,
+    Labels, MatchOp, Matcher, MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng,
+    Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
 };
-use kymo_formats::rollup::roll_up_floats;
+use kymo_formats::{
+    histogram::{FloatHistogram, Histogram, HistogramValue, Span, algebra::same_data},
+    rollup::roll_up_samples,
+};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -121,7 +124,8 @@ impl Store {
         for series in self.engine().select(&[], i64::MIN, i64::MAX).unwrap().series {
             assert!(series.read(&mut columns).unwrap().is_empty());
             let mut rollups = Vec::new();
-            roll_up_floats(&columns.ts, &columns.values, width_ms, &mut rollups);
+            let histograms: Vec<_> = columns.histograms.drain(..).map(|it| (it.ts, it.value)).collect();
+            roll_up_samples(&columns.ts, &columns.values, &histograms, width_ms, &mut rollups);
             rollups.retain(|rollup| rollup.end <= rolled_to);
             if !rollups.is_empty() {
                 rows.insert(series.labels().to_string(), rollups);
@@ -163,6 +167,13 @@ impl Store {
 /// Equal, but for the last bits of sums.
 fn assert_same(a: &Rollup, b: &Rollup) {
     assert_eq!((a.end, a.stale, a.floats.is_some()), (b.end, b.stale, b.floats.is_some()), "{a:?} {b:?}");
+    assert_eq!(
+        (a.histograms, a.together, a.states.is_some()),
+        (b.histograms, b.together, b.states.is_some())
+    );
+    if let (Some(a), Some(b)) = (&a.states, &b.states) {
+        assert_same_states(a, b);
+    }
     let (Some(a), Some(b)) = (a.floats, b.floats) else { return };
     let exact = |run: &kymo_engine::FloatRun| {
         let floats = [run.first, run.last, run.min, run.max].map(f64::to_bits);
@@ -173,6 +184,76 @@ fn assert_same(a: &Rollup, b: &Rollup) {
         let (a, b) = (a.total(), b.total());
         assert!((a - b).abs() <= 1e-12 * a.abs().max(b.abs()), "{a} {b}");
     }
+}
+
+fn assert_same_states(a: &HistogramRun, b: &HistogramRun) {
+    let exact = |run: &HistogramRun| {
+        (run.count, run.first_ts, run.last_ts, run.first_reset, run.resets, run.changes, run.traits)
+    };
+    assert_eq!(exact(a), exact(b));
+    assert!(same_data(&a.first, &b.first) && same_data(&a.last, &b.last));
+    for (a, b) in [(&a.sum, &b.sum), (&a.correction, &b.correction)] {
+        let (a, b) = (a.as_ref().map(|sum| sum.total()), b.as_ref().map(|sum| sum.total()));
+        // Counts are whole numbers here; sums are rounded.
+        let counts =
+            |sum: &FloatHistogram| FloatHistogram { sum: 0.0, reset_hint: Default::default(), ..sum.clone() };
+        assert_eq!(a.as_ref().map(counts), b.as_ref().map(counts));
+        let (a, b) = (a.map_or(0.0, |sum| sum.sum), b.map_or(0.0, |sum| sum.sum));
+        assert!((a - b).abs() <= 1e-12 * a.abs().max(b.abs()), "{a} {b}");
+    }
+}
+
+/// State `n` of a counter that begins anew now and then, and with a finer layout.
+fn histogram(n: i64) -> HistogramValue {
+    let grown = n % 23;
+    let schema = if n % 46 < 23 { 3 } else { 2 };
+    HistogramValue::Integer(Histogram {
+        schema,
+        zero_threshold: 0.125,
+        zero_count: grown.unsigned_abs(),
+        count: 4 * grown.unsigned_abs(),
+        sum: grown as f64 * 0.7,
+        positive_spans: vec![Span { offset: 1, length: 2 }],
+        positive_buckets: vec![grown, grown],
+        ..Histogram::default()
+    })
+}
+
+/// Native histograms, floats between them, and files of both kinds put together.
+#[test]
+fn native_histograms_are_rolled_up() {
+    let mut store = Store::new();
+    for part in 0..5 {
+        store.scrape(START + part * 40 * MINUTE, START + (part + 1) * 40 * MINUTE);
+        if part != 1 {
+            let mut batch = store.engine().batch();
+            let labels = Labels::from_pairs([("__name__", "seconds"), ("job", "api")]);
+            let series = batch.series(&labels, None).unwrap();
+            for n in 0..160 {
+                let ts = START + part * 40 * MINUTE + n * 15_000 + 1;
+                if n % 50 == 7 {
+                    batch.float(series, ts, 0, n as f64);
+                } else {
+                    batch.histogram(series, ts, 0, histogram(n));
+                }
+            }
+            assert_eq!(batch.commit().unwrap().refused_count, 0);
+        }
+        store.check();
+        if part == 2 {
+            store.engine().flush().unwrap();
+            store.reopen();
+        }
+    }
+    store.scrape(START + 200 * MINUTE, START + 250 * MINUTE);
+    store.check();
+    let rows = store.rows(HOUR);
+    let runs: Vec<_> =
+        rows["{__name__=\"seconds\", job=\"api\"}"].iter().map(|row| row.states.clone()).collect();
+    assert!(runs.len() >= 3 && runs.iter().flatten().all(|run| run.resets > 1), "{runs:?}");
+    assert!(
+        rows["{__name__=\"temperature\", job=\"api\", room=\"a\"}"].iter().all(|row| row.states.is_none())
+    );
 }
 
 #[test]
@@ -464,4 +545,26 @@ fn a_tier_may_lie_in_a_place_of_its_own() {
     let env = Env::simulated(Arc::new(MemFs::default()), 7);
     let error = Engine::open_in(&env, Path::new("/data"), store.config.clone()).unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
+}
+
+/// A reset that is deleted with the histogram that began anew is found between those that are left.
+#[test]
+fn a_histogram_behind_a_deleted_one_is_compared_with_the_one_before() {
+    let store = Store::new();
+    store.clock.set(Millis(START + HOUR));
+    let mut batch = store.engine().batch();
+    let labels = Labels::from_pairs([("__name__", "seconds")]);
+    let series = batch.series(&labels, None).unwrap();
+    // Begins anew at the twenty-third minute.
+    (20..30).for_each(|n| batch.histogram(series, START + n * MINUTE, 0, histogram(n)));
+    assert_eq!(batch.commit().unwrap().refused_count, 0);
+    store.engine().flush().unwrap();
+    let matcher = Matcher::new(MatchOp::Equal, b"__name__", b"seconds").unwrap();
+    store.engine().delete_series(&[matcher], START + 22 * MINUTE, START + 24 * MINUTE).unwrap();
+    let mut columns = SampleColumns::default();
+    let selection = store.engine().select(&[], i64::MIN, i64::MAX).unwrap();
+    assert!(selection.series[0].read(&mut columns).unwrap().is_empty());
+    let states: Vec<_> = columns.histograms.iter().map(|sample| &sample.value).collect();
+    let resets: Vec<_> = states.windows(2).map(|pair| pair[1].detect_reset(pair[0])).collect();
+    assert_eq!(resets, [false, true, false, false, false, false]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rollup::table::{FIELDS, Kind, LabelColumns};
+use crate::rollup::table::{FIELDS, Field, Kind, LabelColumns, histogram_fields};
 
 /// The schema of a rollup table, as JSON, whose partition column is `partition`.
 #[must_use]
@@ -13,7 +13,7 @@ pub fn rollup_schema(labels: &LabelColumns, partition: &str) -> String {
         "labels",
         json!({"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": true}),
     ));
-    fields.extend(FIELDS.iter().map(|column| field(column.name, json!(type_of(column.kind)))));
+    fields.extend(FIELDS.into_iter().chain(histogram_fields()).map(column));
     fields.push(field(partition, json!("date")));
     json!({"type": "struct", "fields": fields}).to_string()
 }
@@ -23,14 +23,24 @@ fn field(name: &str, kind: Value) -> Value {
     json!({"name": name, "type": kind, "nullable": true, "metadata": {}})
 }
 
+fn column(Field { name, kind, .. }: Field) -> Value {
+    match kind {
+        Kind::Ints | Kind::Doubles => {
+            field(name, json!({"type": "array", "elementType": type_of(kind), "containsNull": true}))
+        }
+        _ => field(name, json!(type_of(kind))),
+    }
+}
+
+/// The type of a column, or of the elements of its lists.
 const fn type_of(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "string",
         Kind::Long => "long",
-        Kind::Int => "integer",
+        Kind::Int | Kind::Ints => "integer",
         Kind::Short => "short",
         Kind::Time => "timestamp",
-        Kind::Double => "double",
+        Kind::Double | Kind::Doubles => "double",
         Kind::Bool => "boolean",
     }
 }
@@ -49,7 +59,7 @@ mod tests {
             .map(|field| field["name"].as_str().unwrap())
             .collect();
         assert_eq!(names[..3], ["metric", "job", "labels"]);
-        assert_eq!(names[names.len() - 2..], ["src", "day"]);
+        assert_eq!(names[names.len() - 2..], ["h_corr_bounds", "day"]);
         assert_eq!(schema["fields"][2]["type"]["keyType"], "string");
     }
 }

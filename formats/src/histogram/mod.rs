@@ -8,7 +8,9 @@
 //! * `resolution`: merging buckets into those of a coarser schema
 //! * `bounds`: upper bounds of exponential buckets
 //! * `reset`: whether a counter started anew between two histograms
+//! * `algebra`: sums, differences, multiples
 
+pub mod algebra;
 pub mod bounds;
 mod error;
 mod reset;
@@ -49,6 +51,12 @@ pub const fn is_valid_schema(schema: i32) -> bool {
 #[must_use]
 pub const fn is_exponential_schema(schema: i32) -> bool {
     schema >= EXPONENTIAL_SCHEMA_MIN && schema <= EXPONENTIAL_SCHEMA_MAX
+}
+
+/// Whether `schema` has explicit bucket bounds.
+#[must_use]
+pub const fn is_custom_schema(schema: i32) -> bool {
+    schema == CUSTOM_BUCKETS_SCHEMA
 }
 
 /// A run of consecutive buckets.

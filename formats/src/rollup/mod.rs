@@ -2,9 +2,13 @@
 //!
 //! * `sum`: sums with a compensation
 //! * `floats`: what a run of floats amounts to
+//! * `histograms`: what a run of native histograms amounts to
 //! * `window`: windows of time, and samples to windows, and windows to wider ones
 
 mod floats;
+#[cfg(test)]
+mod histogram_tests;
+mod histograms;
 mod sum;
 pub mod table;
 #[cfg(test)]
@@ -13,6 +17,7 @@ mod window;
 
 pub use {
     floats::FloatRun,
+    histograms::{HistogramRun, Traits},
     sum::Sum,
-    window::{Rollup, roll_up_floats, roll_up_histograms, roll_up_rollups, window_end},
+    window::{Events, Rollup, roll_up_floats, roll_up_rollups, roll_up_samples, window_end},
 };

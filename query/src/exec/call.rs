@@ -13,7 +13,7 @@ use super::{
     window::{WindowCall, extension},
 };
 use crate::{
-    Error, functions,
+    Error, Summaries, functions,
     lang::promql::{self, Expr, ValueType},
 };
 
@@ -252,7 +252,7 @@ impl Evaluator<'_> {
             (Some(inputs), _) => {
                 let evaluate = |input: &SubqueryInput| {
                     let mut columns = input.columns.clone();
-                    window.evaluate(self, &input.labels, input.drop_name, &mut columns, &[])
+                    window.evaluate(self, &input.labels, input.drop_name, &mut columns, &Summaries::default())
                 };
                 self.for_each_item(&inputs, &evaluate, notes, finish)
             }

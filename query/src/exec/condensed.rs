@@ -7,7 +7,10 @@
 
 use std::ops::Range;
 
-use kymo_engine::{ChunkSummary, RollupFacts, SampleColumns};
+use kymo_engine::{ChunkSummary, Rollup, RollupFacts, SampleColumns};
+
+use super::condensed_histograms::CondensedHistograms;
+use crate::{Summaries, source::summary_of_run};
 
 /// Which samples stand for a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,23 +37,40 @@ impl Condense {
     /// What has to be known of a window's rollup to make samples of it.
     pub(crate) fn facts(self) -> RollupFacts {
         let ends = RollupFacts { ends: true, ..RollupFacts::default() };
+        let states = RollupFacts { states: true, ..ends };
         match self {
-            Self::First | Self::Ends => ends,
+            Self::First => ends,
+            Self::Ends => states,
             Self::Min | Self::Max => RollupFacts { extremes: true, ..ends },
             Self::Sum => RollupFacts { sum: true, ..ends },
-            Self::Changes => RollupFacts { changes: true, ..ends },
-            Self::Resets | Self::Counter => RollupFacts { resets: true, ..ends },
+            Self::Changes => RollupFacts { changes: true, ..states },
+            Self::Resets | Self::Counter => RollupFacts { resets: true, ..states },
         }
     }
 }
 
 /// What the samples of a condensed series stand for.
 #[derive(Debug, Default)]
+pub(crate) struct Condensed {
+    /// The floats.
+    pub(crate) floats: Weights,
+    /// The native histograms.
+    pub(crate) histograms: Weights,
+}
+
+/// What samples of one kind stand for.
+#[derive(Debug)]
 pub(crate) struct Weights {
     /// How many samples all those before an index stand for; one more than there are samples.
     before: Vec<usize>,
     /// The indexes of samples that end a chunk, and what happened between its samples.
     events: Vec<(usize, u32)>,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { before: vec![0], events: Vec::new() }
+    }
 }
 
 impl Weights {
@@ -65,20 +85,61 @@ impl Weights {
     pub(crate) fn events(&self) -> &[(usize, u32)] {
         &self.events
     }
+
+    /// What happened within the chunk that sample `idx` ends, if it ends one.
+    pub(crate) fn event(&self, idx: usize) -> Option<u32> {
+        let at = self.events.binary_search_by_key(&idx, |(last, _)| *last).ok()?;
+        Some(self.events[at].1)
+    }
+
+    /// Adds a sample that stands for so many.
+    pub(super) fn push(&mut self, weight: u32) {
+        let total = self.before.last().copied().unwrap_or(0) + weight as usize;
+        self.before.push(total);
+    }
+
+    /// The last sample ends a chunk, in which so much happened.
+    pub(super) fn end_chunk(&mut self, events: u32) {
+        self.events.push((self.before.len() - 2, events));
+    }
 }
 
-/// Puts samples for the `summaries` between the floats of `columns`, which have no start timestamps; both ascend.
-pub(crate) fn condense(columns: &mut SampleColumns, summaries: &[ChunkSummary], to: Condense) -> Weights {
+/// Puts samples for the `summaries` between those of `columns`, which have no start timestamps; all ascend.
+pub(crate) fn condense(columns: &mut SampleColumns, summaries: &Summaries, to: Condense) -> Condensed {
+    Condensed {
+        floats: condense_floats(columns, summaries, to),
+        histograms: condense_histograms(columns, &summaries.windows, to),
+    }
+}
+
+/// What stands for floats: a summary, or those of a window that has native histograms, too.
+enum Piece<'a> {
+    Chunk(ChunkSummary),
+    Window(&'a Rollup),
+}
+
+fn condense_floats(columns: &mut SampleColumns, summaries: &Summaries, to: Condense) -> Weights {
+    let chunks = summaries.chunks.iter().map(|chunk| (chunk.first_ts, Piece::Chunk(*chunk)));
+    let windows = summaries.windows.iter().filter_map(|window| {
+        let run = window.floats.as_ref()?;
+        let is_alone = !matches!(to, Condense::Changes | Condense::Resets);
+        let piece = if is_alone { Piece::Chunk(summary_of_run(run)) } else { Piece::Window(window) };
+        Some((run.first_ts, piece))
+    });
+    let mut pieces: Vec<(i64, Piece<'_>)> = chunks.chain(windows).collect();
+    pieces.sort_by_key(|(first_ts, _)| *first_ts);
     let (ts, values) = (std::mem::take(&mut columns.ts), std::mem::take(&mut columns.values));
-    let mut out = Condensed::default();
-    out.ts.reserve(ts.len() + 2 * summaries.len());
-    out.values.reserve(ts.len() + 2 * summaries.len());
-    out.weights.before.push(0);
+    let mut out = CondensedFloats::default();
+    out.ts.reserve(ts.len() + 2 * pieces.len());
+    out.values.reserve(ts.len() + 2 * pieces.len());
     let mut from = 0;
-    for summary in summaries {
-        let until = from + ts[from..].partition_point(|ts| *ts < summary.first_ts);
+    for (first_ts, piece) in &pieces {
+        let until = from + ts[from..].partition_point(|ts| ts < first_ts);
         out.samples(&ts[from..until], &values[from..until]);
-        out.chunk(summary, to);
+        match piece {
+            Piece::Chunk(summary) => out.chunk(summary, to),
+            Piece::Window(window) => out.window(window, to),
+        }
         from = until;
     }
     out.samples(&ts[from..], &values[from..]);
@@ -86,18 +147,29 @@ pub(crate) fn condense(columns: &mut SampleColumns, summaries: &[ChunkSummary], 
     out.weights
 }
 
+fn condense_histograms(columns: &mut SampleColumns, windows: &[Rollup], to: Condense) -> Weights {
+    let mut samples = std::mem::take(&mut columns.histograms).into_iter().peekable();
+    let mut out = CondensedHistograms::default();
+    for (window, run) in windows.iter().filter_map(|window| Some((window, window.states.as_ref()?))) {
+        out.samples(std::iter::from_fn(|| samples.next_if(|sample| sample.ts < run.first_ts)));
+        out.window(window, run, to);
+    }
+    out.samples(samples);
+    columns.histograms = out.samples;
+    out.weights
+}
+
 #[derive(Default)]
-struct Condensed {
+struct CondensedFloats {
     ts: Vec<i64>,
     values: Vec<f64>,
     weights: Weights,
 }
 
-impl Condensed {
+impl CondensedFloats {
     /// Samples that are just themselves.
     fn samples(&mut self, ts: &[i64], values: &[f64]) {
-        let before = self.total();
-        self.weights.before.extend((1..=ts.len()).map(|count| before + count));
+        ts.iter().for_each(|_| self.weights.push(1));
         self.ts.extend_from_slice(ts);
         self.values.extend_from_slice(values);
     }
@@ -120,7 +192,7 @@ impl Condensed {
                 self.ends(summary, &[]);
                 if count > 1 {
                     let events = if to == Condense::Changes { summary.changes } else { summary.resets };
-                    self.weights.events.push((self.ts.len() - 1, events));
+                    self.weights.end_chunk(events);
                 }
             }
         }
@@ -160,14 +232,27 @@ impl Condensed {
     }
 
     fn push(&mut self, ts: i64, value: f64, weight: u32) {
-        let total = self.total() + weight as usize;
-        self.weights.before.push(total);
+        self.weights.push(weight);
         self.ts.push(ts);
         self.values.push(value);
     }
 
-    fn total(&self) -> usize {
-        self.weights.before.last().copied().unwrap_or(0)
+    /// Of a window that has native histograms, too: its first and its last sample, as far as they are floats.
+    fn window(&mut self, window: &Rollup, to: Condense) {
+        let (Some(run), Some(states), Some(together)) = (&window.floats, &window.states, window.together)
+        else {
+            return;
+        };
+        let first = run.first_ts < states.first_ts;
+        let last = states.last_ts < run.last_ts;
+        if first {
+            self.push(run.first_ts, run.first, run.count - u32::from(last));
+        }
+        if last {
+            self.push(run.last_ts, run.last, if first { 1 } else { run.count });
+            let events = if to == Condense::Changes { together.changes } else { together.resets };
+            self.weights.end_chunk(events);
+        }
     }
 }
 
@@ -181,7 +266,8 @@ mod tests {
         let summary = ChunkSummary::of(&ts, chunk).unwrap();
         let mut columns =
             SampleColumns { ts: vec![10, 90], values: vec![1.0, 2.0], ..SampleColumns::default() };
-        let weights = condense(&mut columns, &[summary], to);
+        let summaries = Summaries { chunks: vec![summary], windows: Vec::new() };
+        let weights = condense(&mut columns, &summaries, to).floats;
         assert_eq!(weights.count(&(0..columns.ts.len())), chunk.len() + 2);
         assert_eq!(weights.count(&(0..1)), 1);
         assert_eq!(weights.count(&(1..columns.ts.len() - 1)), chunk.len());
@@ -232,7 +318,8 @@ mod tests {
             (1_i64..).zip(&chunk[1..]).for_each(|(ts, value)| run.push(ts, *value));
             let mut columns = SampleColumns::default();
             let summary = ChunkSummary::of_run(&run, 0.0);
-            let weights = condense(&mut columns, &[summary], Condense::Counter);
+            let summaries = Summaries { chunks: vec![summary], windows: Vec::new() };
+            let weights = condense(&mut columns, &summaries, Condense::Counter).floats;
             let added = |values: &[f64]| {
                 let resets = values.windows(2).filter(|pair| pair[1] < pair[0]);
                 resets.map(|pair| pair[0]).sum::<f64>()

@@ -132,7 +132,7 @@ fn interpolate_histogram(
     let share = (at - before.ts) as f64 / (after.ts - before.ts) as f64;
     let gauges = before.value.reset_hint == ResetHint::Gauge && after.value.reset_hint == ResetHint::Gauge;
     let mut result = (*after.value).clone();
-    if !gauges && histogram::detect_reset(&after.value, &before.value) {
+    if !gauges && after.value.detect_reset(&before.value) {
         histogram::multiply(&mut result, share);
         return Some(result);
     }

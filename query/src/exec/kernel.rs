@@ -10,7 +10,7 @@ use kymo_formats::histogram::FloatHistogram;
 
 use super::{
     Column, EvalOptions, Grid, Notes, Sample, Series,
-    condensed::{Condense, Weights},
+    condensed::{Condense, Condensed, Weights},
 };
 use crate::Error;
 
@@ -35,7 +35,7 @@ pub(crate) enum Function {
 /// A function over a range vector.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WindowFunction {
-    /// The kernel for one step.
+    /// The kernel for one step. Where `condense` is set it must do with samples that stand for others.
     pub(crate) window: WindowFn,
     /// The kernel for all steps at once, called instead of `window` when the series has floats only, the
     /// selector is plain, start timestamps are off and the call has no scalars. Must answer the same.
@@ -133,6 +133,8 @@ pub(crate) struct Window<'a> {
     pub(crate) start_ts: &'a [i64],
     /// Histograms. Their `start_ts` is 0 when start timestamps are switched off.
     pub(crate) histograms: &'a [HistogramSample],
+    /// What these samples stand for; `None` when all are just themselves.
+    pub(crate) stands: Option<Stands<'a>>,
     /// The range is `(start, end]`, offset included; with an extension the samples reach beyond it.
     pub(crate) start: i64,
     /// See `start`.
@@ -149,7 +151,42 @@ pub(crate) struct Window<'a> {
     pub(crate) call: &'a Call<'a>,
 }
 
+/// What the samples of a window stand for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stands<'a> {
+    /// Of all samples of the series.
+    pub(crate) of: &'a Condensed,
+    /// Index of the window's first float among them.
+    pub(crate) float: usize,
+    /// Index of its first histogram.
+    pub(crate) histogram: usize,
+}
+
 impl Window<'_> {
+    /// How many samples the floats of `range`, counted from the window's first, stand for.
+    pub(crate) fn float_count(&self, range: Range<usize>) -> usize {
+        self.stands.map_or(range.len(), |stands| {
+            stands.of.floats.count(&(stands.float + range.start..stands.float + range.end))
+        })
+    }
+
+    /// As [`Self::float_count`], of histograms.
+    pub(crate) fn histogram_count(&self, range: Range<usize>) -> usize {
+        self.stands.map_or(range.len(), |stands| {
+            stands.of.histograms.count(&(stands.histogram + range.start..stands.histogram + range.end))
+        })
+    }
+
+    /// What happened before float `idx` of the window, and is not to be found out by comparing it.
+    pub(crate) fn float_event(&self, idx: usize) -> Option<u32> {
+        self.stands.and_then(|stands| stands.of.floats.event(stands.float + idx))
+    }
+
+    /// As [`Self::float_event`], of histogram `idx`.
+    pub(crate) fn histogram_event(&self, idx: usize) -> Option<u32> {
+        self.stands.and_then(|stands| stands.of.histograms.event(stands.histogram + idx))
+    }
+
     /// Length of the range in seconds.
     pub(crate) fn range_seconds(&self) -> f64 {
         (self.end - self.start) as f64 / 1000.0

@@ -11,7 +11,8 @@
 //! * `finish` - names dropped and equal label sets brought together after an operator
 //! * `grouping`, `hash` - groups of series by labels
 //! * `step_set` - sets of steps
-//! * `kernel` - what a function is to the executor; `condensed` - series in which samples stand for chunks
+//! * `kernel` - what a function is to the executor; `condensed`, `condensed_histograms` - series
+//!   in which samples stand for chunks and windows
 //! * `options` - what can be switched
 //! * `notes`, `note` - annotations: warnings and infos for the user
 //! * `format` - numbers and strings as Go prints them, for texts that must equal upstream's
@@ -24,6 +25,7 @@ mod budget;
 mod call;
 mod column;
 pub(crate) mod condensed;
+mod condensed_histograms;
 mod context;
 mod counters;
 mod engine;

@@ -1,8 +1,6 @@
 //! Selectors: which series to read, in parallel and in a fixed order, and instant selection.
 
-use kymo_engine::{
-    ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, Warnings, WindowGrid, is_stale,
-};
+use kymo_engine::{HistogramSample, Labels, SampleColumns, SummaryRequest, Warnings, WindowGrid, is_stale};
 use rayon::prelude::*;
 
 use super::{
@@ -10,7 +8,7 @@ use super::{
     context::Consume, counters::Tally,
 };
 use crate::{
-    Error, ErrorKind, Need, SelectRequest, SeriesReader,
+    Error, ErrorKind, Need, SelectRequest, SeriesReader, Summaries,
     lang::promql::{AtModifier, DurationSpec, VectorSelector},
     source::selector_text,
 };
@@ -79,7 +77,7 @@ pub(crate) struct SeriesData {
     /// What was decoded.
     pub(crate) columns: SampleColumns,
     /// What was not, between it.
-    pub(crate) summaries: Vec<ChunkSummary>,
+    pub(crate) summaries: Summaries,
 }
 
 impl SeriesData {
@@ -100,7 +98,7 @@ impl SeriesData {
     /// Memory that it takes, and that what is made of both for the kernels takes.
     fn held_bytes(&self) -> usize {
         let condensed = if self.summaries.is_empty() { 0 } else { self.columns.held_bytes() };
-        self.columns.held_bytes() + condensed + 2 * size_of_val(&*self.summaries)
+        self.columns.held_bytes() + condensed + 2 * self.summaries.held_bytes()
     }
 }
 

@@ -2,20 +2,18 @@
 
 use std::{cell::Cell, ops::Range};
 
-use kymo_engine::{
-    ChunkSummary, HistogramSample, Labels, SampleColumns, SummaryRequest, WindowGrid, is_stale,
-};
+use kymo_engine::{HistogramSample, Labels, SampleColumns, SummaryRequest, WindowGrid, is_stale};
 
 use super::{
     Column, Evaluator, Grid, Note, Notes, Series,
     column::histogram_weight,
-    condensed::{Condense, Weights, condense},
+    condensed::{Condense, Condensed, condense},
     context::execution,
     counters::Tally,
-    kernel::{Call, Extension, Seen, Window, WindowFunction, Windows},
+    kernel::{Call, Extension, Seen, Stands, Window, WindowFunction, Windows},
     scan::{Outcome, Reach, Timing, count_until},
 };
-use crate::{Error, Need, lang::promql::VectorSelector};
+use crate::{Error, Need, Summaries, lang::promql::VectorSelector};
 
 /// Endings of names that counters have by convention.
 const COUNTER_SUFFIXES: [&[u8]; 4] = [b"_total", b"_sum", b"_count", b"_bucket"];
@@ -110,7 +108,7 @@ impl WindowCall<'_> {
         Some((WindowGrid { first_end, interval, steps, range: self.range }, condense))
     }
 
-    /// The function over all windows of one series, of which some chunks may be there as `summaries`. Stale markers in
+    /// The function over all windows of one series, of which some parts may be there as `summaries`. Stale markers in
     /// `columns` are removed.
     pub(crate) fn evaluate(
         &self,
@@ -118,7 +116,7 @@ impl WindowCall<'_> {
         labels: &Labels,
         drop_name: bool,
         columns: &mut SampleColumns,
-        summaries: &[ChunkSummary],
+        summaries: &Summaries,
     ) -> Result<Outcome, Error> {
         drop_stale(columns);
         if !self.with_starts() {
@@ -204,7 +202,7 @@ struct Run<'r, 'a> {
     call: &'r WindowCall<'a>,
     columns: &'r SampleColumns,
     /// What the samples stand for, if some stand for chunks.
-    weights: Option<&'r Weights>,
+    weights: Option<&'r Condensed>,
     metric_name: &'r [u8],
     notes: Notes,
     column: Column,
@@ -222,7 +220,7 @@ impl Run<'_, '_> {
             range: self.call.range,
             offset: self.call.offset(),
             call: &self.call.call,
-            weights: self.weights,
+            weights: self.weights.map(|weights| &weights.floats),
             seen: &seen,
         };
         kernel(&windows, &mut self.notes, &mut self.column)?;
@@ -269,17 +267,20 @@ impl Run<'_, '_> {
                 *scalar = column.get(step).copied().unwrap_or(f64::NAN);
             }
             let samples = &self.columns.histograms[histograms.clone()];
-            self.count(step, floats.clone(), &mut floats_counted, |window| window.len());
-            self.count(step, histograms.clone(), &mut histograms_counted, |window| {
-                weigh(self.columns, window)
-            });
-            let weight = floats.len() + weigh(self.columns, histograms.clone());
+            let weights = self.weights;
+            let weigh_floats =
+                |window: Range<usize>| weights.map_or(window.len(), |weights| weights.floats.count(&window));
+            let weigh = |window| weigh(self.columns, weights, window);
+            self.count(step, floats.clone(), &mut floats_counted, weigh_floats);
+            self.count(step, histograms.clone(), &mut histograms_counted, weigh);
+            let weight = weigh_floats(floats.clone()) + weigh(histograms.clone());
             self.widest = self.widest.max(weight);
             let window = Window {
                 ts: &self.columns.ts[floats.clone()],
                 values: &self.columns.values[floats.clone()],
                 start_ts: self.columns.start_ts.get(floats.clone()).unwrap_or_default(),
                 histograms: samples,
+                stands: weights.map(|of| Stands { of, float: floats.start, histogram: histograms.start }),
                 start: end - range,
                 end,
                 time,
@@ -309,8 +310,13 @@ impl Run<'_, '_> {
     }
 }
 
-fn weigh(columns: &SampleColumns, window: Range<usize>) -> usize {
-    columns.histograms[window].iter().map(|sample: &HistogramSample| histogram_weight(&sample.value)).sum()
+/// What the histograms of a window weigh, of which some may stand for others of about their size.
+fn weigh(columns: &SampleColumns, weights: Option<&Condensed>, window: Range<usize>) -> usize {
+    let weight = |(idx, sample): (usize, &HistogramSample)| {
+        let count = weights.map_or(1, |weights| weights.histograms.count(&(idx..idx + 1)));
+        count * histogram_weight(&sample.value)
+    };
+    (window.start..).zip(&columns.histograms[window]).map(weight).sum()
 }
 
 /// Moves `window` forward to the items in `(oldest, newest]`.

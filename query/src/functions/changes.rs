@@ -13,7 +13,7 @@ use crate::{
         condensed::Weights,
         kernel::{Extension, Window, Windows},
     },
-    histogram::{detect_reset, same_data},
+    histogram::same_data,
 };
 
 /// `changes(r)`
@@ -33,7 +33,7 @@ pub(super) fn resets(window: &Window<'_>, _: &mut Notes) -> Result<Option<Sample
             now < before || is_reset(times(previous), times(current))
         }
         (PointValue::Histogram(before), PointValue::Histogram(now)) => {
-            is_reset(times(previous), times(current)) || detect_reset(now, before)
+            is_reset(times(previous), times(current)) || now.detect_reset(before)
         }
         _ => true,
     }))
@@ -90,10 +90,20 @@ fn count(window: &Window<'_>, happened: impl Fn(&Point<'_>, &Point<'_>) -> bool)
         window.start_ts.get(float..).unwrap_or_default(),
         &window.histograms[histogram..],
     );
+    let (mut float, mut histogram) = (float, histogram);
+    let mut event = |point: &Point<'_>| {
+        let idx = if matches!(point.value, PointValue::Float(_)) { &mut float } else { &mut histogram };
+        *idx += 1;
+        match point.value {
+            PointValue::Float(_) => window.float_event(*idx - 1),
+            PointValue::Histogram(_) => window.histogram_event(*idx - 1),
+        }
+    };
     let mut previous = points.next()?;
+    event(&previous);
     let mut events = 0_u32;
     for point in points {
-        events += u32::from(happened(&previous, &point));
+        events += event(&point).unwrap_or_else(|| u32::from(happened(&previous, &point)));
         previous = point;
     }
     Some(Sample::Float(f64::from(events)))

@@ -10,7 +10,7 @@ use crate::{
         Notes, Sample,
         kernel::{Extension, Window},
     },
-    histogram::{compact, detect_reset, divide, is_custom, multiply},
+    histogram::{compact, divide, is_custom, multiply},
 };
 
 /// Indices of the samples that stand for the edges.
@@ -176,7 +176,7 @@ impl Edges<'_> {
             return Some(result);
         }
         let fraction = (time - before.ts) as f64 / (after.ts - before.ts) as f64;
-        if self.change.of_counter() && detect_reset(&after.value, &before.value) {
+        if self.change.of_counter() && after.value.detect_reset(&before.value) {
             // Risen from zero.
             multiply(&mut result, fraction);
             return Some(result);
@@ -201,7 +201,7 @@ impl Edges<'_> {
         if self.smoothed()
             && samples[span.first].ts < self.window.start
             && let Some(next) = samples.get(from)
-            && detect_reset(&next.value, &samples[span.first].value)
+            && next.value.detect_reset(&samples[span.first].value)
         {
             // The left edge lies on the way up from that reset.
             previous = &next.value;
@@ -214,7 +214,7 @@ impl Edges<'_> {
         }
         let mut correction: Option<FloatHistogram> = None;
         for current in samples[from..to].iter().map(|sample| &*sample.value).chain([right]) {
-            if detect_reset(current, previous) {
+            if current.detect_reset(previous) {
                 match &mut correction {
                     Some(correction) => self.subject.add(correction, previous, notes)?,
                     None => correction = Some(previous.clone()),

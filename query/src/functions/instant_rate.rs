@@ -13,7 +13,7 @@ use crate::{
         Column, Notes, Sample,
         kernel::{Window, Windows},
     },
-    histogram::{compact, detect_reset, divide},
+    histogram::{compact, divide},
 };
 
 /// `irate(r)`
@@ -115,7 +115,7 @@ fn histogram_change(
         subject.not_gauge(notes);
     }
     let mut result = last.clone();
-    if !(of_counter && (reset || detect_reset(last, before))) {
+    if !(of_counter && (reset || last.detect_reset(before))) {
         subject.sub(&mut result, before, notes)?;
     }
     result.reset_hint = ResetHint::Gauge;

@@ -17,12 +17,13 @@ use crate::{
 
 /// `sum_over_time(r)`
 pub(super) fn sum(window: &Window<'_>, notes: &mut Notes) -> Result<Option<Sample>, Error> {
-    Ok(aggregate(window, notes, sum_of, |first, rest, combined| {
+    let of_floats = || sum_of(window.values);
+    Ok(aggregate(window, notes, of_floats, |first, rest, combined| {
         let mut sum = HistogramSum::new(first);
         for sample in rest {
             combined(sum.add(&sample.value))?;
         }
-        Ok(sum.finish())
+        Ok(sum.total())
     }))
 }
 
@@ -36,10 +37,18 @@ pub(super) fn sum_all(windows: &Windows<'_>, _: &mut Notes, column: &mut Column)
 
 /// `avg_over_time(r)`
 pub(super) fn avg(window: &Window<'_>, notes: &mut Notes) -> Result<Option<Sample>, Error> {
-    Ok(aggregate(window, notes, mean_of, |first, rest, combined| {
-        let mut mean = HistogramMean::new(first);
-        for sample in rest {
-            combined(mean.add(&sample.value))?;
+    let of_floats = || match window.stands {
+        None => mean_of(window.values),
+        Some(_) => {
+            let values = window.values.iter().enumerate();
+            mean_of_weighted(values.map(|(i, value)| (*value, window.float_count(i..i + 1))))
+        }
+    };
+    let count = |i: usize| window.histogram_count(i..i + 1) as f64;
+    Ok(aggregate(window, notes, of_floats, |first, rest, combined| {
+        let mut mean = HistogramMean::new(first, count(0));
+        for (sample, i) in rest.iter().zip(1..) {
+            combined(mean.add(&sample.value, count(i)))?;
         }
         Ok(mean.finish())
     }))
@@ -62,7 +71,9 @@ pub(super) fn avg_all(windows: &Windows<'_>, _: &mut Notes, column: &mut Column)
 
 /// `count_over_time(r)`
 pub(super) fn count(window: &Window<'_>, _: &mut Notes) -> Result<Option<Sample>, Error> {
-    Ok(Some(Sample::Float((window.values.len() + window.histograms.len()) as f64)))
+    let floats = window.float_count(0..window.values.len());
+    let histograms = window.histogram_count(0..window.histograms.len());
+    Ok(Some(Sample::Float((floats + histograms) as f64)))
 }
 
 /// [`count`] for all steps.
@@ -201,8 +212,8 @@ type OnCombined<'a> =
 fn aggregate(
     window: &Window<'_>,
     notes: &mut Notes,
-    of_floats: fn(&[f64]) -> f64,
-    of_histograms: fn(
+    of_floats: impl Fn() -> f64,
+    of_histograms: impl Fn(
         &FloatHistogram,
         &[HistogramSample],
         OnCombined<'_>,
@@ -210,7 +221,7 @@ fn aggregate(
 ) -> Option<Sample> {
     let subject = Subject::matrix(window);
     let Some((first, rest)) = window.histograms.split_first() else {
-        return Some(Sample::Float(of_floats(window.values)));
+        return Some(Sample::Float(of_floats()));
     };
     if !window.values.is_empty() {
         subject.mixed_floats_histograms(notes);

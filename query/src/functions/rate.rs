@@ -90,8 +90,8 @@ fn float_change(window: &Window<'_>, change: Change, notes: &mut Notes) -> Optio
         result += first;
     }
     let zero_point = (change.of_counter() && result > 0.0 && *first >= 0.0).then(|| first / result);
-    let edges =
-        Edges { first: *window.ts.first()?, last: *window.ts.last()?, samples: window.ts.len(), start };
+    let samples = window.float_count(0..window.ts.len());
+    let edges = Edges { first: *window.ts.first()?, last: *window.ts.last()?, samples, start };
     Some(result * edges.factor(window.start, window.end, change, zero_point))
 }
 
@@ -142,7 +142,8 @@ fn plain_histogram_change(window: &Window<'_>, change: Change, notes: &mut Notes
     };
     let zero_point = (change.of_counter() && result.count > 0.0 && first.value.count >= 0.0)
         .then(|| first.value.count / result.count);
-    let edges = Edges { first: first.ts, last: last.ts, samples: window.histograms.len(), start };
+    let samples = window.histogram_count(0..window.histograms.len());
+    let edges = Edges { first: first.ts, last: last.ts, samples, start };
     multiply(&mut result, edges.factor(window.start, window.end, change, zero_point));
     Some(Sample::Histogram(result.into()))
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     exec::Notes,
-    histogram::{compact, detect_reset, is_custom, reduce_resolution},
+    histogram::{compact, is_custom, reduce_resolution},
 };
 
 /// The last histogram minus the first, plus what resets took away. `None` when layouts do not fit together.
@@ -89,7 +89,7 @@ fn change(
 /// its layout cannot be in the way.
 fn base_of(samples: &[HistogramSample], of_counter: bool) -> std::borrow::Cow<'_, FloatHistogram> {
     let (first, second) = (&samples[0], &samples[1]);
-    if of_counter && (is_reset(times(first), times(second)) || detect_reset(&second.value, &first.value)) {
+    if of_counter && (is_reset(times(first), times(second)) || second.value.detect_reset(&first.value)) {
         let (schema, custom_values) = (second.value.schema, second.value.custom_values.clone());
         return std::borrow::Cow::Owned(FloatHistogram {
             schema,
@@ -114,7 +114,7 @@ fn add_resets(
     }
     let mut previous = base;
     for (sample, (before, now)) in samples[1..].iter().zip(pairs()) {
-        if is_reset(before, now) || detect_reset(&sample.value, previous) {
+        if is_reset(before, now) || sample.value.detect_reset(previous) {
             subject.add(result, previous, notes).ok_or(Mix { keep_notes: false })?;
         }
         previous = &sample.value;

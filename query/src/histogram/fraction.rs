@@ -3,8 +3,8 @@
 use kymo_formats::histogram::FloatHistogram;
 
 use super::{
-    bounds::is_custom,
     bucket::{Bucket, Spread},
+    is_custom,
     iter::{Order, buckets},
     quantile::{NanEffect, narrow_zero_bucket},
 };

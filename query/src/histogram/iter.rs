@@ -1,12 +1,11 @@
 //! Walking the buckets of a histogram with their bounds.
 
-use kymo_formats::histogram::FloatHistogram;
-
-use super::{
-    bounds::{is_custom, upper_bound},
-    bucket::Bucket,
-    spans::{Indexed, IndexedBack},
+use kymo_formats::histogram::{
+    FloatHistogram,
+    algebra::{Indexed, IndexedBack},
 };
+
+use super::{bounds::upper_bound, bucket::Bucket, is_custom};
 
 /// Direction of a walk over all buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use kymo_formats::histogram::FloatHistogram;
 
 use super::{
-    bounds::is_custom,
     bucket::Bucket,
+    is_custom,
     iter::{Order, buckets},
 };
 

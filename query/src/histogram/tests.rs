@@ -108,7 +108,7 @@ fn check_sum(fact: &str, a: &FloatHistogram, b: &FloatHistogram, expected: &str)
     if combined.is_err() {
         return assert_eq!(expected, "err", "{fact}");
     }
-    let mut sum = sum.finish();
+    let mut sum = sum.total();
     compact(&mut sum, 0);
     assert_same(fact, &sum, expected);
 }
@@ -167,7 +167,7 @@ fn answers_are_those_of_upstream() {
                 check_combined(fact, c, combined, rest);
             }
             "ksum" => check_sum(fact, &a, &b, rest),
-            "reset" => assert_eq!(flag(detect_reset(&b, &a)), rest, "{a:?} then {b:?}"),
+            "reset" => assert_eq!(flag(b.detect_reset(&a)), rest, "{a:?} then {b:?}"),
             "equal" => assert_eq!(flag(same_data(&a, &b)), rest, "{a:?} and {b:?}"),
             "text" => assert_eq!(HistogramText(&a).to_string(), rest),
             "compact" => {
@@ -355,14 +355,14 @@ proptest! {
             let combined = add(&mut plain, other).unwrap();
             prop_assert_eq!(combined, sum.add(other).unwrap());
         }
-        prop_assert_eq!(populated(&sum.finish()), populated(&plain));
+        prop_assert_eq!(populated(&sum.total()), populated(&plain));
     }
 
     #[test]
     fn the_mean_of_one_histogram_is_that_histogram(a in exponential(), times in 1..6_usize) {
-        let mut mean = HistogramMean::new(&a);
+        let mut mean = HistogramMean::new(&a, 1.0);
         for _ in 1..times {
-            let _combined = mean.add(&a).unwrap();
+            let _combined = mean.add(&a, 1.0).unwrap();
         }
         prop_assert_eq!(populated(&mean.finish()), populated(&a));
     }
@@ -393,12 +393,12 @@ proptest! {
 
     #[test]
     fn a_histogram_that_grew_was_not_reset((a, b) in pair()) {
-        prop_assert!(!detect_reset(&a, &a));
+        prop_assert!(!a.detect_reset(&a));
         let mut grown = a.clone();
         let _combined = add(&mut grown, &b).unwrap();
-        prop_assert!(!detect_reset(&grown, &a), "{:?} after {:?}", grown, a);
+        prop_assert!(!grown.detect_reset(&a), "{:?} after {:?}", grown, a);
         if !populated(&b).is_empty() {
-            prop_assert!(detect_reset(&a, &grown));
+            prop_assert!(a.detect_reset(&grown));
         }
     }
 
@@ -433,9 +433,9 @@ proptest! {
         prop_assert_eq!(combined.is_err(), is_custom(a.schema) != is_custom(b.schema));
         let mut kahan = HistogramSum::new(&a);
         prop_assert_eq!(kahan.add(&b).is_err(), combined.is_err());
-        for histogram in [&a, &b, &sum, &kahan.finish()] {
+        for histogram in [&a, &b, &sum, &kahan.total()] {
             let _value = (quantile(0.3, histogram), quantile(0.7, histogram), fraction(-1.0, value, histogram));
-            let _same = (detect_reset(&a, histogram), same_data(&a, histogram), validate(histogram));
+            let _same = (a.detect_reset(histogram), same_data(&a, histogram), validate(histogram));
             let mut changed = histogram.clone();
             compact(&mut changed, 3);
             trim(&mut changed, value, Keep::Below);

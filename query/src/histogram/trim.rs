@@ -3,9 +3,8 @@
 use kymo_formats::histogram::FloatHistogram;
 
 use super::{
-    bounds::is_custom,
     bucket::{Bucket, Spread},
-    compact::compact,
+    compact, is_custom,
     iter::{Side, bucket, indexed, zero_bucket},
 };
 

@@ -1,8 +1,8 @@
 //! Consistency of a histogram that comes from outside.
 
-use kymo_formats::histogram::{FloatHistogram, Span};
+use kymo_formats::histogram::{FloatHistogram, Span, is_exponential_schema};
 
-use super::bounds::{is_custom, is_exponential};
+use super::is_custom;
 
 /// Why a histogram is not valid, in upstream's words.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -92,7 +92,7 @@ pub enum InvalidHistogram {
 pub fn validate(histogram: &FloatHistogram) -> Result<(), InvalidHistogram> {
     if is_custom(histogram.schema) {
         validate_custom(histogram)?;
-    } else if is_exponential(histogram.schema) {
+    } else if is_exponential_schema(histogram.schema) {
         validate_exponential(histogram)?;
     } else {
         return Err(InvalidHistogram::Schema { schema: histogram.schema });

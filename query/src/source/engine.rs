@@ -2,10 +2,11 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use kymo_engine::{ChunkSummary, Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
+use kymo_engine::{Engine, Labels, SampleColumns, SelectedSeries, SummaryRequest, Warnings};
+use kymo_formats::histogram::algebra::is_compact;
 use rayon::prelude::*;
 
-use super::{PartSource, SelectRequest, SelectedPart, Selection, SeriesReader, Source, tiers};
+use super::{PartSource, SelectRequest, SelectedPart, Selection, SeriesReader, Source, Summaries, tiers};
 use crate::{Error, ErrorKind, histogram::compact};
 
 /// Fewer series than this are not worth waking other threads for.
@@ -73,9 +74,11 @@ impl SeriesReader for Reader {
         &self,
         request: &SummaryRequest,
         columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
+        summaries: &mut Summaries,
     ) -> Result<Warnings, Error> {
-        let warnings = self.0.read_summarised(request, columns, summaries).map_err(query_error)?;
+        summaries.clear();
+        let chunks = &mut summaries.chunks;
+        let warnings = self.0.read_summarised(request, columns, chunks).map_err(query_error)?;
         compact_all(columns);
         Ok(warnings)
     }
@@ -84,7 +87,8 @@ impl SeriesReader for Reader {
 /// All histograms of a chunk have the buckets that any of them has. Which ones are empty therefore depends on where
 /// chunks were cut, and must not decide whether two histograms are equal or where a quantile lies.
 pub(super) fn compact_all(columns: &mut SampleColumns) {
-    columns.histograms.iter_mut().for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
+    let wide = columns.histograms.iter_mut().filter(|sample| !is_compact(&sample.value, 0));
+    wide.for_each(|sample| compact(Arc::make_mut(&mut sample.value), 0));
 }
 
 pub(super) fn query_error(error: kymo_engine::Error) -> Error {

@@ -11,17 +11,17 @@ mod reads;
 mod tiers;
 
 use kymo_engine::{
-    ChunkSummary, Labels, Matcher, MemoryBudget, RollupFacts, SampleColumns, SummaryRequest, Warnings,
-    WindowGrid,
+    ChunkSummary, Labels, Matcher, MemoryBudget, Rollup, RollupFacts, SampleColumns, SummaryRequest,
+    Warnings, WindowGrid,
 };
 
 use crate::Error;
 
-pub(crate) use reads::selector_text;
 pub use {
     engine::EngineSource,
     reads::{PartRead, PartSource, SelectedPart, SelectorRead},
 };
+pub(crate) use {reads::selector_text, tiers::summary_of_run};
 
 /// What a selector needs.
 #[derive(Debug, Clone)]
@@ -89,6 +89,39 @@ impl std::fmt::Debug for Selection {
     }
 }
 
+/// What stands for samples of a series that need not be looked at one by one.
+#[derive(Debug, Default)]
+pub struct Summaries {
+    /// Of floats, ascending in time.
+    pub chunks: Vec<ChunkSummary>,
+    /// Windows of rollups with native histograms, of which the states are known, and perhaps floats beside them;
+    /// ascending.
+    pub windows: Vec<Rollup>,
+}
+
+impl Summaries {
+    /// Removes all.
+    pub fn clear(&mut self) {
+        self.chunks.clear();
+        self.windows.clear();
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.windows.is_empty()
+    }
+
+    /// Memory that they take.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let windows = self.windows.iter().filter_map(|window| window.states.as_ref());
+        size_of_val(&*self.chunks)
+            + size_of_val(&*self.windows)
+            + windows.map(|states| states.held_bytes()).sum::<usize>()
+    }
+}
+
 /// One series of a [`Selection`].
 pub trait SeriesReader: Send + Sync {
     /// Labels of the series.
@@ -108,8 +141,7 @@ pub trait SeriesReader: Send + Sync {
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error>;
 
     /// As [`SeriesReader::read`], but what lies as a whole within or outside of each window of the request may be left
-    /// out of `columns`: then summaries of it replace the content of `summaries`, ascending in time. They and the
-    /// samples do not overlap, and there is no summary if there are histograms.
+    /// out of `columns`: then summaries of it replace the content of `summaries`. They and the samples do not overlap.
     ///
     /// # Errors
     /// When storage cannot answer.
@@ -117,7 +149,7 @@ pub trait SeriesReader: Send + Sync {
         &self,
         _request: &SummaryRequest,
         columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
+        summaries: &mut Summaries,
     ) -> Result<Warnings, Error> {
         summaries.clear();
         self.read(columns)

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use kymo_engine::{
-    ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, ReadMeter, Rollup, RollupFacts,
-    RollupRequest, RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, TierStats, Warnings,
-    is_stale, stale_nan,
+    ChunkSummary, Engine, FloatRun, HistogramRun, HistogramSample, Labels, MatchOp, Matcher, MemoryBudget,
+    ReadMeter, Rollup, RollupFacts, RollupRequest, RollupSeries, SampleColumns, SelectedSeries,
+    SummaryRequest, TierStats, Warnings, is_stale, stale_nan,
 };
+use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
 use super::{
-    Need, SelectRequest, SelectedPart, Selection, SeriesReader,
+    Need, SelectRequest, SelectedPart, Selection, SeriesReader, Summaries,
     engine::{compact_all, query_error},
     plan::{From, Segment, Tier, plan},
 };
@@ -166,7 +167,9 @@ fn select_rollups(
     let From::Rollups { width_ms, is_exact, has_samples } = segment.source else { return Ok(0) };
     let facts = match request.need {
         Need::Windows { facts, .. } => facts,
-        Need::Samples | Need::Newest(_) => RollupFacts { ends: true, stale: true, ..RollupFacts::default() },
+        Need::Samples | Need::Newest(_) => {
+            RollupFacts { ends: true, stale: true, states: true, ..RollupFacts::default() }
+        }
     };
     let wanted = RollupRequest {
         width_ms,
@@ -243,48 +246,26 @@ impl SeriesReader for Mixed {
     }
 
     fn read(&self, columns: &mut SampleColumns) -> Result<Warnings, Error> {
-        self.read_parts(None, columns, &mut Vec::new())
+        self.read_parts(None, columns, &mut Summaries::default())
     }
 
     fn read_summarised(
         &self,
         request: &SummaryRequest,
         columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
+        summaries: &mut Summaries,
     ) -> Result<Warnings, Error> {
         self.read_parts(Some(request), columns, summaries)
     }
 }
 
 impl Mixed {
+    /// Reads all parts. Without a request that of summaries is needed, rollups are read only where samples are gone.
     fn read_parts(
         &self,
         request: Option<&SummaryRequest>,
         columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
-    ) -> Result<Warnings, Error> {
-        let mut warnings = self.read_all(request, columns, summaries)?;
-        if !columns.histograms.is_empty() && !summaries.is_empty() {
-            // Kernels that meet histograms want every sample.
-            warnings = self.read_all(None, columns, summaries)?;
-            if self
-                .parts
-                .iter()
-                .any(|part| matches!(part, Part::Rollups(rollups) if rollups.samples.is_none()))
-            {
-                warnings.add("approximate: native histograms follow rollups of floats".to_owned());
-            }
-        }
-        compact_all(columns);
-        Ok(warnings)
-    }
-
-    /// Reads all parts. Without a request that of summaries is needed, rollups are read only where samples are gone.
-    fn read_all(
-        &self,
-        request: Option<&SummaryRequest>,
-        columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
+        summaries: &mut Summaries,
     ) -> Result<Warnings, Error> {
         columns.clear();
         summaries.clear();
@@ -298,6 +279,7 @@ impl Mixed {
                 Part::Rollups(rollups) => rollups.read(&self.labels, &mut out, &mut warnings)?,
             }
         }
+        compact_all(columns);
         Ok(warnings)
     }
 }
@@ -306,7 +288,7 @@ impl Mixed {
 struct Out<'a> {
     request: Option<&'a SummaryRequest>,
     columns: &'a mut SampleColumns,
-    summaries: &'a mut Vec<ChunkSummary>,
+    summaries: &'a mut Summaries,
 }
 
 impl Out<'_> {
@@ -335,7 +317,7 @@ impl Out<'_> {
         self.columns.values.extend_from_slice(&columns.values[inside]);
         let histograms = columns.histograms.into_iter();
         self.columns.histograms.extend(histograms.filter(|sample| after < sample.ts && sample.ts <= until));
-        self.summaries.extend(summaries);
+        self.summaries.chunks.extend(summaries);
         Ok(warnings)
     }
 
@@ -352,8 +334,9 @@ impl RollupPart {
     fn read(&self, labels: &Labels, out: &mut Out<'_>, warnings: &mut Warnings) -> Result<(), Error> {
         let mut rollups = Vec::new();
         let read = self.series.read(&mut rollups);
+        let keeps_no_states = |rollup: &Rollup| rollup.histograms > 0 && rollup.states.is_none();
         let lacks = |rollup: &Rollup| {
-            rollup.histograms > 0 || (self.wants_sum && rollup.floats.is_some_and(|run| run.sum.is_none()))
+            keeps_no_states(rollup) || (self.wants_sum && rollup.floats.is_some_and(|run| run.sum.is_none()))
         };
         // A function over windows that is not given summaries has to see every sample.
         let wants_samples = self.wants_windows && out.request.is_none();
@@ -365,11 +348,11 @@ impl RollupPart {
             warnings.add(format!("{} cannot be read: {error}", tier_name(self.width_ms)));
             return Ok(());
         }
-        if rollups.iter().any(|rollup| rollup.histograms > 0) {
+        if rollups.iter().any(keeps_no_states) {
             warnings.add(format!("{} keeps no native histograms", tier_name(self.width_ms)));
         }
         let mut is_exact = self.is_exact;
-        for rollup in &rollups {
+        for rollup in rollups {
             is_exact &= self.push(rollup, out);
         }
         if !is_exact {
@@ -401,39 +384,89 @@ impl RollupPart {
     }
 
     /// What stands for the samples of a window; whether that is exact.
-    fn push(&self, rollup: &Rollup, out: &mut Out<'_>) -> bool {
-        let Some(run) = &rollup.floats else {
+    fn push(&self, rollup: Rollup, out: &mut Out<'_>) -> bool {
+        let first = rollup.floats.iter().map(|run| run.first_ts);
+        let last = rollup.floats.iter().map(|run| run.last_ts);
+        let states = rollup.states.as_deref();
+        let first = first.chain(states.map(|run| run.first_ts)).min();
+        let last = last.chain(states.map(|run| run.last_ts)).max();
+        let (Some(first_ts), Some(last_ts)) = (first, last) else {
             if rollup.stale {
                 out.push(rollup.end, stale_nan());
             }
             return true;
         };
         let Some(request) = out.request else {
-            // The newest sample; a stale marker came some time after it.
-            out.push(run.last_ts, run.last);
-            if rollup.stale && run.last_ts < rollup.end && !is_stale(run.last) {
-                out.push(rollup.end, stale_nan());
-            }
+            out.newest(&rollup, last_ts);
             return true;
         };
-        if !request.windows.cut(run.first_ts, run.last_ts) {
-            let (sum, known) = match run.sum {
-                Some(sum) => (sum.total(), true),
-                // Between the two, and nearer to the truth the steadier it grew.
-                None => (f64::from(run.count) * (run.first / 2.0 + run.last / 2.0), !self.wants_sum),
-            };
-            out.summaries.push(ChunkSummary::of_run(run, sum));
-            return known;
+        if request.windows.cut(first_ts, last_ts) {
+            rollup.floats.iter().for_each(|run| out.cut_floats(run));
+            rollup.states.iter().for_each(|run| out.cut_histograms(run));
+            return false;
         }
-        out.push(run.first_ts, run.first);
+        let knows_sum = rollup.floats.is_none_or(|run| run.sum.is_some());
+        if rollup.states.is_some() {
+            out.summaries.windows.push(rollup);
+        } else {
+            out.summaries.chunks.extend(rollup.floats.as_ref().map(summary_of_run));
+        }
+        knows_sum || !self.wants_sum
+    }
+}
+
+/// What is known of a run of floats, with something near it for a sum that is not.
+pub(crate) fn summary_of_run(run: &FloatRun) -> ChunkSummary {
+    // Between the two, and nearer to the truth the steadier it grew.
+    let guess = || f64::from(run.count) * (run.first / 2.0 + run.last / 2.0);
+    ChunkSummary::of_run(run, run.sum.map_or_else(guess, |sum| sum.total()))
+}
+
+impl Out<'_> {
+    /// The newest samples of a window of which the last one is at `last_ts`; a stale marker came some time after it.
+    fn newest(&mut self, rollup: &Rollup, last_ts: i64) {
+        if let Some(run) = &rollup.floats {
+            self.push(run.last_ts, run.last);
+        }
+        if let Some(run) = &rollup.states {
+            self.push_histogram(run.last_ts, Arc::clone(&run.last));
+        }
+        let is_marker = rollup.floats.is_some_and(|run| run.last_ts == last_ts && is_stale(run.last));
+        if rollup.stale && last_ts < rollup.end && !is_marker {
+            self.push(rollup.end, stale_nan());
+        }
+    }
+
+    /// What stands for floats where a window of the query ends between them.
+    fn cut_floats(&mut self, run: &FloatRun) {
+        self.push(run.first_ts, run.first);
         if run.last_ts > run.first_ts {
             if run.resets > 0 && run.last_ts - run.first_ts > 2 {
                 // Some time between them.
-                out.push(run.last_ts - 2, run.correction.total().max(run.first));
-                out.push(run.last_ts - 1, run.last.min(0.0));
+                self.push(run.last_ts - 2, run.correction.total().max(run.first));
+                self.push(run.last_ts - 1, run.last.min(0.0));
             }
-            out.push(run.last_ts, run.last);
+            self.push(run.last_ts, run.last);
         }
-        false
+    }
+
+    /// As [`Self::cut_floats`], of native histograms.
+    fn cut_histograms(&mut self, run: &HistogramRun) {
+        self.push_histogram(run.first_ts, Arc::clone(&run.first));
+        if run.last_ts > run.first_ts {
+            let correction = run.correction.as_ref().filter(|_| run.last_ts - run.first_ts > 1);
+            if let Some(correction) = correction {
+                let reset_hint = if run.first_reset { ResetHint::Reset } else { ResetHint::NotReset };
+                let before = FloatHistogram { reset_hint, ..correction.total() };
+                self.push_histogram(run.last_ts - 1, Arc::new(before));
+            }
+            let reset_hint = if run.resets > 0 { ResetHint::Reset } else { run.last.reset_hint };
+            let last = FloatHistogram { reset_hint, ..FloatHistogram::clone(&run.last) };
+            self.push_histogram(run.last_ts, Arc::new(last));
+        }
+    }
+
+    fn push_histogram(&mut self, ts: i64, value: Arc<FloatHistogram>) {
+        self.columns.histograms.push(HistogramSample { ts, start_ts: 0, value });
     }
 }

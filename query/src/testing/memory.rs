@@ -6,7 +6,7 @@ use kymo_engine::{HistogramSample, Labels, SampleColumns, Warnings, is_stale};
 use kymo_formats::histogram::{FloatHistogram, ResetHint};
 
 use super::{TestSample, TestSeries, TestStorage, TestValue};
-use crate::{Error, SelectRequest, Selection, SeriesReader, Source, histogram::detect_reset};
+use crate::{Error, SelectRequest, Selection, SeriesReader, Source};
 
 /// Series in memory.
 ///
@@ -141,7 +141,7 @@ fn stored_hint(histogram: &FloatHistogram, previous: Option<&FloatHistogram>) ->
             || previous.schema != histogram.schema
             || previous.zero_threshold != histogram.zero_threshold
             || previous.custom_values != histogram.custom_values
-            || detect_reset(&unhinted, previous)
+            || unhinted.detect_reset(previous)
     });
     if starts_chunk { ResetHint::Unknown } else { ResetHint::NotReset }
 }

@@ -2,6 +2,7 @@
 //!
 //! * `summaries` - with chunk summaries and without
 //! * `rollups` - with rollups and without
+//! * `native` - native histograms that count
 //! * `store` - an engine with blocks of all levels, late samples and deletions, from a seed
 //! * `source` - a source that withholds summaries, counts them, or makes them lie
 //! * `query` - random calls of functions over ranges
@@ -9,6 +10,8 @@
 
 #[cfg(test)]
 mod compare;
+#[cfg(test)]
+mod native;
 #[cfg(test)]
 mod query;
 #[cfg(test)]

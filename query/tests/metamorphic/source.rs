@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use kymo_engine::{ChunkSummary, Labels, SampleColumns, SummaryRequest, Warnings};
-use kymo_query::{Error, SelectRequest, Selection, SeriesReader, Source};
+use kymo_query::{Error, SelectRequest, Selection, SeriesReader, Source, Summaries};
 
 /// What becomes of summaries.
 #[derive(Debug, Clone, Copy)]
@@ -68,16 +68,16 @@ impl SeriesReader for Reader {
         &self,
         request: &SummaryRequest,
         columns: &mut SampleColumns,
-        summaries: &mut Vec<ChunkSummary>,
+        summaries: &mut Summaries,
     ) -> Result<Warnings, Error> {
         if let Mode::Off = self.mode {
             summaries.clear();
             return self.inner.read(columns);
         }
         let warnings = self.inner.read_summarised(request, columns, summaries)?;
-        self.used.fetch_add(summaries.len(), Ordering::Relaxed);
+        self.used.fetch_add(summaries.chunks.len(), Ordering::Relaxed);
         if let Mode::Lie(lie) = self.mode {
-            summaries.iter_mut().for_each(lie);
+            summaries.chunks.iter_mut().for_each(lie);
         }
         Ok(warnings)
     }

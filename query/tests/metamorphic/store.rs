@@ -9,6 +9,8 @@ use kymo_engine::{
 use kymo_formats::histogram::{FloatHistogram, Span};
 use kymo_query::{EngineSource, Need, SelectRequest, Source};
 
+use crate::native::Native;
+
 pub(crate) const DAY_MS: i64 = 24 * 3_600_000;
 /// The first block of level 3 begins at a multiple of eight days.
 pub(crate) const START_MS: i64 = 62 * DAY_MS;
@@ -34,9 +36,12 @@ enum Kind {
     Sparse,
     Started,
     Histograms,
+    Native,
+    NativeCustom,
+    NativeAny,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 17] = [
     Kind::Counter,
     Kind::Restarting,
     Kind::Seconds,
@@ -51,12 +56,16 @@ const KINDS: [Kind; 14] = [
     Kind::Sparse,
     Kind::Started,
     Kind::Histograms,
+    Kind::Native,
+    Kind::NativeCustom,
+    Kind::NativeAny,
 ];
 
 /// The engine, and what it holds as the queries of other tests would see it.
 pub(crate) struct Store {
     source: EngineSource,
-    floats: BTreeMap<Labels, Vec<(i64, f64)>>,
+    floats: BTreeMap<Labels, Floats>,
+    histograms: BTreeMap<Labels, Histograms>,
 }
 
 impl Store {
@@ -82,7 +91,7 @@ impl Store {
         config.wal.segment_bytes = 2 << 20;
         let engine = Engine::open_in(&env, Path::new("/data"), config).unwrap();
         let mut random = Random(seed);
-        let mut series: Vec<_> = KINDS.iter().map(|kind| Values { kind: *kind, last: 0.0 }).collect();
+        let mut series: Vec<_> = KINDS.iter().map(|kind| Values::new(*kind)).collect();
         for part in (START_MS..END_MS).step_by(usize::try_from(PART_MS).unwrap()) {
             write_part(&engine, part, &mut series, &mut random);
             if random.one_in(3) {
@@ -98,11 +107,11 @@ impl Store {
         write_part(&engine, END_MS, &mut series, &mut random);
         engine.roll_up().unwrap();
         let source = EngineSource(Arc::new(engine));
-        let floats = read_all(&source);
-        Self { source, floats }
+        let (floats, histograms) = read_all(&source);
+        Self { source, floats, histograms }
     }
 
-    pub(crate) fn source(&self) -> &dyn Source {
+    pub(crate) fn source(&self) -> &EngineSource {
         &self.source
     }
 
@@ -125,8 +134,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// As [`Store::floats`], of native histograms.
+    pub(crate) fn histograms(&self, labels: &Labels, (start, end): (i64, i64)) -> Vec<Arc<FloatHistogram>> {
+        let of_kind = |(other, _): &(&Labels, _)| other.get(b"kind") == labels.get(b"kind");
+        let series = self.histograms.iter().find(of_kind).map(|(_, all)| &all[..]).unwrap_or_default();
+        series.iter().filter(|(ts, _)| start < *ts && *ts <= end).map(|(_, it)| Arc::clone(it)).collect()
+    }
+}
+
+/// The floats of a series, by time.
+type Floats = Vec<(i64, f64)>;
+
+/// The histograms of a series, by time.
+type Histograms = Vec<(i64, Arc<FloatHistogram>)>;
+
 /// A small generator of numbers (SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -137,7 +161,7 @@ impl Random {
         z ^ z >> 31
     }
 
-    fn below(&mut self, bound: i64) -> i64 {
+    pub(crate) fn below(&mut self, bound: i64) -> i64 {
         (self.next() % bound.unsigned_abs()).cast_signed()
     }
 
@@ -145,7 +169,7 @@ impl Random {
         choices[usize::try_from(self.below(choices.len() as i64)).unwrap()]
     }
 
-    fn one_in(&mut self, chances: i64) -> bool {
+    pub(crate) fn one_in(&mut self, chances: i64) -> bool {
         self.below(chances) == 0
     }
 }
@@ -154,9 +178,32 @@ impl Random {
 struct Values {
     kind: Kind,
     last: f64,
+    /// With exponential and with custom buckets.
+    native: [Native; 2],
 }
 
 impl Values {
+    fn new(kind: Kind) -> Self {
+        Self { kind, last: 0.0, native: [Native::new(false), Native::new(true)] }
+    }
+
+    /// The next histogram, if the series has one there.
+    fn next_histogram(&mut self, part: i64, random: &mut Random) -> Option<HistogramValue> {
+        let [exponential, custom] = &mut self.native;
+        match self.kind {
+            Kind::Histograms if part / DAY_MS % 5 == 0 => Some(histogram(random)),
+            Kind::Native => Some(exponential.next(random)),
+            Kind::NativeCustom => Some(custom.next(random)),
+            // Everything in one series, and now and then within one window.
+            Kind::NativeAny if random.one_in(25) => None,
+            Kind::NativeAny if (part / DAY_MS % 2 == 0) != random.one_in(25) => {
+                Some(exponential.next(random))
+            }
+            Kind::NativeAny => Some(custom.next(random)),
+            _ => None,
+        }
+    }
+
     fn next(&mut self, random: &mut Random) -> f64 {
         let small = random.below(1_000) as f64;
         let grown = |last: f64, by: f64, resets: bool| if resets { by } else { last + by };
@@ -165,6 +212,7 @@ impl Values {
             Kind::Restarting => grown(self.last, small, random.one_in(30)),
             Kind::Seconds => grown(self.last, small / 1e3 + 1e-9, random.one_in(800)),
             Kind::Gauge | Kind::Sparse | Kind::Histograms => (small - 500.0) / 10.0,
+            Kind::Native | Kind::NativeCustom | Kind::NativeAny => small / 10.0,
             Kind::Doubles => (small - 300.0).sin() * 1e3,
             Kind::Constant if random.one_in(250) => small,
             Kind::Constant => self.last,
@@ -200,8 +248,11 @@ fn write_part(engine: &Engine, part: i64, series: &mut [Values], random: &mut Ra
             if missed || (values.kind == Kind::Sparse && part / DAY_MS % 3 != 0) {
                 continue;
             }
+            if let Some(histogram) = values.next_histogram(part, random) {
+                batch.histogram(id, ts, 0, histogram);
+                continue;
+            }
             match values.kind {
-                Kind::Histograms if part / DAY_MS % 5 == 0 => batch.histogram(id, ts, 0, histogram(random)),
                 Kind::Started => batch.float(id, ts, START_MS - 5, value),
                 _ => batch.float(id, ts, 0, value),
             }
@@ -245,18 +296,20 @@ fn histogram(random: &mut Random) -> HistogramValue {
     })
 }
 
-fn read_all(source: &EngineSource) -> BTreeMap<Labels, Vec<(i64, f64)>> {
+fn read_all(source: &EngineSource) -> (BTreeMap<Labels, Floats>, BTreeMap<Labels, Histograms>) {
     let matchers = [Matcher::new(MatchOp::Equal, b"__name__", b"m").unwrap()];
     let memory = MemoryBudget::unlimited();
     let (start, end) = (i64::MIN / 2, i64::MAX / 2);
     let request =
         SelectRequest { matchers: &matchers, start, end, limit: 0, need: Need::Samples, memory: &memory };
-    let mut all = BTreeMap::new();
+    let (mut all, mut histograms) = (BTreeMap::new(), BTreeMap::new());
     for reader in source.select(&request).unwrap().series {
         let mut columns = SampleColumns::default();
         assert!(reader.read(&mut columns).unwrap().is_empty());
         let floats = columns.ts.iter().copied().zip(columns.values.iter().copied());
         all.insert(reader.labels().clone(), floats.filter(|(_, value)| !is_stale(*value)).collect());
+        let states = columns.histograms.drain(..).filter(|sample| !is_stale(sample.value.sum));
+        histograms.insert(reader.labels().clone(), states.map(|sample| (sample.ts, sample.value)).collect());
     }
-    all
+    (all, histograms)
 }

@@ -343,7 +343,7 @@ impl Table {
             let metadata = new_metadata(&name, width_ms, state, &columns, &id, now);
             Ok(match state.metadata() {
                 None => vec![Action::Protocol(Protocol::OURS), Action::Metadata(metadata)],
-                Some(_) if state.labels() == columns => Vec::new(),
+                Some(old) if old.schema_string == metadata.schema_string => Vec::new(),
                 Some(old) => vec![Action::Metadata(Metadata {
                     id: old.id.clone(),
                     created_time: old.created_time,

@@ -8,7 +8,7 @@ use parquet::{
     file::writer::SerializedRowGroupWriter,
 };
 
-use super::super::Rollup;
+use super::{super::Rollup, states::StateRows};
 
 /// Rows that are handed to a column at once: a page may end behind each such batch.
 pub(super) const BATCH_ROWS: usize = 1_024;
@@ -71,11 +71,22 @@ pub(super) struct RowGroup {
     stale: Vec<bool>,
     histograms: Optional<i32>,
     src: Vec<i32>,
+    states: StateRows,
 }
 
 impl RowGroup {
     pub(super) const fn rows(&self) -> usize {
         self.ts.len()
+    }
+
+    /// Buckets and bounds of native histograms, which take more memory than rows where there are many.
+    pub(super) const fn elements(&self) -> usize {
+        self.states.elements()
+    }
+
+    /// Whether any row has native histograms of which more is known than their number.
+    pub(super) const fn has_states(&self) -> bool {
+        !self.states.is_empty()
     }
 
     /// Adds rows of one series.
@@ -87,6 +98,7 @@ impl RowGroup {
 
     fn push_row(&mut self, rollup: &Rollup) {
         let run = rollup.floats.as_ref();
+        self.states.push(self.ts.len(), rollup);
         self.ts.push(rollup.end.saturating_mul(1_000));
         self.count.push(run.map_or(0, |run| saturated(run.count)));
         // Where the sum is left out the extremes are too if they are the ends.
@@ -110,6 +122,7 @@ impl RowGroup {
         &self,
         group: &mut SerializedRowGroupWriter<'_, W>,
         label_columns: usize,
+        histograms: bool,
     ) -> Result<(), ParquetError> {
         self.write_text(group, |run| run.labels.metric.as_ref())?;
         for column in 0..label_columns {
@@ -132,7 +145,8 @@ impl RowGroup {
         write::<Int32Type, _>(group, &self.changes, None)?;
         write::<BoolType, _>(group, &self.stale, None)?;
         write::<Int32Type, _>(group, &self.histograms.values, Some(&self.histograms.defined))?;
-        write::<Int32Type, _>(group, &self.src, None)
+        write::<Int32Type, _>(group, &self.src, None)?;
+        if histograms { self.states.write(self.rows(), group) } else { Ok(()) }
     }
 
     /// A column that is the same in all rows of a series.
@@ -246,17 +260,17 @@ pub(super) fn write<T: DataType, W: Write + Send>(
     writer.close()
 }
 
-fn next_column<'a, W: Write + Send>(
+pub(super) fn next_column<'a, W: Write + Send>(
     group: &'a mut SerializedRowGroupWriter<'_, W>,
 ) -> Result<parquet::file::writer::SerializedColumnWriter<'a>, ParquetError> {
     group.next_column()?.ok_or_else(|| ParquetError::General("the schema has fewer columns".to_owned()))
 }
 
 /// How long before `end` something was, milliseconds. Windows are shorter than the 24 days that this can tell.
-fn offset(end: i64, ts: i64) -> i32 {
+pub(super) fn offset(end: i64, ts: i64) -> i32 {
     i32::try_from(end.saturating_sub(ts)).unwrap_or(i32::MAX)
 }
 
-fn saturated(count: u32) -> i32 {
+pub(super) fn saturated(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

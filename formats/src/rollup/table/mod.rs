@@ -1,7 +1,8 @@
 //! The rollup table: Parquet files of one row per series and window, that every SQL engine reads.
 //!
 //! * `schema`: the columns
-//! * `columns`: rows to columns
+//! * `columns`: rows to columns; `lists`: columns of lists
+//! * `states`: native histograms to columns and back
 //! * `checked`: checksums of the parts of a file
 //! * `order`: the order of series
 //! * `writer`: a data file and the file of series beside it
@@ -14,10 +15,12 @@
 mod checked;
 mod columns;
 mod error;
+mod lists;
 mod order;
 mod reader;
 mod schema;
 mod series;
+mod states;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,7 +30,7 @@ pub use {
     error::TableError,
     order::table_order,
     reader::{DataFile, Facts, RollupColumns},
-    schema::{FIELDS, Field, Kind, LABEL_COLUMNS_MAX, LabelColumns},
+    schema::{FIELDS, Field, Kind, LABEL_COLUMNS_MAX, LabelColumns, histogram_fields},
     series::{DataChecksums, FileSeries, SeriesFile},
     writer::{FileSpec, FileStats, SeriesRows, TableWriter},
 };

@@ -14,11 +14,18 @@ use parquet::{
 };
 
 use super::{
-    super::{FloatRun, Rollup, Sum},
+    super::{Events, FloatRun, HistogramRun, Rollup, Sum},
     TableError,
     error::guarded,
+    lists::{ELEMENT, rows_of},
+    schema::{HISTOGRAM_FACTS, STATES, StateFields},
+    states::{FoundRow, State, hint_of},
     writer::{VERSION, VERSION_KEY, WIDTH_KEY},
 };
+use crate::histogram::ResetHint;
+
+/// The column that has a value where there are native histograms of which more is known than their number.
+const LAST_OFF: &str = "h_last_off";
 
 /// Which facts are read; the end of the window and the numbers of samples always are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,12 +42,21 @@ pub struct Facts {
     pub changes: bool,
     /// Whether the series ended.
     pub stale: bool,
+    /// The first and the last state of native histograms.
+    pub states: bool,
 }
 
 impl Facts {
     /// All.
-    pub const ALL: Self =
-        Self { sum: true, extremes: true, ends: true, resets: true, changes: true, stale: true };
+    pub const ALL: Self = Self {
+        sum: true,
+        extremes: true,
+        ends: true,
+        resets: true,
+        changes: true,
+        stale: true,
+        states: true,
+    };
 
     /// The columns that tell them.
     fn columns(self) -> impl Iterator<Item = &'static str> {
@@ -63,6 +79,18 @@ impl Facts {
         ]
         .into_iter()
         .filter_map(|(name, wanted)| wanted.then_some(name))
+    }
+
+    /// Which states of native histograms tell them.
+    const fn states(self) -> [bool; 4] {
+        [self.states, self.states, self.sum, self.resets]
+    }
+
+    /// The columns that tell them of native histograms.
+    fn histogram_columns(self) -> impl Iterator<Item = &'static str> {
+        let states = STATES.into_iter().zip(self.states()).filter(|(_, wanted)| *wanted);
+        let states = states.flat_map(|(fields, _)| fields);
+        HISTOGRAM_FACTS.into_iter().chain(states).map(|field| field.name)
     }
 }
 
@@ -97,6 +125,10 @@ pub struct RollupColumns {
     pub changes: Vec<u32>,
     /// Whether the series ended in the window.
     pub stale: Vec<bool>,
+    /// The native histograms, where more than their number is known.
+    pub states: Vec<Option<Arc<HistogramRun>>>,
+    /// What happened between floats and native histograms together.
+    pub together: Vec<Option<Events>>,
 }
 
 impl RollupColumns {
@@ -132,8 +164,14 @@ impl RollupColumns {
             resets: number(&self.resets),
             changes: number(&self.changes),
         });
-        let histograms = number(&self.histograms);
-        Some(Rollup { end, floats, histograms, stale: self.stale.get(row).copied().unwrap_or_default() })
+        Some(Rollup {
+            end,
+            floats,
+            histograms: number(&self.histograms),
+            states: self.states.get(row).cloned().flatten(),
+            together: self.together.get(row).copied().flatten(),
+            stale: self.stale.get(row).copied().unwrap_or_default(),
+        })
     }
 }
 
@@ -172,6 +210,13 @@ impl DataFile {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or_default()
     }
 
+    /// Whether there are columns of native histograms.
+    #[must_use]
+    pub fn has_histograms(&self) -> bool {
+        let columns = self.metadata.file_metadata().schema_descr();
+        columns.columns().iter().any(|column| is_named(column.path().parts(), LAST_OFF))
+    }
+
     /// Memory that the footer takes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -184,8 +229,9 @@ impl DataFile {
     /// When the file lacks a column.
     pub fn parts(&self, rows: &[Range<u64>], facts: Facts) -> Result<Vec<Range<u64>>, TableError> {
         let mut parts = Vec::new();
+        let histograms = self.has_histograms();
         for group in Groups::new(&self.metadata, rows) {
-            for name in facts.columns() {
+            for name in facts.columns().chain(facts.histogram_columns().filter(|_| histograms)) {
                 let column = column_of(group.metadata, name)?;
                 let pages = pages_of(&self.metadata, group.index, column)?;
                 let (start, _) = group.metadata.column(column).byte_range();
@@ -222,9 +268,13 @@ impl DataFile {
         let mut columns = RollupColumns::default();
         let wanted = rows.iter().map(|rows| usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX));
         let wanted = wanted.fold(0, usize::saturating_add);
+        let histograms = self.has_histograms();
         for group in Groups::new(&self.metadata, rows) {
             let group = GroupReader { file: self, reader, group };
             guarded(|| group.read(facts, &mut columns))?;
+            if histograms {
+                guarded(|| group.read_histograms(facts, &mut columns))?;
+            }
         }
         if columns.end.len() != wanted || columns.count.len() != wanted {
             return Err(TableError::Foreign { what: "the rows that its series have" });
@@ -298,9 +348,17 @@ impl<'a> Iterator for Groups<'a> {
 }
 
 fn column_of(group: &RowGroupMetaData, name: &'static str) -> Result<usize, TableError> {
-    let is_it = |path: &[String]| path.first().is_some_and(|first| first == name) && path.len() == 1;
-    let found = group.columns().iter().position(|column| is_it(column.column_path().parts()));
+    let found = group.columns().iter().position(|column| is_named(column.column_path().parts(), name));
     found.ok_or(TableError::Foreign { what: name })
+}
+
+/// Whether this is the path of the column `name`, or of the elements of its lists.
+fn is_named(path: &[String], name: &str) -> bool {
+    match path {
+        [only] => only == name,
+        [first, list, element] => first == name && list == "list" && element == "element",
+        _ => false,
+    }
 }
 
 fn pages_of(metadata: &ParquetMetaData, group: usize, column: usize) -> Result<&[PageLocation], TableError> {
@@ -320,9 +378,7 @@ impl<R: ChunkReader + 'static> GroupReader<'_, R> {
         let before = columns.end.len();
         self.append::<Int64Type, _>("ts", &mut columns.end, |ts| ts.map(|ts| ts.div_euclid(1_000)))?;
         self.append::<Int32Type, _>("count", &mut columns.count, number)?;
-        self.append::<Int32Type, _>("histograms", &mut columns.histograms, |count| {
-            u32::try_from(count.unwrap_or_default()).ok()
-        })?;
+        self.append::<Int32Type, _>("histograms", &mut columns.histograms, number_or_zero)?;
         if facts.ends || facts.extremes {
             self.append::<DoubleType, _>("first", &mut columns.first, or_zero)?;
             self.append::<DoubleType, _>("last", &mut columns.last, or_zero)?;
@@ -357,6 +413,86 @@ impl<R: ChunkReader + 'static> GroupReader<'_, R> {
         Ok(())
     }
 
+    /// Appends the native histograms of the wanted rows, which have been read but for these.
+    fn read_histograms(&self, facts: Facts, columns: &mut RollupColumns) -> Result<(), TableError> {
+        let before = columns.states.len();
+        let mut rows = FoundRows::default();
+        self.append::<Int32Type, _>("h_first_off", &mut rows.first_off, or_zero)?;
+        self.append::<Int32Type, _>(LAST_OFF, &mut rows.last_off, Some)?;
+        self.append::<Int32Type, _>("h_resets", &mut rows.resets, number_or_zero)?;
+        self.append::<Int32Type, _>("h_changes", &mut rows.changes, number_or_zero)?;
+        self.append::<BoolType, _>("h_first_reset", &mut rows.first_reset, or_zero)?;
+        let hint = |code: Option<i32>| hint_of(code.unwrap_or_default());
+        self.append::<Int32Type, _>("h_first_hint", &mut rows.first_hint, hint)?;
+        self.append::<Int32Type, _>("h_hint", &mut rows.hint, hint)?;
+        let bits = |bits: Option<i32>| u8::try_from(bits.unwrap_or_default()).ok();
+        self.append::<Int32Type, _>("h_traits", &mut rows.traits, bits)?;
+        let mut both = (Vec::new(), Vec::new());
+        let count = |count: Option<i32>| Some(count.and_then(|count| u32::try_from(count).ok()));
+        self.append::<Int32Type, _>("h_both_resets", &mut both.0, count)?;
+        self.append::<Int32Type, _>("h_both_changes", &mut both.1, count)?;
+        let both = both.0.into_iter().zip(both.1);
+        let both = both.map(|(resets, changes)| Some(Events { resets: resets?, changes: changes? }));
+        columns.together.extend(both);
+        for ((fields, out), wanted) in STATES.iter().zip(&mut rows.states).zip(facts.states()) {
+            if wanted {
+                *out = self.states(fields)?;
+            }
+        }
+        let ends = columns.end.iter().zip(&columns.histograms).skip(before);
+        for (row, (end, count)) in ends.enumerate() {
+            let run = rows.take(row, *end).map(|run| run.into_run(*count).map(Arc::new));
+            let bad = TableError::Foreign { what: "the buckets of its histograms" };
+            columns.states.push(run.map_or(Ok(None), |run| run.map(Some).ok_or(bad))?);
+        }
+        Ok(())
+    }
+
+    /// One state of each of the wanted rows.
+    fn states(&self, fields: &StateFields) -> Result<Vec<Option<State>>, TableError> {
+        let [schema, zero_thr, zero, count, sum, pos_idx, pos_cnt, neg_idx, neg_cnt, bounds] =
+            fields.map(|field| field.name);
+        let mut schemas: Vec<Option<i32>> = Vec::new();
+        self.append::<Int32Type, _>(schema, &mut schemas, Some)?;
+        let floats = |name| -> Result<_, TableError> {
+            let mut floats: Vec<f64> = Vec::new();
+            self.append::<DoubleType, _>(name, &mut floats, or_zero)?;
+            Ok(floats.into_iter())
+        };
+        let [mut zero_thr, mut zero, mut count, mut sum] =
+            [floats(zero_thr)?, floats(zero)?, floats(count)?, floats(sum)?];
+        let mut positive = self.lists::<Int32Type>(pos_idx)?.zip(self.lists::<DoubleType>(pos_cnt)?);
+        let mut negative = self.lists::<Int32Type>(neg_idx)?.zip(self.lists::<DoubleType>(neg_cnt)?);
+        let mut bounds = self.lists::<DoubleType>(bounds)?;
+        let mut state = |schema: Option<i32>| {
+            let found = State {
+                schema: schema.unwrap_or_default(),
+                zero_threshold: zero_thr.next()?,
+                zero_count: zero.next()?,
+                count: count.next()?,
+                sum: sum.next()?,
+                positive: positive.next()?,
+                negative: negative.next()?,
+                bounds: bounds.next()?,
+            };
+            Some(schema.map(|_| found))
+        };
+        let states: Option<Vec<Option<State>>> = schemas.into_iter().map(&mut state).collect();
+        states.ok_or(TableError::Foreign { what: schema })
+    }
+
+    /// The lists of the wanted rows of the column `name`; no list is an empty one.
+    fn lists<T: DataType>(
+        &self,
+        name: &'static str,
+    ) -> Result<impl Iterator<Item = Vec<T::T>> + use<T, R>, TableError> {
+        let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
+        self.read_rows::<T>(name, &mut values, &mut definitions, Some(&mut repetitions))?;
+        let rows = rows_of(values, &definitions, &repetitions);
+        let rows = rows.ok_or(TableError::Foreign { what: name })?;
+        Ok(rows.into_iter().map(Option::unwrap_or_default))
+    }
+
     /// Appends the wanted rows of the column `name`, as `convert` has them.
     fn append<T: DataType, V>(
         &self,
@@ -364,19 +500,8 @@ impl<R: ChunkReader + 'static> GroupReader<'_, R> {
         out: &mut Vec<V>,
         convert: impl Fn(Option<T::T>) -> Option<V>,
     ) -> Result<(), TableError> {
-        let mut column = self.column::<T>(name)?;
         let (mut values, mut defined) = (Vec::new(), Vec::new());
-        let mut at = 0;
-        let size = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
-        for rows in &self.group.rows {
-            column.skip_records(size(rows.start.saturating_sub(at)))?;
-            let wanted = size(rows.end - rows.start);
-            let (records, ..) = column.read_records(wanted, Some(&mut defined), None, &mut values)?;
-            if records != wanted {
-                return Err(TableError::Foreign { what: "the rows that its series have" });
-            }
-            at = rows.end;
-        }
+        self.read_rows::<T>(name, &mut values, &mut defined, None)?;
         let bad = || TableError::Foreign { what: name };
         if defined.is_empty() {
             values.into_iter().try_for_each(|value| out.push_some(convert(Some(value)))).ok_or_else(bad)
@@ -387,17 +512,80 @@ impl<R: ChunkReader + 'static> GroupReader<'_, R> {
         }
     }
 
-    fn column<T: DataType>(&self, name: &'static str) -> Result<ColumnReaderImpl<T>, TableError> {
+    /// Reads the wanted rows of the column `name`, with repetitions if it is one of lists.
+    fn read_rows<T: DataType>(
+        &self,
+        name: &'static str,
+        values: &mut Vec<T::T>,
+        definitions: &mut Vec<i16>,
+        mut repetitions: Option<&mut Vec<i16>>,
+    ) -> Result<(), TableError> {
+        let mut column = self.column::<T>(name, repetitions.is_some())?;
+        let mut at = 0;
+        let size = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        for rows in &self.group.rows {
+            column.skip_records(size(rows.start.saturating_sub(at)))?;
+            let wanted = size(rows.end - rows.start);
+            let repetitions = repetitions.as_deref_mut();
+            let (records, ..) = column.read_records(wanted, Some(definitions), repetitions, values)?;
+            if records != wanted {
+                return Err(TableError::Foreign { what: "the rows that its series have" });
+            }
+            at = rows.end;
+        }
+        Ok(())
+    }
+
+    fn column<T: DataType>(
+        &self,
+        name: &'static str,
+        of_lists: bool,
+    ) -> Result<ColumnReaderImpl<T>, TableError> {
         let column = column_of(self.group.metadata, name)?;
         let pages = pages_of(&self.file.metadata, self.group.index, column)?;
         let rows = usize::try_from(self.group.metadata.num_rows()).unwrap_or_default();
         let chunk = self.group.metadata.column(column);
         let description = chunk.column_descr_ptr();
-        if description.physical_type() != T::get_physical_type() || description.max_rep_level() > 0 {
+        let levels = (description.max_def_level(), description.max_rep_level());
+        let fits = if of_lists { levels == (ELEMENT, 1) } else { levels.1 == 0 };
+        if description.physical_type() != T::get_physical_type() || !fits {
             return Err(TableError::Foreign { what: name });
         }
         let pages = SerializedPageReader::new(Arc::clone(self.reader), chunk, rows, Some(pages.to_vec()))?;
         Ok(get_typed_column_reader(get_column_reader(description, Box::new(pages))))
+    }
+}
+
+/// What was read of native histograms, column by column.
+#[derive(Default)]
+struct FoundRows {
+    first_off: Vec<i32>,
+    /// None where there are no histograms.
+    last_off: Vec<Option<i32>>,
+    resets: Vec<u32>,
+    changes: Vec<u32>,
+    first_reset: Vec<bool>,
+    first_hint: Vec<ResetHint>,
+    hint: Vec<ResetHint>,
+    traits: Vec<u8>,
+    states: [Vec<Option<State>>; 4],
+}
+
+impl FoundRows {
+    /// Takes out row `row`, whose window ends at `end`, if it has histograms.
+    fn take(&mut self, row: usize, end: i64) -> Option<FoundRow> {
+        let last_off = self.last_off.get(row).copied().flatten()?;
+        Some(FoundRow {
+            first_ts: end - i64::from(*self.first_off.get(row)?),
+            last_ts: end - i64::from(last_off),
+            resets: *self.resets.get(row)?,
+            changes: *self.changes.get(row)?,
+            first_reset: *self.first_reset.get(row)?,
+            first_hint: *self.first_hint.get(row)?,
+            hint: *self.hint.get(row)?,
+            traits: *self.traits.get(row)?,
+            states: self.states.each_mut().map(|states| states.get_mut(row).and_then(Option::take)),
+        })
     }
 }
 
@@ -416,6 +604,11 @@ impl<V> PushSome<V> for Vec<V> {
 /// A count, which is never negative and always there.
 fn number(value: Option<i32>) -> Option<u32> {
     value.and_then(|value| u32::try_from(value).ok())
+}
+
+/// A count, 0 where there is none.
+fn number_or_zero(value: Option<i32>) -> Option<u32> {
+    u32::try_from(value.unwrap_or_default()).ok()
 }
 
 /// The value, or the default of its type where there is none.

@@ -108,6 +108,10 @@ pub enum Kind {
     Double,
     /// A truth value.
     Bool,
+    /// A list of 32-bit integers.
+    Ints,
+    /// A list of 64-bit floats.
+    Doubles,
 }
 
 /// A column that every table of rollups has behind the labels.
@@ -145,15 +149,64 @@ pub const FIELDS: [Field; 16] = [
     field("src", Kind::Short, true),
 ];
 
+/// The columns of one state of a native histogram. The index of a bucket and its count are at the same place of two
+/// lists; buckets without a count are left out.
+macro_rules! state {
+    ($prefix:literal) => {
+        [
+            field(concat!($prefix, "schema"), Kind::Int, false),
+            field(concat!($prefix, "zero_thr"), Kind::Double, false),
+            field(concat!($prefix, "zero"), Kind::Double, false),
+            field(concat!($prefix, "count"), Kind::Double, false),
+            field(concat!($prefix, "sum"), Kind::Double, false),
+            field(concat!($prefix, "pos_idx"), Kind::Ints, false),
+            field(concat!($prefix, "pos_cnt"), Kind::Doubles, false),
+            field(concat!($prefix, "neg_idx"), Kind::Ints, false),
+            field(concat!($prefix, "neg_cnt"), Kind::Doubles, false),
+            field(concat!($prefix, "bounds"), Kind::Doubles, false),
+        ]
+    };
+}
+
+/// The columns of one state: see [`STATES`].
+pub(super) type StateFields = [Field; 10];
+
+/// The last state, the first one, the sum of all, and the correction, in the order of the columns.
+pub(super) const STATES: [StateFields; 4] =
+    [state!("h_"), state!("h_first_"), state!("h_all_"), state!("h_corr_")];
+
+/// The columns of native histograms before those of their states.
+pub(super) const HISTOGRAM_FACTS: [Field; 10] = [
+    field("h_first_off", Kind::Int, false),
+    field("h_last_off", Kind::Int, false),
+    field("h_resets", Kind::Int, false),
+    field("h_changes", Kind::Int, false),
+    field("h_first_reset", Kind::Bool, false),
+    field("h_first_hint", Kind::Short, false),
+    field("h_hint", Kind::Short, false),
+    field("h_traits", Kind::Short, false),
+    field("h_both_resets", Kind::Int, false),
+    field("h_both_changes", Kind::Int, false),
+];
+
+/// The columns behind all others in files whose series have native histograms, in their order. Other files are without
+/// them.
+pub fn histogram_fields() -> impl Iterator<Item = Field> {
+    HISTOGRAM_FACTS.into_iter().chain(STATES.into_iter().flatten())
+}
+
 /// The Parquet schema of a data file.
-pub(super) fn data_schema(labels: &LabelColumns) -> Result<TypePtr, ParquetError> {
+pub(super) fn data_schema(labels: &LabelColumns, histograms: bool) -> Result<TypePtr, ParquetError> {
     let mut fields = vec![text("metric", Repetition::OPTIONAL)?];
     for name in labels.names() {
         fields.push(text(name, Repetition::OPTIONAL)?);
     }
     fields.push(map_of_labels()?);
-    for field in &FIELDS {
-        fields.push(primitive(field)?);
+    for field in FIELDS.into_iter().chain(histogram_fields().filter(|_| histograms)) {
+        fields.push(match field.kind {
+            Kind::Ints | Kind::Doubles => list(&field)?,
+            _ => primitive(&field)?,
+        });
     }
     root("rollup", fields)
 }
@@ -195,15 +248,31 @@ fn primitive(field: &Field) -> Result<TypePtr, ParquetError> {
         Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
         Kind::Long => (Physical::INT64, None),
         Kind::Time => (Physical::INT64, Some(time)),
-        Kind::Int => (Physical::INT32, None),
+        Kind::Int | Kind::Ints => (Physical::INT32, None),
         Kind::Short => (Physical::INT32, Some(short)),
-        Kind::Double => (Physical::DOUBLE, None),
+        Kind::Double | Kind::Doubles => (Physical::DOUBLE, None),
         Kind::Bool => (Physical::BOOLEAN, None),
     };
     let repetition = if field.required { Repetition::REQUIRED } else { Repetition::OPTIONAL };
     Type::primitive_type_builder(field.name, physical)
         .with_repetition(repetition)
         .with_logical_type(logical)
+        .build()
+        .map(Arc::new)
+}
+
+/// `list<int>` or `list<double>`, whose elements are never null.
+fn list(field: &Field) -> Result<TypePtr, ParquetError> {
+    let element = primitive(&Field { name: "element", required: true, ..*field })?;
+    let entry = Type::group_type_builder("list")
+        .with_repetition(Repetition::REPEATED)
+        .with_fields(vec![element])
+        .build()?;
+    Type::group_type_builder(field.name)
+        .with_repetition(Repetition::OPTIONAL)
+        .with_logical_type(Some(LogicalType::List))
+        .with_converted_type(ConvertedType::LIST)
+        .with_fields(vec![Arc::new(entry)])
         .build()
         .map(Arc::new)
 }
@@ -248,9 +317,13 @@ mod tests {
         let names = |schema: &Type| {
             schema.get_fields().iter().map(|field| field.name().to_owned()).collect::<Vec<_>>()
         };
-        let data = names(&data_schema(&LabelColumns::new(["job"])).unwrap());
+        let data = names(&data_schema(&LabelColumns::new(["job"]), false).unwrap());
         assert_eq!(data[..3], ["metric", "job", "labels"]);
         assert!(data[3..].iter().all(|name| TAKEN.contains(&&**name)));
+        let more = names(&data_schema(&LabelColumns::new(["job"]), true).unwrap());
+        assert_eq!(more[..data.len()], data);
+        assert_eq!(more.len() - data.len(), 50);
+        assert!(more[data.len()..].iter().all(|name| name.starts_with("h_")));
         assert_eq!(names(&series_schema().unwrap()).len(), 7);
     }
 }

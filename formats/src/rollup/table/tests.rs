@@ -7,10 +7,17 @@ use parquet::file::reader::{ChunkReader, Length};
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    super::{FloatRun, Rollup, Sum},
+    super::{Events, FloatRun, HistogramRun, Rollup, Sum},
     *,
 };
-use crate::{checksum::crc32, test_config::config};
+use crate::{
+    checksum::crc32,
+    histogram::{
+        CUSTOM_BUCKETS_SCHEMA, FloatHistogram, ResetHint, Span,
+        algebra::{HistogramSum, compact},
+    },
+    test_config::config,
+};
 
 const WIDTH: i64 = 300_000;
 
@@ -34,15 +41,63 @@ fn run() -> impl Strategy<Value = FloatRun> {
     )
 }
 
+/// Native histograms of a window that ends at 0, of one layout or of two.
+fn states() -> impl Strategy<Value = HistogramRun> {
+    let hint = prop::sample::select(vec![ResetHint::Unknown, ResetHint::NotReset, ResetHint::Gauge]);
+    let layout =
+        prop::sample::select(vec![(3, vec![]), (2, vec![]), (CUSTOM_BUCKETS_SCHEMA, vec![0.5, 2.5])]);
+    let state =
+        (hint, layout, vec(0_u32..4, 1..4), -9_i32..9).prop_map(|(reset_hint, layout, counts, sum)| {
+            let counts: Vec<f64> = counts.into_iter().map(f64::from).collect();
+            let spans = vec![Span { offset: 0, length: u32::try_from(counts.len()).unwrap() }];
+            let is_custom = layout.0 == CUSTOM_BUCKETS_SCHEMA;
+            Arc::new(FloatHistogram {
+                reset_hint,
+                schema: layout.0,
+                zero_threshold: if is_custom { 0.0 } else { 0.25 },
+                zero_count: if is_custom { 0.0 } else { 7.0 },
+                count: counts.iter().sum(),
+                sum: f64::from(sum) / 3.0,
+                positive_spans: spans.clone(),
+                positive_buckets: counts.clone(),
+                negative_spans: if is_custom { Vec::new() } else { spans },
+                negative_buckets: if is_custom { Vec::new() } else { counts },
+                custom_values: layout.1,
+            })
+        });
+    vec(state, 1..6).prop_map(|states| {
+        let first_ts = -i64::try_from(states.len()).unwrap() * 15_000;
+        let mut run = HistogramRun::of(first_ts, &states[0]);
+        let later = (first_ts + 15_000..).step_by(15_000).zip(&states[1..]);
+        later.for_each(|(ts, state)| run.push(ts, state));
+        run
+    })
+}
+
 /// Rows of one series: their ends ascend.
 fn rollups() -> impl Strategy<Value = Vec<Rollup>> {
-    vec((1..4_i64, prop::option::weighted(0.9, run()), any::<bool>()), 0..40).prop_map(|rows| {
+    type Row = (i64, Option<FloatRun>, Option<HistogramRun>, bool);
+    let row =
+        (1..4_i64, prop::option::weighted(0.9, run()), prop::option::weighted(0.3, states()), any::<bool>());
+    (vec(row, 0..40), any::<bool>()).prop_map(|(rows, with_states)| {
         let mut end = 1_700_000_100_000_i64;
-        let rollup = |(step, floats, stale): (i64, Option<FloatRun>, bool)| {
+        let rollup = |(step, floats, states, stale): Row| {
             end += step * WIDTH;
             let at =
                 |run: FloatRun| FloatRun { first_ts: end + run.first_ts, last_ts: end + run.last_ts, ..run };
-            Rollup { end, floats: floats.map(at), histograms: u32::from(stale) * 3, stale }
+            let states = states.filter(|_| with_states).map(|mut run| {
+                (run.first_ts, run.last_ts) = (run.first_ts + end, run.last_ts + end);
+                Arc::new(run)
+            });
+            let both = floats.is_some() && states.is_some() && !stale;
+            Rollup {
+                end,
+                floats: floats.map(at),
+                histograms: states.as_ref().map_or(u32::from(stale) * 3, |run| run.count),
+                together: both.then_some(Events { resets: 1, changes: 2 }),
+                states,
+                stale,
+            }
         };
         rows.into_iter().map(rollup).collect()
     })
@@ -71,7 +126,12 @@ fn table() -> impl Strategy<Value = Vec<Rows>> {
 }
 
 fn write(table: &[Rows]) -> (Bytes, Bytes, FileStats) {
-    let spec = FileSpec { labels: LabelColumns::new(["job", "instance", "sum"]), width_ms: WIDTH, src: 7 };
+    let spec = FileSpec {
+        labels: LabelColumns::new(["job", "instance", "sum"]),
+        width_ms: WIDTH,
+        src: 7,
+        histograms: false,
+    };
     let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).unwrap();
     for (id, rows) in table.iter().enumerate() {
         let labels: Vec<(&[u8], &[u8])> =
@@ -92,7 +152,17 @@ fn series_of(file: Bytes) -> Vec<FileSeries> {
 /// All facts, bit for bit.
 fn assert_same(a: &Rollup, b: &Rollup) -> Result<(), TestCaseError> {
     prop_assert_eq!((a.end, a.stale, a.floats.is_some()), (b.end, b.stale, b.floats.is_some()));
-    prop_assert_eq!(a.histograms, b.histograms);
+    prop_assert_eq!((a.histograms, a.together), (b.histograms, b.together));
+    prop_assert_eq!(a.states.is_some(), b.states.is_some());
+    if let (Some(a), Some(b)) = (&a.states, &b.states) {
+        // A sum that was written has no compensation any more.
+        let rounded = |run: &HistogramRun| HistogramRun {
+            sum: run.sum.as_ref().map(|sum| HistogramSum::new(&sum.total())),
+            correction: run.correction.as_ref().map(|sum| HistogramSum::new(&unhinted(&sum.total()))),
+            ..run.clone()
+        };
+        prop_assert_eq!(rounded(a), rounded(b));
+    }
     let (Some(a), Some(b)) = (a.floats, b.floats) else { return Ok(()) };
     let exact = |run: &FloatRun| {
         let floats = [run.first, run.last, run.min, run.max, run.correction.total()].map(f64::to_bits);
@@ -101,6 +171,12 @@ fn assert_same(a: &Rollup, b: &Rollup) -> Result<(), TestCaseError> {
     };
     prop_assert_eq!(exact(&a), exact(&b));
     Ok(())
+}
+
+fn unhinted(histogram: &FloatHistogram) -> FloatHistogram {
+    let mut unhinted = FloatHistogram { reset_hint: ResetHint::Unknown, ..histogram.clone() };
+    compact(&mut unhinted, 0);
+    unhinted
 }
 
 /// A file of which only some bytes are there.
@@ -209,6 +285,54 @@ proptest! {
     }
 }
 
+/// What histograms cost tables without any: nothing.
+#[test]
+fn files_without_histograms_are_without_their_columns() {
+    let state = Arc::new(FloatHistogram { count: 1.0, ..FloatHistogram::default() });
+    let row = |end, states: bool| Rollup {
+        histograms: 1,
+        states: states.then(|| Arc::new(HistogramRun::of(end - 1, &state))),
+        ..Rollup::empty(end)
+    };
+    let series = |name: &str, states| Rows {
+        labels: vec![(b"__name__".to_vec(), name.as_bytes().to_vec())],
+        rollups: vec![row(WIDTH, states)],
+    };
+    let (without, ..) = write(&[series("a", false), series("b", false)]);
+    let (with, ..) = write(&[series("a", false), series("b", true)]);
+    let open = |data: &Bytes| DataFile::open(data).unwrap();
+    assert!(!open(&without).has_histograms() && open(&with).has_histograms());
+    assert!(!without.windows(6).any(|bytes| bytes == b"h_zero"));
+    // Rows that are there already have none.
+    let read = |data: Bytes| {
+        let columns =
+            open(&data).read(&Arc::new(data.clone()), std::slice::from_ref(&(0..2)), Facts::ALL).unwrap();
+        (0..2).map(|row| columns.rollup(row).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(without), [row(WIDTH, false), row(WIDTH, false)]);
+    assert_eq!(read(with), [row(WIDTH, false), row(WIDTH, true)]);
+}
+
+/// Where histograms show up behind a row group without any they belong into another file.
+#[test]
+fn a_file_that_has_no_room_for_histograms_says_so() {
+    let state = Arc::new(FloatHistogram { count: 1.0, ..FloatHistogram::default() });
+    let many: Vec<Rollup> =
+        (1..=600_000).map(|n| Rollup { stale: true, ..Rollup::empty(n * WIDTH) }).collect();
+    let late = [Rollup {
+        histograms: 1,
+        states: Some(Arc::new(HistogramRun::of(WIDTH - 1, &state))),
+        ..Rollup::empty(WIDTH)
+    }];
+    for histograms in [false, true] {
+        let spec = FileSpec { labels: LabelColumns::default(), width_ms: WIDTH, src: 7, histograms };
+        let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).unwrap();
+        assert!(writer.takes(&late));
+        writer.push(&SeriesRows { labels: &[], series_id: 1, rollups: &many }).unwrap();
+        assert_eq!((writer.takes(&late), writer.takes(&many)), (histograms, true));
+    }
+}
+
 #[test]
 fn a_large_file_has_pages_that_are_read_alone() {
     let rollups: Vec<Rollup> = (1..=500_i64)
@@ -218,7 +342,7 @@ fn a_large_file_has_pages_that_are_read_alone() {
                 max: n as f64 * 1.7,
                 ..FloatRun::of(n * WIDTH - 5, (n * n) as f64)
             };
-            Rollup { end: n * WIDTH, floats: Some(run), histograms: 0, stale: false }
+            Rollup { floats: Some(run), ..Rollup::empty(n * WIDTH) }
         })
         .collect();
     let series = |n: usize| Rows {

@@ -18,11 +18,13 @@ use super::{
     super::Rollup,
     checked::Checked,
     columns::{BATCH_ROWS, LabelCells, RowGroup, TextColumn, write},
-    schema::{FIELDS, Kind, LabelColumns, data_schema, series_schema},
+    schema::{FIELDS, Kind, LabelColumns, data_schema, histogram_fields, series_schema},
 };
 
 /// Rows of a row group, so that a group under way takes some tens of megabytes.
 const GROUP_ROWS: usize = 512 << 10;
+/// So many buckets of native histograms end a row group earlier.
+const GROUP_ELEMENTS: usize = 4 << 20;
 /// Series of a row group in the file of series: so many are in memory of each file that is merged.
 const GROUP_SERIES: usize = 8 << 10;
 const PAGE_ROWS: usize = 20_000;
@@ -44,6 +46,8 @@ pub struct FileSpec {
     pub width_ms: i64,
     /// Who writes.
     pub src: i16,
+    /// Whether there is to be room for native histograms even if none is among the rows of the first row group.
+    pub histograms: bool,
 }
 
 /// The rows of one series.
@@ -80,11 +84,19 @@ pub struct FileStats {
     pub series_crc32: u32,
 }
 
+/// A data file, which begins with its first row group: then it is known whether it has native histograms.
+enum Data<D: Write + Send> {
+    Waiting(D),
+    Begun(Box<SerializedFileWriter<Checked<D>>>),
+    /// Beginning it failed.
+    Lost,
+}
+
 /// Writes rows to a data file and what is known of their series to another. Memory is bounded by a row group of each.
 #[expect(missing_debug_implementations, reason = "parquet's writer has none")]
 pub struct TableWriter<D: Write + Send, S: Write + Send> {
     spec: FileSpec,
-    data: SerializedFileWriter<Checked<D>>,
+    data: Data<D>,
     series: SerializedFileWriter<Checked<S>>,
     rows: RowGroup,
     index: SeriesGroup,
@@ -92,20 +104,27 @@ pub struct TableWriter<D: Write + Send, S: Write + Send> {
 }
 
 impl<D: Write + Send, S: Write + Send> TableWriter<D, S> {
-    /// Begins both files.
+    /// Begins the file of series; the data file begins with the first row group.
     ///
     /// # Errors
-    /// When a header cannot be written.
+    /// When the header cannot be written.
     pub fn new(spec: FileSpec, data: D, series: S) -> Result<Self, ParquetError> {
-        let properties = Arc::new(data_properties(&spec)?);
-        let data = SerializedFileWriter::new(Checked::new(data), data_schema(&spec.labels)?, properties)?;
+        let data = Data::Waiting(data);
         let properties = Arc::new(series_properties(&spec)?);
         let series = SerializedFileWriter::new(Checked::new(series), series_schema()?, properties)?;
         let stats = FileStats { min_end: i64::MAX, max_end: i64::MIN, ..FileStats::default() };
         Ok(Self { spec, data, series, rows: RowGroup::default(), index: SeriesGroup::default(), stats })
     }
 
-    /// Adds the rows of a series. Series come in the order of the table.
+    /// Whether there is room for the native histograms of these rows, if they have any: there is none behind a row group
+    /// without any. Then the rows belong into another file.
+    #[must_use]
+    pub fn takes(&self, rollups: &[Rollup]) -> bool {
+        let is_open = self.spec.histograms || matches!(self.data, Data::Waiting(_));
+        is_open || rollups.iter().all(|rollup| rollup.states.is_none())
+    }
+
+    /// Adds the rows of a series, which [`Self::takes`] has allowed. Series come in the order of the table.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -128,7 +147,7 @@ impl<D: Write + Send, S: Write + Send> TableWriter<D, S> {
         self.stats.rows += series.rollups.len() as u64;
         let cells = cells(series.labels, &self.spec.labels);
         self.rows.push(cells, series.series_id, series.rollups, self.spec.src);
-        if self.rows.rows() >= GROUP_ROWS {
+        if self.rows.rows() >= GROUP_ROWS || self.rows.elements() >= GROUP_ELEMENTS {
             self.write_rows()?;
         }
         if self.index.len() >= GROUP_SERIES {
@@ -143,7 +162,9 @@ impl<D: Write + Send, S: Write + Send> TableWriter<D, S> {
     /// When a file cannot be written.
     pub fn finish(mut self) -> Result<(D, S, FileStats), ParquetError> {
         self.write_rows()?;
-        let (data, data_bytes, checksums) = self.data.into_inner()?.finish();
+        self.begin()?;
+        let Data::Begun(data) = self.data else { return Err(lost()) };
+        let (data, data_bytes, checksums) = data.into_inner()?.finish();
         std::mem::take(&mut self.index).write(&mut self.series)?;
         let checksums: Vec<String> = checksums.iter().map(|crc| format!("{crc:08x}")).collect();
         for (key, value) in [(CHECKSUMS_KEY, checksums.concat()), (LENGTH_KEY, data_bytes.to_string())] {
@@ -159,10 +180,32 @@ impl<D: Write + Send, S: Write + Send> TableWriter<D, S> {
         if rows.rows() == 0 {
             return Ok(());
         }
-        let mut group = self.data.next_row_group()?;
-        rows.write(&mut group, self.spec.labels.names().len())?;
+        self.spec.histograms |= rows.has_states() && matches!(self.data, Data::Waiting(_));
+        let (labels, histograms) = (self.spec.labels.names().len(), self.spec.histograms);
+        let mut group = self.begin()?.next_row_group()?;
+        rows.write(&mut group, labels, histograms)?;
         group.close().map(drop)
     }
+
+    /// The data file, whose schema is decided now at the latest.
+    fn begin(&mut self) -> Result<&mut SerializedFileWriter<Checked<D>>, ParquetError> {
+        if matches!(self.data, Data::Waiting(_))
+            && let Data::Waiting(data) = std::mem::replace(&mut self.data, Data::Lost)
+        {
+            let schema = data_schema(&self.spec.labels, self.spec.histograms)?;
+            let properties = Arc::new(data_properties(&self.spec)?);
+            let data = SerializedFileWriter::new(Checked::new(data), schema, properties)?;
+            self.data = Data::Begun(Box::new(data));
+        }
+        match &mut self.data {
+            Data::Begun(data) => Ok(data),
+            Data::Waiting(_) | Data::Lost => Err(lost()),
+        }
+    }
+}
+
+fn lost() -> ParquetError {
+    ParquetError::General("the data file could not be begun".to_owned())
 }
 
 const METRIC_NAME: &[u8] = b"__name__";
@@ -260,15 +303,21 @@ fn data_properties(spec: &FileSpec) -> Result<WriterProperties, ParquetError> {
     {
         builder = builder.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
     }
-    for field in &FIELDS {
+    for field in FIELDS.into_iter().chain(histogram_fields()) {
         let path = ColumnPath::from(field.name);
+        let elements =
+            || ColumnPath::from(vec![field.name.to_owned(), "list".to_owned(), "element".to_owned()]);
         builder = match field.kind {
+            // But bounds are the same in most rows.
+            Kind::Doubles if !field.name.ends_with("bounds") => {
+                builder.set_column_dictionary_enabled(elements(), false)
+            }
             // A dictionary of doubles is larger than they are.
             Kind::Double => builder.set_column_dictionary_enabled(path, false),
             Kind::Long | Kind::Time => builder
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED),
-            Kind::Text | Kind::Int | Kind::Short | Kind::Bool => builder,
+            Kind::Text | Kind::Int | Kind::Short | Kind::Bool | Kind::Ints | Kind::Doubles => builder,
         };
     }
     let id = ColumnPath::from("series_id");

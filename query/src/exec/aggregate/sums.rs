@@ -116,7 +116,7 @@ impl Fold for Sum {
     fn finish(&self, state: SumState, _: usize, context: &mut Context<'_>) -> Option<Sample> {
         match state.seen.outcome(context)? {
             Kind::Float => Some(Sample::Float(state.float.total())),
-            Kind::Histogram => state.histogram.map(|sum| compacted(sum.finish())),
+            Kind::Histogram => state.histogram.map(|sum| compacted(sum.total())),
         }
     }
 }
@@ -158,11 +158,11 @@ impl Fold for Avg {
         state.count += 1.0;
         if let Some(mean) = &mut state.histogram {
             state.seen.note_hint(histogram.reset_hint);
-            let outcome = mean.add(histogram);
+            let outcome = mean.add(histogram, 1.0);
             state.seen.note_outcome(outcome, context);
         } else if !state.seen.any() {
             state.seen.note_hint(histogram.reset_hint);
-            state.histogram = Some(Box::new(HistogramMean::new(histogram)));
+            state.histogram = Some(Box::new(HistogramMean::new(histogram, 1.0)));
         }
         state.seen.histogram = true;
     }

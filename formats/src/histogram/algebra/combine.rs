@@ -1,15 +1,14 @@
 //! Adding one histogram to another, whatever their layouts.
 
-use kymo_formats::histogram::{FloatHistogram, ResetHint, Span};
-
 use super::{
-    bounds::{exponential_bound, is_custom},
     cell::Cell,
+    coarser::{at_schema, reduce_side},
     custom,
-    resolution::{at_schema, reduce_side},
     spans::{Indexed, SpanBuilder, merge_join},
+    upper_bound,
     zero::zero_count_up_to,
 };
+use crate::histogram::{FloatHistogram, ResetHint, Span, is_custom_schema};
 
 /// Exponential and custom buckets have no common layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,41 +27,41 @@ pub struct Combined {
 
 /// Whether to add or to subtract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sign {
+pub(super) enum Sign {
     Plus,
     Minus,
 }
 
 /// One side of a histogram that is being added to.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CellSide<C> {
-    pub(crate) spans: Vec<Span>,
-    pub(crate) cells: Vec<C>,
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct CellSide<C> {
+    pub(super) spans: Vec<Span>,
+    pub(super) cells: Vec<C>,
 }
 
 /// A histogram that is being added to.
-#[derive(Debug, Clone)]
-pub(crate) struct Accumulator<C> {
-    pub(crate) reset_hint: ResetHint,
-    pub(crate) schema: i32,
-    pub(crate) zero_threshold: f64,
-    pub(crate) zero_count: C,
-    pub(crate) count: C,
-    pub(crate) sum: C,
-    pub(crate) positive: CellSide<C>,
-    pub(crate) negative: CellSide<C>,
-    pub(crate) custom_values: Vec<f64>,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Accumulator<C> {
+    pub(super) reset_hint: ResetHint,
+    pub(super) schema: i32,
+    pub(super) zero_threshold: f64,
+    pub(super) zero_count: C,
+    pub(super) count: C,
+    pub(super) sum: C,
+    pub(super) positive: CellSide<C>,
+    pub(super) negative: CellSide<C>,
+    pub(super) custom_values: Vec<f64>,
 }
 
 impl<C: Cell> Accumulator<C> {
     /// Adds or subtracts `other`. Counts of buckets that only one of them has are kept; schema, zero bucket
     /// and custom bounds become the finest that both can be brought to.
-    pub(crate) fn combine(
+    pub(super) fn combine(
         &mut self,
         other: &FloatHistogram,
         sign: Sign,
     ) -> Result<Combined, IncompatibleSchemas> {
-        if is_custom(self.schema) != is_custom(other.schema) {
+        if is_custom_schema(self.schema) != is_custom_schema(other.schema) {
             return Err(IncompatibleSchemas);
         }
         let (hint, hints_collide) = combine_hints(self.reset_hint, other.reset_hint);
@@ -70,7 +69,7 @@ impl<C: Cell> Accumulator<C> {
         let signed = |value: f64| if sign == Sign::Minus { -value } else { value };
         self.count.merge(C::new(signed(other.count)));
         self.sum.merge(C::new(signed(other.sum)));
-        let bounds_reconciled = if is_custom(self.schema) {
+        let bounds_reconciled = if is_custom_schema(self.schema) {
             self.combine_custom(other, signed)
         } else {
             self.combine_exponential(other, sign);
@@ -106,13 +105,12 @@ impl<C: Cell> Accumulator<C> {
         let signed = |value: f64| if sign == Sign::Minus { -value } else { value };
         let (schema, threshold) = (self.schema, self.zero_threshold);
         let add = |target: &mut CellSide<C>, spans: &[Span], counts: &[f64]| {
-            let outside_zero =
-                spans.first().is_none_or(|span| exponential_bound(span.offset, schema) > threshold);
+            let outside_zero = spans.first().is_none_or(|span| upper_bound(span.offset, schema) > threshold);
             if other.schema == schema && outside_zero {
                 target.add_counts(spans, counts, signed);
             } else {
                 let counts = at_schema(side(spans, counts, signed), other.schema, schema);
-                target.add(counts.skip_while(|(index, _)| exponential_bound(*index, schema) <= threshold));
+                target.add(counts.skip_while(|(index, _)| upper_bound(*index, schema) <= threshold));
             }
         };
         add(&mut self.positive, &other.positive_spans, &other.positive_buckets);
@@ -154,7 +152,7 @@ impl<C: Cell> Accumulator<C> {
 }
 
 impl<C: Cell> CellSide<C> {
-    pub(crate) fn indexed(&self) -> Indexed<'_, C> {
+    pub(super) fn indexed(&self) -> Indexed<'_, C> {
         Indexed::new(&self.spans, &self.cells)
     }
 
@@ -188,7 +186,7 @@ impl<C: Cell> CellSide<C> {
 
     /// Removes the buckets that begin inside a zero bucket of this threshold.
     fn drop_below(&mut self, threshold: f64, schema: i32) {
-        let inside = |index: i32| exponential_bound(index.wrapping_sub(1), schema) < threshold;
+        let inside = |index: i32| upper_bound(index.wrapping_sub(1), schema) < threshold;
         let mut builder = SpanBuilder::with_capacity(self.spans.len());
         let mut kept = Vec::with_capacity(self.cells.len());
         for (index, cell) in self.indexed().skip_while(|(index, _)| inside(*index)) {

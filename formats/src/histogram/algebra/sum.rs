@@ -1,6 +1,6 @@
 //! The sum and the mean of many histograms, with compensation for rounding.
 
-use kymo_formats::histogram::FloatHistogram;
+use crate::histogram::FloatHistogram;
 
 use super::{
     combine::{Accumulator, CellSide, Combined, IncompatibleSchemas, Sign},
@@ -8,7 +8,7 @@ use super::{
 };
 
 /// A running sum of histograms.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HistogramSum(Accumulator<Kahan>);
 
 impl HistogramSum {
@@ -41,6 +41,12 @@ impl HistogramSum {
     /// When one has exponential and the other custom buckets.
     pub fn add(&mut self, histogram: &FloatHistogram) -> Result<Combined, IncompatibleSchemas> {
         self.0.combine(histogram, Sign::Plus)
+    }
+
+    /// The layout that all of them have been brought to: schema, zero threshold and custom bounds.
+    #[must_use]
+    pub fn layout(&self) -> (i32, f64, &[f64]) {
+        (self.0.schema, self.0.zero_threshold, &self.0.custom_values)
     }
 
     /// Multiplies the sum and its compensation, with a positive factor.
@@ -89,8 +95,8 @@ impl HistogramSum {
 
     /// The compensated sum.
     #[must_use]
-    pub fn finish(self) -> FloatHistogram {
-        let totals = |cells: Vec<Kahan>| cells.into_iter().map(Kahan::total).collect();
+    pub fn total(&self) -> FloatHistogram {
+        let totals = |cells: &[Kahan]| cells.iter().copied().map(Kahan::total).collect();
         FloatHistogram {
             reset_hint: self.0.reset_hint,
             schema: self.0.schema,
@@ -98,11 +104,11 @@ impl HistogramSum {
             zero_count: self.0.zero_count.total(),
             count: self.0.count.total(),
             sum: self.0.sum.total(),
-            positive_spans: self.0.positive.spans,
-            negative_spans: self.0.negative.spans,
-            positive_buckets: totals(self.0.positive.cells),
-            negative_buckets: totals(self.0.negative.cells),
-            custom_values: self.0.custom_values,
+            positive_spans: self.0.positive.spans.clone(),
+            negative_spans: self.0.negative.spans.clone(),
+            positive_buckets: totals(&self.0.positive.cells),
+            negative_buckets: totals(&self.0.negative.cells),
+            custom_values: self.0.custom_values.clone(),
         }
     }
 
@@ -126,18 +132,19 @@ pub struct HistogramMean {
 }
 
 impl HistogramMean {
-    /// A mean that starts with `histogram`.
+    /// A mean that starts with `sum`, which is that of `count` histograms.
     #[must_use]
-    pub fn new(histogram: &FloatHistogram) -> Self {
-        Self { value: HistogramSum::new(histogram), count: 1.0, incremental: false }
+    pub fn new(sum: &FloatHistogram, count: f64) -> Self {
+        Self { value: HistogramSum::new(sum), count, incremental: false }
     }
 
-    /// Adds a histogram.
+    /// Adds the sum of `count` histograms.
     ///
     /// # Errors
     /// When one has exponential and the other custom buckets.
-    pub fn add(&mut self, histogram: &FloatHistogram) -> Result<Combined, IncompatibleSchemas> {
-        self.count += 1.0;
+    pub fn add(&mut self, histogram: &FloatHistogram, count: f64) -> Result<Combined, IncompatibleSchemas> {
+        let before = self.count;
+        self.count += count;
         let mut seen = Combined::default();
         if !self.incremental {
             if self.value.is_far_from_overflow(histogram) {
@@ -150,9 +157,9 @@ impl HistogramMean {
                 return Ok(seen);
             }
             self.incremental = true;
-            self.value.divide(self.count - 1.0);
+            self.value.divide(before);
         }
-        self.value.multiply((self.count - 1.0) / self.count);
+        self.value.multiply(before / self.count);
         let mut share = histogram.clone();
         super::scale::divide(&mut share, self.count);
         let combined = self.value.add(&share)?;
@@ -168,6 +175,6 @@ impl HistogramMean {
         if !self.incremental {
             self.value.divide(self.count);
         }
-        self.value.finish()
+        self.value.total()
     }
 }

@@ -3,7 +3,7 @@
 use super::kahan::Kahan;
 
 /// A running count: plain, or with compensation for rounding. The same algorithms work on both.
-pub(crate) trait Cell: Copy + Default {
+pub(super) trait Cell: Copy + Default {
     /// A count without a rounding error.
     fn new(count: f64) -> Self;
     /// The count as rounded so far.

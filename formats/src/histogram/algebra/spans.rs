@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use kymo_formats::histogram::Span;
+use crate::histogram::Span;
 
 /// The buckets of one side by ascending index: `(index, count)`.
 ///
 /// Ends early when spans and counts disagree; indices wrap. Both happen only with damaged histograms, which
 /// must not stop a query.
 #[derive(Debug, Clone)]
-pub(crate) struct Indexed<'a, T = f64> {
+pub struct Indexed<'a, T = f64> {
     spans: &'a [Span],
     counts: &'a [T],
     /// Index of the next bucket, if it is in the current span.
@@ -19,7 +19,9 @@ pub(crate) struct Indexed<'a, T = f64> {
 }
 
 impl<'a, T> Indexed<'a, T> {
-    pub(crate) const fn new(spans: &'a [Span], counts: &'a [T]) -> Self {
+    /// The buckets of these spans.
+    #[must_use]
+    pub const fn new(spans: &'a [Span], counts: &'a [T]) -> Self {
         Self { spans, counts, index: 0, left: 0 }
     }
 }
@@ -45,7 +47,7 @@ impl<T: Copy> Iterator for Indexed<'_, T> {
 
 /// The buckets of one side by descending index: `(index, count)`.
 #[derive(Debug, Clone)]
-pub(crate) struct IndexedBack<'a> {
+pub struct IndexedBack<'a> {
     spans: &'a [Span],
     counts: &'a [f64],
     /// One more than the index of the next bucket, if it is in the current span.
@@ -57,7 +59,9 @@ pub(crate) struct IndexedBack<'a> {
 }
 
 impl<'a> IndexedBack<'a> {
-    pub(crate) fn new(spans: &'a [Span], counts: &'a [f64]) -> Self {
+    /// The buckets of these spans.
+    #[must_use]
+    pub fn new(spans: &'a [Span], counts: &'a [f64]) -> Self {
         let end = spans
             .iter()
             .fold(0_i32, |end, span| end.wrapping_add(span.offset).wrapping_add_unsigned(span.length));
@@ -86,24 +90,24 @@ impl Iterator for IndexedBack<'_> {
 
 /// Builds the spans of ascending bucket indices.
 #[derive(Debug, Default)]
-pub(crate) struct SpanBuilder {
+pub(super) struct SpanBuilder {
     spans: Vec<Span>,
     /// One more than the last index.
     end: i32,
 }
 
 impl SpanBuilder {
-    pub(crate) fn with_capacity(spans: usize) -> Self {
+    pub(super) fn with_capacity(spans: usize) -> Self {
         Self { spans: Vec::with_capacity(spans), end: 0 }
     }
 
     /// Index after the last one pushed, or `None` at the start.
-    pub(crate) fn end(&self) -> Option<i32> {
+    pub(super) fn end(&self) -> Option<i32> {
         (!self.spans.is_empty()).then_some(self.end)
     }
 
     /// Appends a bucket.
-    pub(crate) fn push(&mut self, index: i32) {
+    pub(super) fn push(&mut self, index: i32) {
         match self.spans.last_mut() {
             Some(span) if index == self.end => span.length += 1,
             _ => self.spans.push(Span { offset: index.wrapping_sub(self.end), length: 1 }),
@@ -111,13 +115,21 @@ impl SpanBuilder {
         self.end = index.wrapping_add(1);
     }
 
-    pub(crate) fn finish(self) -> Vec<Span> {
+    pub(super) fn finish(self) -> Vec<Span> {
         self.spans
     }
 }
 
+/// The spans of buckets with these indices, unless they do not ascend.
+#[must_use]
+pub fn spans_of(indices: &[i32]) -> Option<Vec<Span>> {
+    let mut builder = SpanBuilder::default();
+    indices.iter().for_each(|index| builder.push(*index));
+    indices.is_sorted_by(|a, b| a < b).then(|| builder.finish())
+}
+
 /// Walks two ascending sequences of buckets as one: each index once, with what either side has.
-pub(crate) fn merge_join<A, B>(
+pub(super) fn merge_join<A, B>(
     a: impl Iterator<Item = (i32, A)>,
     b: impl Iterator<Item = (i32, B)>,
 ) -> impl Iterator<Item = (i32, Option<A>, Option<B>)> {
@@ -138,7 +150,7 @@ pub(crate) fn merge_join<A, B>(
 }
 
 /// Whether two lists of spans describe the same buckets, however cut into spans.
-pub(crate) fn same_buckets(a: &[Span], b: &[Span]) -> bool {
+pub(super) fn same_buckets(a: &[Span], b: &[Span]) -> bool {
     a == b || runs(a).eq(runs(b))
 }
 

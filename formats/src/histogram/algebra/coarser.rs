@@ -1,18 +1,17 @@
 //! Merging buckets into those of a coarser schema.
 
-use kymo_formats::histogram::{FloatHistogram, Span};
-
 use super::{
     cell::Cell,
     spans::{Indexed, SpanBuilder},
 };
+use crate::histogram::{FloatHistogram, Span, resolution::target_index};
 
 /// Index of the bucket of schema `to` that contains bucket `index` of schema `from`.
-pub(crate) const fn coarser_index(index: i32, from: i32, to: i32) -> i32 {
+pub(super) fn coarser_index(index: i32, from: i32, to: i32) -> i32 {
     // Beyond 31, as only damaged schemas are apart, nothing but the sign is left.
-    let distance = from.saturating_sub(to);
-    let shift = if distance > 31 { 31 } else { distance };
-    (index.wrapping_sub(1) >> shift).wrapping_add(1)
+    let shift = u32::try_from(from.saturating_sub(to)).unwrap_or(0).min(31);
+    // What is halved around one is never farther from it.
+    i32::try_from(target_index(i64::from(index), shift)).unwrap_or(index)
 }
 
 /// Merges the buckets of an exponential histogram into those of the coarser exponential `schema`; does
@@ -28,7 +27,7 @@ pub fn reduce_resolution(histogram: &mut FloatHistogram, schema: i32) {
 }
 
 /// Brings one side from schema `from` to the coarser schema `to`.
-pub(crate) fn reduce_side<C: Cell>(spans: &mut Vec<Span>, cells: &mut Vec<C>, from: i32, to: i32) {
+pub(super) fn reduce_side<C: Cell>(spans: &mut Vec<Span>, cells: &mut Vec<C>, from: i32, to: i32) {
     let mut builder = SpanBuilder::with_capacity(spans.len());
     let mut merged = Vec::with_capacity(cells.len());
     for (index, cell) in at_schema(Indexed::new(spans, cells), from, to) {
@@ -40,7 +39,7 @@ pub(crate) fn reduce_side<C: Cell>(spans: &mut Vec<Span>, cells: &mut Vec<C>, fr
 }
 
 /// Buckets of schema `from` as those of schema `to`, which is the same or coarser.
-pub(crate) fn at_schema<C: Cell>(
+pub(super) fn at_schema<C: Cell>(
     buckets: impl Iterator<Item = (i32, C)> + Clone,
     from: i32,
     to: i32,
@@ -62,15 +61,15 @@ pub(crate) fn at_schema<C: Cell>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::histogram::bounds::exponential_bound;
+    use crate::histogram::algebra::upper_bound;
 
     #[test]
     fn a_coarser_bucket_contains_the_finer_one() {
         for (from, to) in [(8, 0), (3, 2), (0, -4), (5, -1)] {
             for index in -100..100 {
                 let coarse = coarser_index(index, from, to);
-                assert!(exponential_bound(coarse, to) >= exponential_bound(index, from));
-                assert!(exponential_bound(coarse - 1, to) <= exponential_bound(index - 1, from));
+                assert!(upper_bound(coarse, to) >= upper_bound(index, from));
+                assert!(upper_bound(coarse - 1, to) <= upper_bound(index - 1, from));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use kymo_formats::histogram::FloatHistogram;
+use crate::histogram::FloatHistogram;
 
 use super::combine::{Accumulator, CellSide, Combined, IncompatibleSchemas, Sign};
 

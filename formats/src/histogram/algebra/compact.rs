@@ -1,6 +1,6 @@
 //! Dropping empty buckets.
 
-use kymo_formats::histogram::{FloatHistogram, Span};
+use crate::histogram::{FloatHistogram, Span};
 
 use super::spans::{Indexed, SpanBuilder};
 
@@ -12,7 +12,7 @@ pub fn compact(histogram: &mut FloatHistogram, gap_max: u32) {
 }
 
 fn compact_side(spans: &mut Vec<Span>, counts: &mut Vec<f64>, gap_max: u32) {
-    if is_compact(spans, counts, gap_max) {
+    if is_compact_side(spans, counts, gap_max) {
         return;
     }
     let mut builder = SpanBuilder::with_capacity(spans.len());
@@ -33,8 +33,16 @@ fn compact_side(spans: &mut Vec<Span>, counts: &mut Vec<f64>, gap_max: u32) {
     *counts = kept;
 }
 
-/// Whether nothing would change; the common case, answered without allocating.
-fn is_compact(spans: &[Span], counts: &[f64], gap_max: u32) -> bool {
+/// Whether [`compact`] would leave the histogram as it is; the common case, answered without allocating.
+#[must_use]
+pub fn is_compact(histogram: &FloatHistogram, gap_max: u32) -> bool {
+    let FloatHistogram { positive_spans, positive_buckets, negative_spans, negative_buckets, .. } = histogram;
+    is_compact_side(positive_spans, positive_buckets, gap_max)
+        && is_compact_side(negative_spans, negative_buckets, gap_max)
+}
+
+/// Whether nothing would change.
+fn is_compact_side(spans: &[Span], counts: &[f64], gap_max: u32) -> bool {
     let wide = |span: &Span| span.length > 0 && i64::from(span.offset) > i64::from(gap_max);
     counts.iter().all(|count| *count != 0.0)
         && spans.split_first().is_none_or(|(first, rest)| first.length > 0 && rest.iter().all(wide))

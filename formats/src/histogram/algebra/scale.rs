@@ -1,6 +1,6 @@
 //! A histogram times or through a number.
 
-use kymo_formats::histogram::{FloatHistogram, ResetHint};
+use crate::histogram::{FloatHistogram, ResetHint};
 
 /// Multiplies all counts and the sum. A negative factor makes a gauge of any histogram.
 pub fn multiply(histogram: &mut FloatHistogram, factor: f64) {
@@ -30,7 +30,7 @@ fn for_each_count(histogram: &mut FloatHistogram, change: impl Fn(&mut f64)) {
 
 #[cfg(test)]
 mod tests {
-    use kymo_formats::histogram::Span;
+    use crate::histogram::Span;
 
     use super::*;
 

@@ -1,8 +1,7 @@
 //! Equality of histograms as data.
 
-use kymo_formats::histogram::FloatHistogram;
-
-use super::{bounds::is_custom, spans::same_buckets};
+use super::spans::same_buckets;
+use crate::histogram::{FloatHistogram, is_custom_schema};
 
 /// Whether two histograms hold the same data, bit for bit. Empty buckets count, how buckets are cut into
 /// spans and reset hints do not.
@@ -11,7 +10,7 @@ pub fn same_data(a: &FloatHistogram, b: &FloatHistogram) -> bool {
     a.schema == b.schema
         && same_bits(&[a.count, a.sum, a.zero_count], &[b.count, b.sum, b.zero_count])
         && a.zero_threshold == b.zero_threshold
-        && (!is_custom(a.schema) || a.custom_values == b.custom_values)
+        && (!is_custom_schema(a.schema) || a.custom_values == b.custom_values)
         && same_bits(&a.positive_buckets, &b.positive_buckets)
         && same_bits(&a.negative_buckets, &b.negative_buckets)
         && same_buckets(&a.positive_spans, &b.positive_spans)
@@ -24,7 +23,7 @@ fn same_bits(a: &[f64], b: &[f64]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kymo_formats::histogram::{ResetHint, Span};
+    use crate::histogram::{ResetHint, Span};
 
     use super::*;
 

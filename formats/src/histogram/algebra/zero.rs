@@ -1,12 +1,12 @@
 //! Widening the zero bucket.
 
-use super::{bounds::exponential_bound, cell::Cell};
+use super::{cell::Cell, upper_bound};
 
 /// The zero count with a zero bucket that reaches to `threshold`, and how far it really has to reach: a
 /// populated bucket that the threshold would split goes in as a whole.
 ///
 /// `zero` is the count of the zero bucket as it is; the sides are ascending by index.
-pub(crate) fn zero_count_up_to<C: Cell, I: Iterator<Item = (i32, C)> + Clone>(
+pub(super) fn zero_count_up_to<C: Cell, I: Iterator<Item = (i32, C)> + Clone>(
     threshold: f64,
     zero: C,
     schema: i32,
@@ -35,11 +35,11 @@ fn absorb<C: Cell>(
     side: impl Iterator<Item = (i32, C)>,
 ) -> Option<f64> {
     for (index, cell) in side {
-        if exponential_bound(index.wrapping_sub(1), schema) >= threshold {
+        if upper_bound(index.wrapping_sub(1), schema) >= threshold {
             return None;
         }
         count.merge(cell);
-        let end = exponential_bound(index, schema);
+        let end = upper_bound(index, schema);
         if end > threshold {
             return (cell.count() != 0.0).then_some(end);
         }

@@ -3,7 +3,7 @@
 use super::{cell::Cell, combine::CellSide, spans::SpanBuilder};
 
 /// The bounds that are in both ascending lists.
-pub(crate) fn intersection(a: &[f64], b: &[f64]) -> Vec<f64> {
+pub(super) fn intersection(a: &[f64], b: &[f64]) -> Vec<f64> {
     let mut b = b.iter().peekable();
     let mut common = Vec::new();
     for bound in a {
@@ -16,7 +16,7 @@ pub(crate) fn intersection(a: &[f64], b: &[f64]) -> Vec<f64> {
 }
 
 /// Adds buckets with the upper bounds `from` to `cells`, which have the upper bounds `to` and one for the rest.
-pub(crate) fn map_onto<C: Cell>(
+pub(super) fn map_onto<C: Cell>(
     buckets: impl Iterator<Item = (i32, C)>,
     from: &[f64],
     to: &[f64],
@@ -40,7 +40,7 @@ pub(crate) fn map_onto<C: Cell>(
     clippy::cast_possible_wrap,
     reason = "bounds of a histogram fit the index type of its buckets"
 )]
-pub(crate) fn populated<C: Cell>(cells: &[C]) -> CellSide<C> {
+pub(super) fn populated<C: Cell>(cells: &[C]) -> CellSide<C> {
     let mut builder = SpanBuilder::default();
     let mut kept = Vec::new();
     for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.count() != 0.0) {
