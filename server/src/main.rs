@@ -1,7 +1,7 @@
 //! The `kymo` binary.
 //!
 //! * `cli`, `config` - what the operator says; `query_command`, `verify_command`, `inspect_command`, `snapshot_command`,
-//!   `restore_command` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
+//!   `restore_command`, `transfer` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `listen` - connections and TLS; `access` - who may do what
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
@@ -25,6 +25,7 @@ mod shutdown;
 mod snapshot_command;
 mod table;
 mod telemetry;
+mod transfer;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify_command::run(&args),
         Some(Command::Inspect(args)) => inspect_command::run(&args),
         Some(Command::Snapshot(args)) => snapshot_command::run(&args),
+        Some(Command::Export(args)) => transfer::export(&args),
+        Some(Command::Import(args)) => transfer::import(&args),
         Some(Command::HashPassword) => access::hash_password(),
         Some(Command::NewToken) => access::new_token(),
         Some(Command::Restore(args)) => restore_command::run(&args),
