@@ -73,6 +73,7 @@ fn text() -> String {
 }
 
 /// The time as Prometheus reads it: it may cut a millisecond off.
+#[expect(clippy::cast_possible_truncation, reason = "what is cut off is the point")]
 fn cut(ts: i64) -> i64 {
     (seconds(ts).parse::<f64>().unwrap() * 1_000.0) as i64
 }
