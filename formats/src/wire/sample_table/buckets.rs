@@ -21,7 +21,8 @@ pub(super) fn buckets(histogram: &FloatHistogram) -> Vec<Bucket> {
         .collect();
     buckets.reverse();
     if histogram.zero_count != 0.0 {
-        let (lower, upper) = (-histogram.zero_threshold, histogram.zero_threshold);
+        // Not the negation: of a threshold of zero that would be -0.
+        let (lower, upper) = (0.0 - histogram.zero_threshold, histogram.zero_threshold);
         buckets.push(Bucket { lower, upper, count: histogram.zero_count });
     }
     let custom = |index: i64| match usize::try_from(index) {

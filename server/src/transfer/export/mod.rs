@@ -69,22 +69,29 @@ trait Sink {
     /// Takes samples of a series of the family; a series with many comes several times in a row.
     fn push(&mut self, labels: &Labels, samples: &ChunkSamples) -> Result<(), ExportError>;
 
-    /// Ends it all. What could not be carried over is in the list, a line each.
-    fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError>;
+    /// Ends it all.
+    fn finish(self: Box<Self>) -> Result<Ending, ExportError>;
+}
+
+/// How an export ended.
+#[derive(Debug, Default)]
+struct Ending {
+    /// What was not carried over, and why, a line each.
+    warnings: Vec<String>,
+    /// Rows that a receiver did not store. What a format has no place for is none of them: who asked for the format knows.
+    refused: u64,
 }
 
 /// Exports, and says what.
 pub(crate) fn run(args: &ExportArgs) -> ExitCode {
     match export(args) {
-        Ok((counts, left_out)) => {
-            let mut err = std::io::stderr().lock();
-            for line in &left_out {
+        Ok((counts, ending)) => {
+            for warning in &ending.warnings {
                 // Where this cannot be said, nothing can.
-                drop(writeln!(err, "warning: {line}"));
+                drop(writeln!(std::io::stderr(), "warning: {warning}"));
             }
-            drop(err);
             // Data may go to standard output.
-            let code = ExitCode::from(if left_out.is_empty() { 0 } else { INCOMPLETE });
+            let code = ExitCode::from(if ending.refused == 0 { 0 } else { INCOMPLETE });
             if args.writes_to_stdout() {
                 drop(writeln!(std::io::stderr(), "exported {counts}"));
                 return code;
@@ -121,7 +128,7 @@ impl Wanted {
     }
 }
 
-fn export(args: &ExportArgs) -> Result<(Counts, Vec<String>), ExportError> {
+fn export(args: &ExportArgs) -> Result<(Counts, Ending), ExportError> {
     let wanted = Wanted::of(args)?;
     let source: Box<dyn Source> = match &args.data_dir {
         Some(dir) => Box::new(directory::Directory::open(dir)?),

@@ -13,7 +13,7 @@ use kymo_formats::{
 };
 
 use super::{
-    ExportError, Sink,
+    Ending, ExportError, Sink,
     families::{Family, families},
 };
 use crate::transfer::files::OutputFile;
@@ -106,7 +106,7 @@ impl Sink for Page {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Vec<String>, ExportError> {
+    fn finish(mut self: Box<Self>) -> Result<Ending, ExportError> {
         OpenMetricsWriter::new(&mut self.text).eof();
         self.write()?;
         let Self { out, histograms, stale, odd_nans, not_utf8, .. } = *self;
@@ -124,6 +124,7 @@ impl Sink for Page {
             (not_utf8, "samples of series whose labels are no UTF-8 left out"),
         ];
         let said = lines.into_iter().filter(|(count, _)| *count > 0);
-        Ok(said.map(|(count, text)| format!("{count} {text}")).collect())
+        let warnings = said.map(|(count, text)| format!("{count} {text}")).collect();
+        Ok(Ending { warnings, refused: 0 })
     }
 }

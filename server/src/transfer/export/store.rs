@@ -5,11 +5,11 @@ use std::sync::Arc;
 use kymo_engine::Labels;
 use kymo_formats::codec::ChunkSamples;
 
-use super::{ExportError, Sink, families::Family};
+use super::{Ending, ExportError, Sink, families::Family};
 use crate::{
     cli::{ExportTarget, ServerAddress},
     client::Caller,
-    transfer::sender::{OnRefusal, Senders, Target},
+    transfer::sender::{OnRefusal, Senders, Sent, Target},
 };
 
 /// A store that is being written to.
@@ -62,13 +62,13 @@ impl Sink for Store {
         Ok(self.senders.push(labels, samples)?)
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError> {
-        let sent = self.senders.finish()?;
-        if sent.refused == 0 {
-            return Ok(Vec::new());
+    fn finish(self: Box<Self>) -> Result<Ending, ExportError> {
+        let Sent { refused, reasons, .. } = self.senders.finish()?;
+        let mut warnings = Vec::new();
+        if refused > 0 {
+            warnings.push(format!("{refused} samples were not stored, by the receiver's count"));
+            warnings.extend(reasons);
         }
-        let mut lines = vec![format!("{} samples were not stored, by the receiver's count", sent.refused)];
-        lines.extend(sent.reasons);
-        Ok(lines)
+        Ok(Ending { warnings, refused })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use kymo_engine::Labels;
 use kymo_formats::{codec::ChunkSamples, wire::sample_table::SampleTableWriter};
 
-use super::{ExportError, Sink, families::Family};
+use super::{Ending, ExportError, Sink, families::Family};
 use crate::transfer::files::OutputFile;
 
 /// A file under way.
@@ -30,9 +30,9 @@ impl Sink for Table {
         Ok(self.writer.push(&pairs, samples)?)
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<String>, ExportError> {
+    fn finish(self: Box<Self>) -> Result<Ending, ExportError> {
         let (file, _) = self.writer.finish()?;
         file.finish()?;
-        Ok(Vec::new())
+        Ok(Ending::default())
     }
 }

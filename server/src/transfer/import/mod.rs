@@ -154,7 +154,7 @@ fn report(counts: &Counts, sent: &Sent, notes: &[String]) -> ExitCode {
     }
     let code = ExitCode::from(if sent.refused == 0 { 0 } else { INCOMPLETE });
     finish(code, |out| {
-        writeln!(out, "read {counts}")?;
+        writeln!(out, "read {counts}, each counted once in each file or block")?;
         writeln!(out, "stored {}, refused {}", sent.stored, sent.refused)?;
         if sent.refused > 0 {
             writeln!(out, "why, from the first refusals:")?;
