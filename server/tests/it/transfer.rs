@@ -350,18 +350,24 @@ fn another_kymo_takes_all_by_remote_write() {
 fn an_answer_that_breaks_off_is_no_export() {
     let names = r#"{"status":"success","data":["m"]}"#;
     let chunked = "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-    let answers = [
-        head("200 OK", "", names),
-        head("200 OK", "", r#"{"status":"success","data":{}}"#),
-        // A frame that has not ended, in a body that has not either.
-        format!("{chunked}2\r\n\x7fa\r\n"),
-    ];
-    let (url, source) = receiver(answers.to_vec());
-    let url = url.trim_end_matches("/write");
     let dir = tempdir().unwrap();
     let file = path(dir.path(), "samples.parquet");
-    let output = kymo_ends(2, &["export", "--url", url, "--format", "parquet", "-o", &file]);
-    assert!(output.errors.contains("broke off its answer"), "{}", output.errors);
-    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
-    source.join().unwrap();
+    let cases = [
+        // A frame that has not ended, in a body that has not either.
+        (format!("{chunked}2\r\n\x7fa\r\n"), "broke off its answer"),
+        // In one that has, behind the length and within it.
+        (head("200 OK", "", "\x7fabcdefg"), "broke off its answer"),
+        (head("200 OK", "", "\u{80}"), "broke off its answer"),
+        // A checksum that is not that of the message.
+        (head("200 OK", "", "\x01abcde"), "invalid frame checksum"),
+    ];
+    for (answer, expected) in cases {
+        let empty = r#"{"status":"success","data":{}}"#;
+        let (url, source) = receiver(vec![head("200 OK", "", names), head("200 OK", "", empty), answer]);
+        let url = url.trim_end_matches("/write");
+        let output = kymo_ends(2, &["export", "--url", url, "--format", "parquet", "-o", &file]);
+        assert!(output.errors.contains(expected), "{}", output.errors);
+        assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+        source.join().unwrap();
+    }
 }

@@ -76,3 +76,44 @@ impl Chunks {
         Ok(rest.get(..wanted).unwrap_or(rest))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "the operator's side of the test")]
+
+    use kymo_formats::codec::xor;
+
+    use super::*;
+
+    fn chunk_file(ts: i64) -> Vec<u8> {
+        let mut file = vec![0x85, 0xbd, 0x40, 0xdd, 1, 0, 0, 0];
+        let data = xor::encode([(ts, 1.0)]);
+        file.push(u8::try_from(data.len()).unwrap());
+        let start = file.len();
+        file.push(1);
+        file.extend(data);
+        let checksum = crc32c::crc32c(&file[start..]);
+        file.extend(checksum.to_be_bytes());
+        file
+    }
+
+    /// A gigabyte of chunks and more has several files, which promtool never makes in a test.
+    #[test]
+    fn a_place_names_its_file_by_number() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, ts) in [("000002", 20), ("000001", 10), ("000003", 30)] {
+            std::fs::write(dir.path().join(name), chunk_file(ts)).unwrap();
+        }
+        std::fs::write(dir.path().join("something.tmp"), b"?").unwrap();
+        let mut chunks = Chunks::open(dir.path()).unwrap();
+        let mut read = |file| {
+            let mut samples = ChunkSamples::default();
+            let place = ChunkPlace { min_ts: 0, max_ts: 0, file, offset: 8 };
+            chunks.read(&place, Path::new("index"), &mut samples).map(|()| samples.ts)
+        };
+        for (file, ts) in [(1, 20), (0, 10), (2, 30), (0, 10)] {
+            assert_eq!(read(file).unwrap(), [ts]);
+        }
+        assert!(read(3).unwrap_err().to_string().contains("names chunk file 3, and there are 3"));
+    }
+}
