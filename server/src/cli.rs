@@ -34,6 +34,11 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Have a running server write a copy of all its data beside them, while it goes on
     Snapshot(SnapshotArgs),
+    /// Copy samples to a Parquet file, to OpenMetrics text or to another store, while the server runs
+    Export(ExportArgs),
+    /// Bring samples from Prometheus's blocks, OpenMetrics text or Parquet files to a running server: exit code 0 when
+    /// all is stored, 1 when some samples were refused, 2 when it ended early. Doing it again changes nothing
+    Import(ImportArgs),
     /// Check a snapshot, or any other data directory that no server has open, and copy it to where a store is to be
     Restore(RestoreArgs),
     /// Read a password from standard input and print its hash, for `access.users` of the configuration
@@ -130,7 +135,7 @@ pub(crate) struct RollupArgs {
 }
 
 /// A running server, and who asks it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct ServerAddress {
     /// Address of the server
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5966")]
@@ -147,6 +152,106 @@ pub(crate) struct ServerAddress {
     /// PEM file with the certificates to trust, instead of those of the public authorities
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// What to export, from where, and to what.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Only series that satisfy this selector, e.g. '{job="node"}'; may be given several times, for series that satisfy
+    /// any of them
+    #[arg(long = "match", value_name = "SELECTOR")]
+    pub(crate) matches: Vec<String>,
+    /// Only samples from this time on (seconds or RFC 3339)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) start: Option<String>,
+    /// Only samples up to this time, included
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) end: Option<String>,
+    /// What to write: a table with one row for each sample, or text
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "remote_write")]
+    pub(crate) format: Option<ExportFormat>,
+    /// File to write; it has its name once it is whole. Text goes to standard output without one, or with `-`
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) to: ExportTarget,
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
+    /// Read a data directory that no server has open, instead of asking a server
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "user", "token_file", "ca_file"])]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+impl ExportArgs {
+    /// Whether data goes to standard output, so that nothing else may.
+    pub(crate) fn writes_to_stdout(&self) -> bool {
+        let dash = std::path::Path::new("-");
+        self.to.remote_write.is_none() && self.output.as_deref().is_none_or(|output| output == dash)
+    }
+}
+
+/// What a file of samples is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Columns metric, labels, ts and value, and h_... for native histograms; sorted by labels and time
+    Parquet,
+    /// Text that Prometheus and others read; without native histograms
+    Openmetrics,
+}
+
+/// Another store.
+#[derive(Debug, Args)]
+pub(crate) struct ExportTarget {
+    /// Send to this address by remote write 1.0, native histograms included, e.g. http://other:9090/api/v1/write
+    #[arg(long, value_name = "URL")]
+    pub(crate) remote_write: Option<String>,
+    /// Name of a user there
+    #[arg(long, value_name = "NAME", requires_all = ["remote_write", "to_password_file"], conflicts_with = "to_token_file")]
+    pub(crate) to_user: Option<String>,
+    /// File with the user's password there
+    #[arg(long, value_name = "FILE", requires = "to_user")]
+    pub(crate) to_password_file: Option<PathBuf>,
+    /// File with a token for there
+    #[arg(long, value_name = "FILE", requires = "remote_write")]
+    pub(crate) to_token_file: Option<PathBuf>,
+    /// PEM file with the certificates to trust there
+    #[arg(long, value_name = "FILE", requires = "remote_write")]
+    pub(crate) to_ca_file: Option<PathBuf>,
+    /// One more header for there, e.g. 'X-Scope-OrgID: team'; may be given several times
+    #[arg(long, value_name = "NAME: VALUE", requires = "remote_write")]
+    pub(crate) to_header: Vec<String>,
+    /// Connections there. Samples of a series take the same one, so that they arrive in order
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) connections: u8,
+}
+
+/// What to import, and to where.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Files, `-` for standard input; a block of Prometheus's, or the data directory of a Prometheus
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// What they are [default: what they look like; text without `# EOF` at its end is Prometheus's]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<ImportFormat>,
+    #[command(flatten)]
+    pub(crate) server: ServerAddress,
+    /// Connections to the server, each of which has at most three requests of a megabyte
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) connections: u8,
+}
+
+/// What a file of samples is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ImportFormat {
+    /// Text that ends with `# EOF`; times are seconds
+    Openmetrics,
+    /// Prometheus's text; times are milliseconds, and each sample must have one
+    Prometheus,
+    /// A block of Prometheus's, or a directory of them. What is only in the head and its log is not read
+    Tsdb,
+    /// A table as `kymo export` writes it
+    Parquet,
 }
 
 /// What to restore, and where.

@@ -56,14 +56,33 @@ pub(crate) fn call<T: DeserializeOwned + Default>(
     path: &str,
     form: Form,
 ) -> Result<Envelope<T>, CallError> {
-    let url = format!("{}/api/v1/{path}", server.url.trim_end_matches('/'));
-    let mut request = agent(server)?.post(&url);
-    if let Some(authorization) = authorization(server)? {
-        request = request.header("authorization", authorization);
-    }
-    let mut response = request
-        .send_form(form)
-        .map_err(|source| CallError::Request { url: url.clone(), source: Box::new(source) })?;
+    let url = api_url(server, path);
+    let response = Caller::new(server)?.post(&url).send_form(form);
+    envelope(url, response)
+}
+
+/// As [`call`], for what is only answered when it is asked in the address.
+pub(crate) fn get<T: DeserializeOwned + Default>(
+    server: &ServerAddress,
+    path: &str,
+    form: Form,
+) -> Result<Envelope<T>, CallError> {
+    let url = api_url(server, path);
+    let response = Caller::new(server)?.get(&url).query_pairs(form).call();
+    envelope(url, response)
+}
+
+/// The address of `path` of the server's API.
+pub(crate) fn api_url(server: &ServerAddress, path: &str) -> String {
+    format!("{}/api/v1/{path}", server.url.trim_end_matches('/'))
+}
+
+fn envelope<T: DeserializeOwned + Default>(
+    url: String,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Envelope<T>, CallError> {
+    let mut response =
+        response.map_err(|source| CallError::Request { url: url.clone(), source: Box::new(source) })?;
     let status = response.status().as_u16();
     let body = response
         .body_mut()
@@ -77,6 +96,34 @@ pub(crate) fn call<T: DeserializeOwned + Default>(
     let envelope: Envelope<T> =
         serde_json::from_str(&body).map_err(|source| CallError::Answer { url, source: Box::new(source) })?;
     if envelope.error.is_empty() { Ok(envelope) } else { Err(CallError::Refused { message: envelope.error }) }
+}
+
+/// Who calls, with what is needed to get in.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    agent: ureq::Agent,
+    authorization: Option<String>,
+}
+
+impl Caller {
+    pub(crate) fn new(server: &ServerAddress) -> Result<Self, CallError> {
+        Ok(Self { agent: agent(server)?, authorization: authorization(server)? })
+    }
+
+    pub(crate) fn post(&self, url: &str) -> ureq::RequestBuilder<ureq::typestate::WithBody> {
+        self.authorize(self.agent.post(url))
+    }
+
+    fn get(&self, url: &str) -> ureq::RequestBuilder<ureq::typestate::WithoutBody> {
+        self.authorize(self.agent.get(url))
+    }
+
+    fn authorize<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        }
+    }
 }
 
 fn agent(server: &ServerAddress) -> Result<ureq::Agent, CallError> {

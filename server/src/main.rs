@@ -1,7 +1,8 @@
 //! The `kymo` binary.
 //!
-//! * `cli`, `config` - what the operator says; `query_command`, `explain_command`, `tiers_command`, `verify_command`, `inspect_command`, `snapshot_command`,
-//!   `restore_command` - commands beside `serve`, with `client` for calls of a server and `table` for what they print; `app`, `shutdown` - the parts put together
+//! * `cli`, `config` - what the operator says; `query_command`, `explain_command`, `tiers_command`, `verify_command`,
+//!   `inspect_command`, `snapshot_command`, `restore_command`, `transfer` - commands beside `serve`, with `client` for calls
+//!   of a server and `table` for what they print; `app`, `shutdown` - the parts put together
 //! * `listen` - connections and TLS; `access` - who may do what
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
@@ -27,6 +28,7 @@ mod snapshot_command;
 mod table;
 mod telemetry;
 mod tiers_command;
+mod transfer;
 mod verify_command;
 
 use std::process::ExitCode;
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify_command::run(&args),
         Some(Command::Inspect(args)) => inspect_command::run(&args),
         Some(Command::Snapshot(args)) => snapshot_command::run(&args),
+        Some(Command::Export(args)) => transfer::export(&args),
+        Some(Command::Import(args)) => transfer::import(&args),
         Some(Command::HashPassword) => access::hash_password(),
         Some(Command::NewToken) => access::new_token(),
         Some(Command::Restore(args)) => restore_command::run(&args),

@@ -34,5 +34,6 @@ pub mod wire_prom_text;
 pub mod wire_remote_read;
 pub mod wire_remote_write_v1;
 pub mod wire_remote_write_v2;
+pub mod wire_tsdb;
 pub mod xor;
 pub mod xor_column;

@@ -8,6 +8,7 @@
 //! * `access` - who may do what, and what crosses the network in clear
 //! * `connections` - slow, huge, many, and those that take nothing
 //! * `bad_input` - requests that must not harm
+//! * `transfer` - `kymo export` and `kymo import`; `blocks` - blocks that Prometheus's promtool made
 //! * `damage` - a damaged store: what is found, named and left out
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `licences` - of all that we depend on
@@ -21,6 +22,7 @@
 
 mod access;
 mod bad_input;
+mod blocks;
 mod connections;
 mod damage;
 mod features;
@@ -33,3 +35,4 @@ mod operation;
 mod remote_read;
 mod remote_write;
 mod tidy;
+mod transfer;

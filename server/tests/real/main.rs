@@ -4,6 +4,7 @@
 //! * `kymo` - a running Kymo and the calls that these tests make
 //! * `traffic` - remote-write senders that remember what was acknowledged
 //! * `prometheus` - Debian's Prometheus and node_exporter: the same questions, the same answers
+//! * `blocks` - out of Kymo, through a block of a real Prometheus, into another Kymo
 //! * `differential` - random expressions, answered by Kymo as by Prometheus
 //! * `handles` - few file handles: connections wait, writes pause, nothing is lost
 //! * `hostile` - clients that mean harm, all at once, beside senders that do not
@@ -20,6 +21,7 @@
     reason = "clippy takes the helpers of tests for production code"
 )]
 
+mod blocks;
 mod differential;
 mod disk_full;
 mod handles;

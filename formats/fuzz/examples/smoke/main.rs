@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         histogram_columns index_chunk_directory index_dictionary index_fingerprints index_label_directory index_postings
         index_series index_stats index_summaries integers manifest_edits manifest_log_header pco raw_bits start_ts summary
         values wal_checkpoint wal_frame wal_metadata wal_rows wal_segment_header wire_prom_text wire_remote_read
-        wire_remote_write_v1 wire_remote_write_v2 xor xor_column
+        wire_remote_write_v1 wire_remote_write_v2 wire_tsdb xor xor_column
     };
     kymo_formats_fuzz::main(env!("CARGO_MANIFEST_DIR"), &targets)
 }

@@ -222,6 +222,21 @@ pub fn wire_prom_text() -> Inputs {
     vec![page.into()]
 }
 
+/// Without their checksums, which the target adds.
+pub fn wire_tsdb() -> Inputs {
+    let mut inputs: Inputs = vec![
+        // A series of two labels and two chunks; symbols; tombstones.
+        vec![14, 2, 0, 1, 2, 3, 2, 0x80, 0x01, 20, 8, 5, 9, 0x80, 0x01],
+        b"\x00\x00\x00\x0c\x00\x00\x00\x03\x00\x02up\x03job".to_vec(),
+        b"\x01\x30\xba\x30\x01\x07\x02\x80\x01\x09\x03\x04".to_vec(),
+        [5_u64, 100, 300, 700, 500, 800].iter().flat_map(|place| place.to_be_bytes()).collect(),
+    ];
+    let chunk = codec::xor::encode([(1_000, 1.0), (16_000, 1.5), (31_000, f64::NAN)]);
+    let len = u8::try_from(chunk.len()).expect("three samples are short");
+    inputs.push([&[len, 1][..], &chunk].concat());
+    inputs
+}
+
 pub fn wal_frame() -> Inputs {
     let mut inputs = wal_rows();
     inputs.push(bytes(|out| {

@@ -11,14 +11,14 @@ use parquet::{
 use super::{super::Rollup, states::StateRows};
 
 /// Rows that are handed to a column at once: a page may end behind each such batch.
-pub(super) const BATCH_ROWS: usize = 1_024;
+pub(crate) const BATCH_ROWS: usize = 1_024;
 
 /// Values of which some are missing.
 #[derive(Debug)]
-struct Optional<T> {
-    values: Vec<T>,
+pub(crate) struct Optional<T> {
+    pub(crate) values: Vec<T>,
     /// 1 where there is a value.
-    defined: Vec<i16>,
+    pub(crate) defined: Vec<i16>,
 }
 
 impl<T> Default for Optional<T> {
@@ -28,7 +28,7 @@ impl<T> Default for Optional<T> {
 }
 
 impl<T> Optional<T> {
-    fn push(&mut self, value: Option<T>) {
+    pub(crate) fn push(&mut self, value: Option<T>) {
         self.defined.push(i16::from(value.is_some()));
         self.values.extend(value);
     }
@@ -161,7 +161,7 @@ impl RowGroup {
             let value = of(run);
             for _ in 0..run.rows {
                 column.push_optional(value);
-                if column.definitions.len() >= BATCH_ROWS {
+                if column.len() >= BATCH_ROWS {
                     column.write(writer.typed::<ByteArrayType>())?;
                 }
             }
@@ -181,7 +181,7 @@ impl RowGroup {
         for run in &self.runs {
             for _ in 0..run.rows {
                 column.push_map(run.labels.rest.iter().map(&half));
-                if column.definitions.len() >= BATCH_ROWS {
+                if column.len() >= BATCH_ROWS {
                     column.write(writer.typed::<ByteArrayType>())?;
                 }
             }
@@ -192,7 +192,7 @@ impl RowGroup {
 }
 
 /// A batch of strings.
-pub(super) struct TextColumn {
+pub(crate) struct TextColumn {
     values: Vec<ByteArray>,
     definitions: Vec<i16>,
     repetitions: Vec<i16>,
@@ -201,18 +201,18 @@ pub(super) struct TextColumn {
 
 impl TextColumn {
     /// `depth` is 1 in a map.
-    pub(super) const fn new(depth: i16) -> Self {
+    pub(crate) const fn new(depth: i16) -> Self {
         Self { values: Vec::new(), definitions: Vec::new(), repetitions: Vec::new(), depth }
     }
 
     /// Adds a row.
-    pub(super) fn push_optional(&mut self, value: Option<&ByteArray>) {
+    pub(crate) fn push_optional(&mut self, value: Option<&ByteArray>) {
         self.definitions.push(i16::from(value.is_some()));
         self.values.extend(value.cloned());
     }
 
     /// Adds the entries of one row's map.
-    pub(super) fn push_map<'a>(&mut self, entries: impl Iterator<Item = &'a ByteArray>) {
+    pub(crate) fn push_map<'a>(&mut self, entries: impl Iterator<Item = &'a ByteArray>) {
         let before = self.values.len();
         for entry in entries {
             self.repetitions.push(i16::from(self.values.len() > before));
@@ -225,8 +225,13 @@ impl TextColumn {
         }
     }
 
+    /// Rows that are not written yet; entries, in a map.
+    pub(crate) const fn len(&self) -> usize {
+        self.definitions.len()
+    }
+
     /// Writes it, and begins anew.
-    fn write(
+    pub(crate) fn write(
         &mut self,
         writer: &mut parquet::column::writer::ColumnWriterImpl<'_, ByteArrayType>,
     ) -> Result<(), ParquetError> {
@@ -239,7 +244,7 @@ impl TextColumn {
     }
 
     /// Writes it as the next column of `group`.
-    pub(super) fn write_whole<W: Write + Send>(
+    pub(crate) fn write_whole<W: Write + Send>(
         mut self,
         group: &mut SerializedRowGroupWriter<'_, W>,
     ) -> Result<(), ParquetError> {
@@ -250,7 +255,7 @@ impl TextColumn {
 }
 
 /// Writes the next column of `group`.
-pub(super) fn write<T: DataType, W: Write + Send>(
+pub(crate) fn write<T: DataType, W: Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
     values: &[T::T],
     defined: Option<&[i16]>,
@@ -260,7 +265,7 @@ pub(super) fn write<T: DataType, W: Write + Send>(
     writer.close()
 }
 
-pub(super) fn next_column<'a, W: Write + Send>(
+pub(crate) fn next_column<'a, W: Write + Send>(
     group: &'a mut SerializedRowGroupWriter<'_, W>,
 ) -> Result<parquet::file::writer::SerializedColumnWriter<'a>, ParquetError> {
     group.next_column()?.ok_or_else(|| ParquetError::General("the schema has fewer columns".to_owned()))

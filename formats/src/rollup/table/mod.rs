@@ -25,6 +25,8 @@ mod states;
 mod tests;
 mod writer;
 
+pub(crate) use columns::{BATCH_ROWS, Optional, TextColumn, next_column, write};
+pub(crate) use schema::{map_of_labels, text};
 pub use {
     checked::PART_BYTES,
     error::TableError,

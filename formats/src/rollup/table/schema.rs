@@ -232,7 +232,7 @@ fn root(name: &str, fields: Vec<TypePtr>) -> Result<TypePtr, ParquetError> {
     Type::group_type_builder(name).with_fields(fields).build().map(Arc::new)
 }
 
-fn text(name: &str, repetition: Repetition) -> Result<TypePtr, ParquetError> {
+pub(crate) fn text(name: &str, repetition: Repetition) -> Result<TypePtr, ParquetError> {
     Type::primitive_type_builder(name, Physical::BYTE_ARRAY)
         .with_repetition(repetition)
         .with_logical_type(Some(LogicalType::String))
@@ -278,7 +278,7 @@ fn list(field: &Field) -> Result<TypePtr, ParquetError> {
 }
 
 /// `map<string, string>`, never null, its values neither.
-fn map_of_labels() -> Result<TypePtr, ParquetError> {
+pub(crate) fn map_of_labels() -> Result<TypePtr, ParquetError> {
     let entry = Type::group_type_builder("key_value")
         .with_repetition(Repetition::REPEATED)
         .with_fields(vec![text("key", Repetition::REQUIRED)?, text("value", Repetition::REQUIRED)?])

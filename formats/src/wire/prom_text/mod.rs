@@ -2,16 +2,19 @@
 //!
 //! - [`TextParser`] reads a page line by line, borrowing from it
 //! - [`TextWriter`] writes one
+//! - [`OpenMetricsWriter`] writes one in OpenMetrics' format, which the parser reads too
 //!
-//! Read but never written: quoted names (`{"a.b", "c.d"="e"}`), and from OpenMetrics `# UNIT`, `# EOF` and
-//! exemplars. Format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+//! Formats: <https://prometheus.io/docs/instrumenting/exposition_formats/> and
+//! <https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md>.
 
 mod labels;
+mod open_metrics;
 mod parser;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use labels::{TextLabels, unescape};
+pub use open_metrics::OpenMetricsWriter;
 pub use parser::{Line, TextExemplar, TextParser, TextSample};
 pub use writer::{TextWriter, format_float};

@@ -65,13 +65,28 @@ pub struct TextExemplar<'a> {
 pub struct TextParser<'a> {
     page_len: usize,
     rest: &'a [u8],
+    dialect: Dialect,
+}
+
+/// Which format a page is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Prometheus,
+    OpenMetrics,
 }
 
 impl<'a> TextParser<'a> {
     /// A parser of `page`.
     #[must_use]
     pub const fn new(page: &'a [u8]) -> Self {
-        Self { page_len: page.len(), rest: page }
+        Self { page_len: page.len(), rest: page, dialect: Dialect::Prometheus }
+    }
+
+    /// A parser of a `page` in OpenMetrics' text format, in which the times of samples are seconds. A time between two
+    /// milliseconds becomes the nearest. That `# EOF` comes last is for the caller to see.
+    #[must_use]
+    pub const fn open_metrics(page: &'a [u8]) -> Self {
+        Self { page_len: page.len(), rest: page, dialect: Dialect::OpenMetrics }
     }
 
     fn next_line(&mut self) -> Option<(&'a [u8], usize)> {
@@ -101,7 +116,7 @@ impl<'a> Iterator for TextParser<'a> {
                     Ok(Some(line)) => return Some(Ok(line)),
                     Err(error) => return Some(Err(error)),
                 },
-                _ => return Some(sample(text, text_offset).map(Line::Sample)),
+                _ => return Some(sample(text, text_offset, self.dialect).map(Line::Sample)),
             }
         }
     }
@@ -145,7 +160,7 @@ fn family(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     plain_name(bytes, true).map(|(name, rest)| (Cow::Borrowed(name), rest))
 }
 
-fn sample(line: &[u8], offset: usize) -> Result<TextSample<'_>, DecodeError> {
+fn sample(line: &[u8], offset: usize, dialect: Dialect) -> Result<TextSample<'_>, DecodeError> {
     let at = |rest: &[u8]| offset + line.len() - rest.len();
     let (plain, rest) = match plain_name(line, true) {
         Some((name, rest)) => (Some(Cow::Borrowed(name)), rest),
@@ -165,7 +180,11 @@ fn sample(line: &[u8], offset: usize) -> Result<TextSample<'_>, DecodeError> {
     let mut ts = None;
     if !matches!(rest, [] | [b'#', ..]) {
         let (time, after) = word(rest);
-        let parsed = str::from_utf8(time).ok().and_then(|time| time.parse().ok());
+        let time = str::from_utf8(time).ok();
+        let parsed = match dialect {
+            Dialect::Prometheus => time.and_then(|time| time.parse().ok()),
+            Dialect::OpenMetrics => time.and_then(millis_of_seconds),
+        };
         ts = Some(parsed.ok_or_else(|| DecodeError::new("sample timestamp", at(rest)))?);
         rest = trim(after);
     }
@@ -193,6 +212,14 @@ fn exemplar(bytes: &[u8], offset: usize) -> Result<TextExemplar<'_>, DecodeError
         },
     };
     Ok(TextExemplar { labels: list.labels, value, ts_seconds })
+}
+
+/// The millisecond nearest to a time in seconds.
+#[expect(clippy::cast_possible_truncation, reason = "the bounds of `i64` were checked")]
+fn millis_of_seconds(text: &str) -> Option<i64> {
+    let ms = (text.parse::<f64>().ok()? * 1_000.0).round();
+    // Both bounds are powers of two; the upper one is one too many.
+    (-(2.0_f64.powi(63))..2.0_f64.powi(63)).contains(&ms).then_some(ms as i64)
 }
 
 fn number(bytes: &[u8]) -> Option<(f64, &[u8])> {

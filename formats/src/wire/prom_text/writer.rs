@@ -51,29 +51,7 @@ impl<'b> TextWriter<'b> {
         value: f64,
         ts: Option<i64>,
     ) -> &mut Self {
-        let plain = is_plain(name, true);
-        let mut separator = "{";
-        if plain {
-            self.page.push_str(name);
-        } else {
-            self.page.push_str(separator);
-            self.quoted(name);
-            separator = ",";
-        }
-        for (label, value) in labels {
-            self.page.push_str(separator);
-            separator = ",";
-            if is_plain(label, false) {
-                self.page.push_str(label)
-            } else {
-                self.quoted(label)
-            }
-            self.page.push('=');
-            self.quoted(value);
-        }
-        if separator == "," {
-            self.page.push('}');
-        }
+        push_series(self.page, name, labels);
         self.page.push(' ');
         format_float(self.page, value);
         if let Some(ts) = ts {
@@ -82,19 +60,58 @@ impl<'b> TextWriter<'b> {
         self.page.push('\n');
         self
     }
+}
 
-    fn quoted(&mut self, text: &str) {
-        self.page.push('"');
-        escape(self.page, text, true);
-        self.page.push('"');
+/// Appends name and labels of a series. A name that the format cannot hold as it is, is quoted.
+pub(super) fn push_series<'l>(
+    page: &mut String,
+    name: &str,
+    labels: impl IntoIterator<Item = (&'l str, &'l str)>,
+) {
+    let mut separator = "{";
+    if is_plain(name, true) {
+        page.push_str(name);
+    } else {
+        page.push_str(separator);
+        quoted(page, name);
+        separator = ",";
     }
+    for (label, value) in labels {
+        page.push_str(separator);
+        separator = ",";
+        if is_plain(label, false) {
+            page.push_str(label);
+        } else {
+            quoted(page, label);
+        }
+        page.push('=');
+        quoted(page, value);
+    }
+    if separator == "," {
+        page.push('}');
+    }
+}
+
+/// Appends the name of a family.
+pub(super) fn push_family(page: &mut String, family: &str) {
+    if is_plain(family, true) {
+        page.push_str(family);
+    } else {
+        quoted(page, family);
+    }
+}
+
+fn quoted(page: &mut String, text: &str) {
+    page.push('"');
+    escape(page, text, true);
+    page.push('"');
 }
 
 fn is_plain(name: &str, colons: bool) -> bool {
     super::labels::plain_name(name.as_bytes(), colons).is_some_and(|(_, rest)| rest.is_empty())
 }
 
-fn escape(page: &mut String, text: &str, quotes: bool) {
+pub(super) fn escape(page: &mut String, text: &str, quotes: bool) {
     for char in text.chars() {
         match char {
             '\\' => page.push_str("\\\\"),

@@ -79,16 +79,34 @@ impl HistogramSample {
         Ok(parts.build())
     }
 
+    /// Decodes a message of its own, as [`HistogramSample::to_message`] makes it.
+    ///
+    /// # Errors
+    /// When the bytes are not such a message.
+    pub fn from_message(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(Reader::new(bytes))
+    }
+
+    /// The message `prometheus.Histogram`: every bit of the histogram, for formats that keep it whole.
+    #[must_use]
+    pub fn to_message(&self) -> Vec<u8> {
+        let mut buf = Vec::new();
+        self.put_fields(&mut buf);
+        buf
+    }
+
     /// Appends the histogram as field `number`.
     pub(super) fn encode(&self, buf: &mut Vec<u8>, number: u32) {
-        put_message(buf, number, |buf| {
-            match &self.value {
-                HistogramValue::Integer(histogram) => put_integer(buf, histogram),
-                HistogramValue::Float(histogram) => put_float(buf, histogram),
-            }
-            put_signed(buf, 15, self.ts);
-            put_signed(buf, 17, self.start_ts);
-        });
+        put_message(buf, number, |buf| self.put_fields(buf));
+    }
+
+    fn put_fields(&self, buf: &mut Vec<u8>) {
+        match &self.value {
+            HistogramValue::Integer(histogram) => put_integer(buf, histogram),
+            HistogramValue::Float(histogram) => put_float(buf, histogram),
+        }
+        put_signed(buf, 15, self.ts);
+        put_signed(buf, 17, self.start_ts);
     }
 }
 
