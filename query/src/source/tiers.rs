@@ -41,7 +41,7 @@ pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
     let (from, to) = (request.start.saturating_sub(1), request.end);
     let lost_to = engine.samples_reach_to();
     let samples_are_lost = from.saturating_add(1) < lost_to;
-    if from >= to || !(samples_are_lost || matches!(request.need, Need::Windows { .. })) {
+    if from >= to || !(samples_are_lost || windows_may_be_enough(engine, &request.need)) {
         return Sources::samples(from, to);
     }
     let stats = engine.tiers();
@@ -53,6 +53,17 @@ pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
     let policies = engine.tiers_config().policies.len() + 1;
     let tiers: Vec<Tier> = stats.into_iter().filter_map(|stats| readable(&stats, policies)).collect();
     Sources { segments: plan(&request.need, from, to, lost_to, &tiers), unread }
+}
+
+/// Whether the narrowest windows of tiers may tell what is needed: most queries, those of dashboards about the last hour,
+/// have steps or ranges below them, and are not to pay for a look at the tiers.
+fn windows_may_be_enough(engine: &Engine, need: &Need) -> bool {
+    let finest = engine.tiers_config().widths().first().copied();
+    finest.is_some_and(|width_ms| match need {
+        Need::Samples => false,
+        Need::Newest(grid) => grid.steps > 1 && grid.interval >= width_ms,
+        Need::Windows { grid, .. } => grid.range >= width_ms,
+    })
 }
 
 /// A tier as the plan needs to know it; none if it has no rows.
