@@ -121,7 +121,7 @@ impl HistogramRun {
     /// A run of one sample.
     #[must_use]
     pub fn of(ts: i64, state: &Arc<FloatHistogram>) -> Self {
-        let state = compacted(state);
+        let state = apart(state);
         Self {
             count: 1,
             first_ts: ts,
@@ -149,7 +149,7 @@ impl HistogramRun {
     /// Appends a sample, which must be later than those of the run.
     pub fn push(&mut self, ts: i64, state: &Arc<FloatHistogram>) {
         debug_assert!(self.last_ts < ts, "samples come in the order of time");
-        let state = compacted(state);
+        let state = apart(state);
         self.join(&state, Traits::default());
         if let Some(sum) = &mut self.sum {
             // Layouts that have nothing in common are a trait, and then there is no sum.
@@ -227,12 +227,17 @@ impl HistogramRun {
     }
 }
 
-/// The histogram without empty buckets, which depend on the chunk that it was in.
-fn compacted(histogram: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
-    if is_compact(histogram, 0) {
+/// The histogram without what depends on the chunk that it was in: empty buckets, and that it is no reset, which is said
+/// of all but the first of a chunk and is found out by comparing as well. So rows are the same whenever they are made.
+fn apart(histogram: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+    let is_hinted = histogram.reset_hint == ResetHint::NotReset;
+    if !is_hinted && is_compact(histogram, 0) {
         return Arc::clone(histogram);
     }
-    let mut compacted = FloatHistogram::clone(histogram);
-    compact(&mut compacted, 0);
-    Arc::new(compacted)
+    let mut apart = FloatHistogram::clone(histogram);
+    if is_hinted {
+        apart.reset_hint = ResetHint::Unknown;
+    }
+    compact(&mut apart, 0);
+    Arc::new(apart)
 }
