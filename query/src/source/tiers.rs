@@ -130,7 +130,7 @@ impl Found {
 }
 
 fn tier_name(width_ms: i64) -> String {
-    let width = crate::format_duration(width_ms);
+    let width = crate::format_duration(width_ms.saturating_mul(1_000_000));
     format!("the {width} tier")
 }
 
@@ -435,5 +435,16 @@ impl RollupPart {
             out.push(run.last_ts, run.last);
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_are_named_by_their_widths() {
+        assert_eq!(tier_name(300_000), "the 5m tier");
+        assert_eq!(tier_name(86_400_000), "the 1d tier");
     }
 }
