@@ -1,12 +1,13 @@
 //! Series of which a part is read from rollups.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use kymo_engine::{
-    ChunkSummary, Engine, Labels, MatchOp, Matcher, MemoryBudget, ReadMeter, Rollup, RollupFacts,
+    ChunkSummary, Engine, FloatRun, Labels, MatchOp, Matcher, MemoryBudget, ReadMeter, Rollup, RollupFacts,
     RollupRequest, RollupSeries, SampleColumns, SelectedSeries, SummaryRequest, TierStats, Warnings,
     is_stale, stale_nan,
 };
+use kymo_formats::rollup::Sum;
 
 use super::{
     Need, SelectRequest, SelectedPart, Selection, SeriesReader,
@@ -416,26 +417,52 @@ impl RollupPart {
             }
             return true;
         };
+        let (sum, known) = match run.sum {
+            Some(sum) => (sum.total(), true),
+            // Between the two, and nearer to the truth the steadier it grew.
+            None => (f64::from(run.count) * (run.first / 2.0 + run.last / 2.0), !self.wants_sum),
+        };
         if !request.windows.cut(run.first_ts, run.last_ts) {
-            let (sum, known) = match run.sum {
-                Some(sum) => (sum.total(), true),
-                // Between the two, and nearer to the truth the steadier it grew.
-                None => (f64::from(run.count) * (run.first / 2.0 + run.last / 2.0), !self.wants_sum),
-            };
             out.summaries.push(ChunkSummary::of_run(run, sum));
             return known;
         }
-        out.push(run.first_ts, run.first);
-        if run.last_ts > run.first_ts {
-            if run.resets > 0 && run.last_ts - run.first_ts > 2 {
-                // Some time between them.
-                out.push(run.last_ts - 2, run.correction.total().max(run.first));
-                out.push(run.last_ts - 1, run.last.min(0.0));
-            }
-            out.push(run.last_ts, run.last);
-        }
+        out.summaries.extend(halves(run, sum));
         false
     }
+}
+
+/// What stands for a run within which a window of the query ends: two points that no window cuts, at the first and the last
+/// sample, each with half of the samples and of the sum. Of a query of many windows others contain the run as a whole, and
+/// get from the two what they would get from the run.
+fn halves(run: &FloatRun, sum: f64) -> impl Iterator<Item = ChunkSummary> {
+    let later = run.count / 2;
+    let earlier = run.count - later;
+    let part = |count: u32| sum * (f64::from(count) / f64::from(run.count));
+    // From the one to the other is a change, and perhaps a reset. All others are the first one's.
+    let changes = run.first != run.last && !(run.first.is_nan() && run.last.is_nan());
+    let falls = run.last < run.first;
+    let lost = run.correction.total() - if falls { run.first } else { 0.0 };
+    let first = FloatRun {
+        count: earlier,
+        last_ts: run.first_ts,
+        last: run.first,
+        correction: Sum::of(lost),
+        resets: run.resets.saturating_sub(u32::from(falls)),
+        changes: run.changes.saturating_sub(u32::from(changes)),
+        ..*run
+    };
+    let last = FloatRun {
+        count: later,
+        first_ts: run.last_ts,
+        first: run.last,
+        correction: Sum::of(0.0),
+        resets: 0,
+        changes: 0,
+        ..*run
+    };
+    let first = ChunkSummary::of_run(&first, part(earlier));
+    let last = (later > 0).then(|| ChunkSummary::of_run(&last, part(later)));
+    iter::once(first).chain(last)
 }
 
 #[cfg(test)]
@@ -446,5 +473,30 @@ mod tests {
     fn tiers_are_named_by_their_widths() {
         assert_eq!(tier_name(300_000), "the 5m tier");
         assert_eq!(tier_name(86_400_000), "the 1d tier");
+    }
+
+    /// What windows that contain both halves get: all of the run, whatever the function.
+    #[test]
+    fn halves_add_up_to_the_run() {
+        for values in
+            [&[5.0][..], &[5.0, 1.0], &[5.0, 9.0, 2.0, 7.0], &[3.0, 8.0, 1.0, 4.0, 2.0], &[1.0, 1.0, 1.0]]
+        {
+            let mut run = FloatRun::of(0, values[0]);
+            (1_i64..).zip(&values[1..]).for_each(|(ts, value)| run.push(ts * 1_000, *value));
+            let sum = run.sum.unwrap().total();
+            let halves: Vec<_> = halves(&run, sum).collect();
+            assert!(halves.iter().all(|half| half.first_ts == half.last_ts && half.first == half.last));
+            assert_eq!(halves.iter().map(|half| half.count).sum::<u32>(), run.count);
+            assert!((halves.iter().map(|half| half.sum).sum::<f64>() - sum).abs() < 1e-12);
+            assert!(halves.iter().all(|half| (half.min, half.max) == (run.min, run.max)));
+            let pairs = || halves.windows(2).map(|pair| (pair[0].last, pair[1].first));
+            let total = |of: fn(&ChunkSummary) -> u32| halves.iter().map(of).sum::<u32>();
+            let between = |is: fn(&(f64, f64)) -> bool| u32::try_from(pairs().filter(is).count()).unwrap();
+            assert_eq!(total(|half| half.resets) + between(|(a, b)| b < a), run.resets, "{values:?}");
+            assert_eq!(total(|half| half.changes) + between(|(a, b)| a != b), run.changes, "{values:?}");
+            let within: f64 = halves.iter().filter_map(ChunkSummary::correction).sum();
+            let across: f64 = pairs().filter(|(a, b)| b < a).map(|(before, _)| before).sum();
+            assert_eq!(within + across, run.correction.total(), "{values:?}");
+        }
     }
 }
