@@ -74,8 +74,11 @@ pub(crate) struct Days {
     pub(crate) series: Vec<Series>,
 }
 
+/// Names and values of labels.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// Metrics, labels, and what the values are like. Some labels have names of columns, or differ from others in case only.
-const SERIES: &[(&str, &[(&str, &str)], Kind)] = &[
+const SERIES: &[(&str, Pairs, Kind)] = &[
     ("requests_total", &[("job", "api"), ("instance", "a")], Kind::Requests),
     ("requests_total", &[("job", "api"), ("instance", "b"), ("code", "200")], Kind::Requests),
     ("requests_total", &[("job", "api"), ("instance", "b"), ("code", "500")], Kind::Requests),

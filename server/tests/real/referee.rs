@@ -12,6 +12,7 @@ use crate::{
     days::{Days, HOUR_MS, MINUTE_MS, Point, Series},
     kymo::{Kymo, api},
     process::{Process, free_port, say, seeded, wait_until, write_file},
+    prometheus::millis,
 };
 
 /// Set where the peers must be there, so that the test cannot be skipped unnoticed.
@@ -81,10 +82,7 @@ impl Question<'_> {
     fn values(&self, url: &str) -> Values {
         let data = self.ask(|params| api(url, "/api/v1/query_range", params));
         let series = data["result"].as_array().unwrap().iter();
-        let point = |point: &Value| {
-            let ts = (point[0].as_f64().unwrap() * 1e3).round() as i64;
-            (ts, point[1].as_str().unwrap().parse().unwrap())
-        };
+        let point = |point: &Value| (millis(&point[0]), point[1].as_str().unwrap().parse().unwrap());
         let points = |series: &Value| series["values"].as_array().unwrap().iter().map(point).collect();
         series.map(|series| (series["metric"].to_string(), points(series))).collect()
     }

@@ -16,6 +16,7 @@ use crate::{
     days::{Days, HOUR_MS, Series},
     kymo::{Kymo, api},
     process::{say, seeded, write_file},
+    prometheus::millis,
 };
 
 const PYTHON: &str = "KYMO_PYTHON";
@@ -87,7 +88,7 @@ fn read(path: &Path) -> String {
 
 /// What is expected of each series: facts by hour, and its increase over all rows of the finest tier.
 fn expected(days: &Days, plain: &Kymo, status: &Value) -> Value {
-    let rolled_to = (status["tiers"][0]["to"].as_f64().unwrap() * 1e3).round() as i64;
+    let rolled_to = millis(&status["tiers"][0]["to"]);
     let mut series = Map::new();
     for one in &days.series {
         let hours = (days.start_ms..days.end_ms).step_by(3_600_000);
