@@ -359,7 +359,7 @@ fn how_far_off(
 
 /// Whether there is a sample each minute, and no reset.
 fn is_steady(series: &Series, from: i64, to: i64) -> bool {
-    let points = series.within(from - HOUR_MS / 12, to + HOUR_MS / 12);
+    let points = series.within(from - 7 * MINUTE_MS, to + 7 * MINUTE_MS);
     let minute = 2 * MINUTE_MS;
     let ends = points.first().zip(points.last());
     ends.is_some_and(|(first, last)| first.ts <= from && to <= last.ts)
