@@ -86,6 +86,26 @@ impl TierError {
         Self::File { key: key.to_owned(), source }
     }
 
+    /// The error for a file that cannot be written: that of the place, wherever the writers put it. A full disk is no
+    /// damage.
+    pub(crate) fn write(key: &str, source: TableError) -> Self {
+        let problem = match source.into_external() {
+            Ok(problem) => problem,
+            Err(source) => return Self::file(key, source),
+        };
+        let placed = problem.downcast::<std::io::Error>().and_then(|error| {
+            error
+                .downcast::<ObjectError>()
+                .map_err(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>)
+        });
+        match placed {
+            Ok(error) => Self::Object(error),
+            Err(problem) => {
+                Self::Object(ObjectError::new(ObjectErrorKind::Unavailable, "write", key, problem))
+            }
+        }
+    }
+
     /// What the caller can do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

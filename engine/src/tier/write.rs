@@ -56,7 +56,7 @@ impl FileWriter {
         let data = upload(&path)?;
         let series = upload(&super::table::series_path(&path))?;
         let writer = TableWriter::new(spec, data, series);
-        let writer = writer.map_err(|error| TierError::file(&table.key(&path), error.into()))?;
+        let writer = writer.map_err(|error| TierError::write(&table.key(&path), error.into()))?;
         Ok(Self { writer, path, partition, by, created: table.now() })
     }
 
@@ -74,7 +74,7 @@ impl FileWriter {
             series.labels.iter().map(|label| (label.name, label.value)).collect();
         let rows =
             SeriesRows { labels: &labels, series_id: series_id(&series.labels), rollups: &series.rollups };
-        self.writer.push(&rows).map_err(|error| TierError::file(&table.key(&self.path), error.into()))
+        self.writer.push(&rows).map_err(|error| TierError::write(&table.key(&self.path), error.into()))
     }
 
     /// Makes both objects and looks whether they are as long as they should be: what a table names has to be there.
@@ -82,7 +82,7 @@ impl FileWriter {
     /// # Errors
     /// Errors of the place.
     pub(crate) fn finish(self, table: &Table) -> Result<DataFileMeta, TierError> {
-        let failed = |error| TierError::file(&table.key(&self.path), error);
+        let failed = |error| TierError::write(&table.key(&self.path), error);
         let (data, series, stats) = self.writer.finish().map_err(|error| failed(error.into()))?;
         data.finish()?;
         series.finish()?;

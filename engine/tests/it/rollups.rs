@@ -8,9 +8,10 @@ use std::{
 };
 
 use kymo_engine::{
-    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, HistogramRun, KnownPlaces,
-    Labels, MatchOp, Matcher, MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng,
-    Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
+    Clock, Engine, EngineConfig, Env, ErrorKind, FaultFs, FaultObjects, FolderStore, Fs, HistogramRun,
+    KnownPlaces, Labels, MatchOp, Matcher, MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore,
+    RetentionConfig, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig,
+    TiersConfig, WalConfig,
 };
 use kymo_formats::{
     histogram::{FloatHistogram, Histogram, HistogramValue, Span, algebra::same_data},
@@ -567,4 +568,48 @@ fn a_histogram_behind_a_deleted_one_is_compared_with_the_one_before() {
     let states: Vec<_> = columns.histograms.iter().map(|sample| &sample.value).collect();
     let resets: Vec<_> = states.windows(2).map(|pair| pair[1].detect_reset(pair[0])).collect();
     assert_eq!(resets, [false, true, false, false, false, false]);
+}
+
+/// A disk that fills up while windows are rolled up: the job fails and says why, nothing of it stays, and neither the log
+/// nor flushes lack the room that was left to them. With room again, all is rolled up.
+#[test]
+fn a_full_disk_stops_rollups_and_nothing_else() {
+    let mut failed = 0;
+    for room_bytes in (0..40).map(|n| n * 8_192) {
+        let fs = Arc::new(FaultFs::default());
+        let store = Store::on(Arc::clone(&fs) as Arc<dyn Fs>, config());
+        store.scrape(START, START + 3 * HOUR);
+        fs.set_capacity(Some(used_bytes(&*fs, Path::new("/data")) + room_bytes));
+        let before = store.engine().rollup_stats();
+        let Err(error) = store.engine().roll_up() else { continue };
+        failed += 1;
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{room_bytes}: {error}");
+        assert_eq!(store.engine().rollup_stats().failures, before.failures + 1, "{room_bytes}");
+        let why = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let why = why.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        // What is small is written all the same, up to the last byte.
+        let says_so = why.contains("are left to the log and to flushes") || why.contains("no storage space");
+        assert!(says_so, "{room_bytes}: {why}");
+        // What was begun is removed.
+        let unfinished = fs.list(Path::new("/data/rollups/.unfinished")).unwrap();
+        assert!(unfinished.is_empty(), "{room_bytes}: {unfinished:?}");
+        if room_bytes > 2 * config().wal.segment_bytes {
+            store.scrape(START + 3 * HOUR, START + 3 * HOUR + 10 * MINUTE);
+            store.engine().flush().unwrap_or_else(|error| panic!("{room_bytes}: {error}"));
+        }
+        fs.set_capacity(None);
+        store.scrape(START + 4 * HOUR, START + 5 * HOUR);
+        store.check();
+        assert_eq!(store.rolled_to()[1], Some(START + 4 * HOUR), "{room_bytes}");
+    }
+    assert!(failed > 10, "{failed}");
+}
+
+fn used_bytes(fs: &dyn Fs, dir: &Path) -> u64 {
+    let entries = fs.list(dir).unwrap().into_iter();
+    let bytes = entries.map(|entry| {
+        let path = dir.join(&entry.name);
+        if entry.is_dir { used_bytes(fs, &path) } else { fs.file_len(&path).unwrap() }
+    });
+    bytes.sum()
 }

@@ -14,13 +14,19 @@ pub fn rollup_schema(labels: &LabelColumns, partition: &str) -> String {
         json!({"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": true}),
     ));
     fields.extend(FIELDS.into_iter().chain(histogram_fields()).map(column));
-    fields.push(field(partition, json!("date")));
+    fields.push(field(partition, json!(type_of_partition(partition))));
     json!({"type": "struct", "fields": fields}).to_string()
 }
 
 /// All may be null as far as readers need to know: then a column may be added, or left empty, later.
 fn field(name: &str, kind: Value) -> Value {
     json!({"name": name, "type": kind, "nullable": true, "metadata": {}})
+}
+
+/// Days are dates. Months are text: no type of Delta's has the value `2026-11`, and readers that take it for a date refuse
+/// the table.
+fn type_of_partition(partition: &str) -> &'static str {
+    if partition == "day" { "date" } else { "string" }
 }
 
 fn column(Field { name, kind, .. }: Field) -> Value {
@@ -61,5 +67,15 @@ mod tests {
         assert_eq!(names[..3], ["metric", "job", "labels"]);
         assert_eq!(names[names.len() - 2..], ["h_corr_bounds", "day"]);
         assert_eq!(schema["fields"][2]["type"]["keyType"], "string");
+    }
+
+    #[test]
+    fn the_partition_has_the_type_of_its_values() {
+        for (partition, expected) in [("day", "date"), ("month", "string")] {
+            let schema = rollup_schema(&LabelColumns::default(), partition);
+            let schema: Value = serde_json::from_str(&schema).unwrap();
+            let last = schema["fields"].as_array().unwrap().last().unwrap();
+            assert_eq!((&last["name"], &last["type"]), (&json!(partition), &json!(expected)));
+        }
     }
 }

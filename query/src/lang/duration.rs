@@ -70,7 +70,7 @@ pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
     Ok(nanos)
 }
 
-/// A duration in whole milliseconds as upstream prints it: `1h30m`, `-5s`, `0s`.
+/// A duration of so many nanoseconds, in whole milliseconds as upstream prints it: `1h30m`, `-5s`, `0s`.
 #[must_use]
 pub fn format_duration(nanos: i64) -> String {
     let negative = nanos <= -1_000_000;

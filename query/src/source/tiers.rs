@@ -1,13 +1,16 @@
 //! Series of which a part is read from rollups.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use kymo_engine::{
     ChunkSummary, Engine, FloatRun, HistogramRun, HistogramSample, Labels, MatchOp, Matcher, MemoryBudget,
     ReadMeter, Rollup, RollupFacts, RollupRequest, RollupSeries, SampleColumns, SelectedSeries,
     SummaryRequest, TierStats, Warnings, is_stale, stale_nan,
 };
-use kymo_formats::histogram::{FloatHistogram, ResetHint};
+use kymo_formats::{
+    histogram::{FloatHistogram, ResetHint},
+    rollup::Sum,
+};
 
 use super::{
     Need, SelectRequest, SelectedPart, Selection, SeriesReader, Summaries,
@@ -142,7 +145,7 @@ impl Found {
 }
 
 fn tier_name(width_ms: i64) -> String {
-    let width = crate::format_duration(width_ms);
+    let width = crate::format_duration(width_ms.saturating_mul(1_000_000));
     format!("the {width} tier")
 }
 
@@ -412,8 +415,7 @@ impl RollupPart {
             return true;
         };
         if request.windows.cut(first_ts, last_ts) {
-            rollup.floats.iter().for_each(|run| out.cut_floats(run));
-            rollup.states.iter().for_each(|run| out.cut_histograms(run));
+            out.cut(&rollup);
             return false;
         }
         let knows_sum = rollup.floats.is_none_or(|run| run.sum.is_some());
@@ -428,9 +430,13 @@ impl RollupPart {
 
 /// What is known of a run of floats, with something near it for a sum that is not.
 pub(crate) fn summary_of_run(run: &FloatRun) -> ChunkSummary {
-    // Between the two, and nearer to the truth the steadier it grew.
+    ChunkSummary::of_run(run, sum_of(run))
+}
+
+/// The sum, or something near it: between the two, and nearer to the truth the steadier it grew.
+fn sum_of(run: &FloatRun) -> f64 {
     let guess = || f64::from(run.count) * (run.first / 2.0 + run.last / 2.0);
-    ChunkSummary::of_run(run, run.sum.map_or_else(guess, |sum| sum.total()))
+    run.sum.map_or_else(guess, |sum| sum.total())
 }
 
 impl Out<'_> {
@@ -448,7 +454,18 @@ impl Out<'_> {
         }
     }
 
-    /// What stands for floats where a window of the query ends between them.
+    /// What stands for a row within which a window of the query ends.
+    fn cut(&mut self, rollup: &Rollup) {
+        match (&rollup.floats, &rollup.states) {
+            (Some(run), None) => self.summaries.chunks.extend(halves(run, sum_of(run))),
+            (floats, states) => {
+                floats.iter().for_each(|run| self.cut_floats(run));
+                states.iter().for_each(|run| self.cut_histograms(run));
+            }
+        }
+    }
+
+    /// What stands for floats between histograms where a window of the query ends between them.
     fn cut_floats(&mut self, run: &FloatRun) {
         self.push(run.first_ts, run.first);
         if run.last_ts > run.first_ts {
@@ -479,5 +496,75 @@ impl Out<'_> {
 
     fn push_histogram(&mut self, ts: i64, value: Arc<FloatHistogram>) {
         self.columns.histograms.push(HistogramSample { ts, start_ts: 0, value });
+    }
+}
+
+/// What stands for a run within which a window of the query ends: two points that no window cuts, at the first and the last
+/// sample, each with half of the samples and of the sum. Of a query of many windows others contain the run as a whole, and
+/// get from the two what they would get from the run.
+fn halves(run: &FloatRun, sum: f64) -> impl Iterator<Item = ChunkSummary> {
+    let later = run.count / 2;
+    let earlier = run.count - later;
+    let part = |count: u32| sum * (f64::from(count) / f64::from(run.count));
+    // From the one to the other is a change, and perhaps a reset. All others are the first one's.
+    let changes = run.first != run.last && !(run.first.is_nan() && run.last.is_nan());
+    let falls = run.last < run.first;
+    let lost = run.correction.total() - if falls { run.first } else { 0.0 };
+    let first = FloatRun {
+        count: earlier,
+        last_ts: run.first_ts,
+        last: run.first,
+        correction: Sum::of(lost),
+        resets: run.resets.saturating_sub(u32::from(falls)),
+        changes: run.changes.saturating_sub(u32::from(changes)),
+        ..*run
+    };
+    let last = FloatRun {
+        count: later,
+        first_ts: run.last_ts,
+        first: run.last,
+        correction: Sum::of(0.0),
+        resets: 0,
+        changes: 0,
+        ..*run
+    };
+    let first = ChunkSummary::of_run(&first, part(earlier));
+    let last = (later > 0).then(|| ChunkSummary::of_run(&last, part(later)));
+    iter::once(first).chain(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_are_named_by_their_widths() {
+        assert_eq!(tier_name(300_000), "the 5m tier");
+        assert_eq!(tier_name(86_400_000), "the 1d tier");
+    }
+
+    /// What windows that contain both halves get: all of the run, whatever the function.
+    #[test]
+    fn halves_add_up_to_the_run() {
+        for values in
+            [&[5.0][..], &[5.0, 1.0], &[5.0, 9.0, 2.0, 7.0], &[3.0, 8.0, 1.0, 4.0, 2.0], &[1.0, 1.0, 1.0]]
+        {
+            let mut run = FloatRun::of(0, values[0]);
+            (1_i64..).zip(&values[1..]).for_each(|(ts, value)| run.push(ts * 1_000, *value));
+            let sum = run.sum.unwrap().total();
+            let halves: Vec<_> = halves(&run, sum).collect();
+            assert!(halves.iter().all(|half| half.first_ts == half.last_ts && half.first == half.last));
+            assert_eq!(halves.iter().map(|half| half.count).sum::<u32>(), run.count);
+            assert!((halves.iter().map(|half| half.sum).sum::<f64>() - sum).abs() < 1e-12);
+            assert!(halves.iter().all(|half| (half.min, half.max) == (run.min, run.max)));
+            let pairs = || halves.windows(2).map(|pair| (pair[0].last, pair[1].first));
+            let total = |of: fn(&ChunkSummary) -> u32| halves.iter().map(of).sum::<u32>();
+            let between = |is: fn(&(f64, f64)) -> bool| u32::try_from(pairs().filter(is).count()).unwrap();
+            assert_eq!(total(|half| half.resets) + between(|(a, b)| b < a), run.resets, "{values:?}");
+            assert_eq!(total(|half| half.changes) + between(|(a, b)| a != b), run.changes, "{values:?}");
+            let within: f64 = halves.iter().filter_map(ChunkSummary::correction).sum();
+            let across: f64 = pairs().filter(|(a, b)| b < a).map(|(before, _)| before).sum();
+            assert_eq!(within + across, run.correction.total(), "{values:?}");
+        }
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! * `process` - starts, watches and ends processes; waits
 //! * `kymo` - a running Kymo and the calls that these tests make
+//! * `days` - three days of samples that tiers are made of
 //! * `traffic` - remote-write senders that remember what was acknowledged
 //! * `prometheus` - Debian's Prometheus and node_exporter: the same questions, the same answers
 //! * `blocks` - out of Kymo, through a block of a real Prometheus, into another Kymo
 //! * `differential` - random expressions, answered by Kymo as by Prometheus
+//! * `tables` - the tables of rollups, read by DuckDB and `deltalake`
+//! * `referee` - tiers, when the samples are gone, answer as Prometheus does with them
 //! * `handles` - few file handles: connections wait, writes pause, nothing is lost
 //! * `hostile` - clients that mean harm, all at once, beside senders that do not
 //! * `kill` - `kill -9` under load loses nothing that was acknowledged
@@ -22,6 +25,7 @@
 )]
 
 mod blocks;
+mod days;
 mod differential;
 mod disk_full;
 mod handles;
@@ -31,4 +35,6 @@ mod kymo;
 mod one_process;
 mod process;
 mod prometheus;
+mod referee;
+mod tables;
 mod traffic;

@@ -227,7 +227,8 @@ fn labels(json: &Value) -> String {
     json.to_string()
 }
 
-fn millis(json: &Value) -> i64 {
+/// A time in seconds, as milliseconds.
+pub(crate) fn millis(json: &Value) -> i64 {
     let digits = format!("{:.3}", json.as_f64().unwrap());
     digits.replace('.', "").parse().unwrap()
 }

@@ -17,9 +17,10 @@ macro_rules! targets {
 
 fn main() -> ExitCode {
     let targets = targets! {
-        bitpack block_footer block_header block_meta chunk decimal float_histogram histogram
-        histogram_columns index_chunk_directory index_dictionary index_fingerprints index_label_directory index_postings
-        index_series index_stats index_summaries integers manifest_edits manifest_log_header pco raw_bits start_ts summary
+        bitpack block_footer block_header block_meta chunk decimal delta_checkpoint delta_commit
+        float_histogram histogram histogram_columns index_chunk_directory index_dictionary index_fingerprints index_label_directory index_postings
+        index_series index_stats index_summaries integers manifest_edits manifest_log_header pco raw_bits rollup_data
+        rollup_series start_ts summary
         values wal_checkpoint wal_frame wal_metadata wal_rows wal_segment_header wire_prom_text wire_remote_read
         wire_remote_write_v1 wire_remote_write_v2 wire_tsdb xor xor_column
     };

@@ -15,6 +15,10 @@ use kymo_formats::{
         values::Density,
         with_start_ts,
     },
+    delta::{
+        Action, Add, CommitInfo, Format, Metadata, Protocol, Remove, Txn, encode_checkpoint, encode_commit,
+        rollup_schema,
+    },
     histogram::{Histogram, HistogramValue, Span},
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
@@ -27,6 +31,10 @@ use kymo_formats::{
         summaries::SummariesBuilder,
     },
     manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord, encode_edit},
+    rollup::{
+        Rollup, roll_up_floats,
+        table::{FileSpec, LabelColumns, SeriesRows, TableWriter},
+    },
     wal::{
         Frame, SegmentHeader,
         checkpoint::{CheckpointChunk, CheckpointEncoder},
@@ -442,4 +450,82 @@ pub fn index_summaries() -> Inputs {
         builder.push(chunks.map(|(meta, summary)| (meta, summary.as_ref()))).expect("it is small");
     }
     vec![bytes(|out| builder.finish(out))]
+}
+
+/// A data file and its file of series: a counter that is reset, a gauge with a gap, and one that ends.
+fn rollup_files(series: usize, hours: i64) -> (Vec<u8>, Vec<u8>) {
+    const WIDTH_MS: i64 = 300_000;
+    let spec = FileSpec { labels: LabelColumns::new(["job"]), width_ms: WIDTH_MS, src: 3 };
+    let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).expect("memory takes it");
+    for number in 0..series {
+        let instance = number.to_string();
+        let labels: [(&[u8], &[u8]); 4] =
+            [(b"Job", b"b"), (b"__name__", b"requests_total"), (b"instance", instance.as_bytes()), (b"job", b"a")];
+        let ts: Vec<i64> = (1..hours * 60).filter(|n| n % 40 > 7).map(|n| n * 60_000).collect();
+        let values: Vec<f64> = ts.iter().map(|ts| (ts / 7_000 * 3 % 1_000) as f64 * 0.5).collect();
+        let mut rollups: Vec<Rollup> = Vec::new();
+        roll_up_floats(&ts, &values, WIDTH_MS, &mut rollups);
+        for rollup in rollups.iter_mut().step_by(2) {
+            rollup.floats = rollup.floats.map(|run| run.lean(true));
+        }
+        let end = rollups.last().map_or(0, |last| last.end) + WIDTH_MS;
+        rollups.push(Rollup { stale: true, histograms: 2, ..Rollup::empty(end) });
+        let rows = SeriesRows { labels: &labels, series_id: 77 - number as i64, rollups: &rollups };
+        writer.push(&rows).expect("memory takes it");
+    }
+    let (data, series, _) = writer.finish().expect("memory takes it");
+    (data, series)
+}
+
+pub fn rollup_data() -> Inputs {
+    [(1, 1), (3, 4)].map(|(series, hours)| rollup_files(series, hours).0).to_vec()
+}
+
+pub fn rollup_series() -> Inputs {
+    [(1, 1), (9, 2)].map(|(series, hours)| rollup_files(series, hours).1).to_vec()
+}
+
+fn delta_actions() -> Vec<Action> {
+    let add = |day: u32| Add {
+        path: format!("day=2026-11-{day}/1795658336212-00ff.parquet"),
+        partition_values: [("day".to_owned(), Some(format!("2026-11-{day}")))].into(),
+        size: 7_000,
+        modification_time: 1_795_658_336_212,
+        data_change: true,
+        stats: Some(r#"{"numRecords":7,"nullCount":{"ts":0}}"#.to_owned()),
+        tags: Some([("kymo.rows".to_owned(), "7".to_owned())].into()),
+    };
+    let metadata = Metadata {
+        id: "c0ffee00-0000-4000-8000-000000000000".to_owned(),
+        name: Some("rollup_5m".to_owned()),
+        format: Format { provider: "parquet".to_owned(), options: Default::default() },
+        schema_string: rollup_schema(&LabelColumns::new(["job"]), "day"),
+        partition_columns: vec!["day".to_owned()],
+        configuration: [("kymo.width_ms".to_owned(), "300000".to_owned())].into(),
+        created_time: Some(1_795_658_336_000),
+    };
+    let txn = Txn { app_id: "kymo-1-300000".to_owned(), version: 4, last_updated: None };
+    vec![
+        Action::Protocol(Protocol::OURS),
+        Action::Metadata(metadata),
+        Action::Remove(Remove::of(&add(25), 1_795_658_336_213, false)),
+        Action::Add(add(26)),
+        Action::Txn(txn),
+    ]
+}
+
+pub fn delta_commit() -> Inputs {
+    let info = CommitInfo { operation: "WRITE".to_owned(), nonce: "00ff".to_owned(), ..CommitInfo::default() };
+    let foreign = br#"{"commitInfo":{"timestamp":"never","operation":[1]}}
+{"domainMetadata":{"domain":"x"}}
+{"txn":{"appId":"a","version":1,"more":true}}
+"#;
+    let last_checkpoint = br#"{"version":100,"size":7,"kymoCrc32":99}"#;
+    vec![encode_commit(info, delta_actions()), foreign.to_vec(), last_checkpoint.to_vec()]
+}
+
+pub fn delta_checkpoint() -> Inputs {
+    [delta_actions(), delta_actions().split_off(2)]
+        .map(|actions| encode_checkpoint(&actions).expect("memory takes it"))
+        .to_vec()
 }

@@ -38,6 +38,19 @@ impl TableError {
     }
 }
 
+impl TableError {
+    /// The error that this one was made from, if writing bytes failed, or reading them, and nothing else; itself otherwise.
+    ///
+    /// # Errors
+    /// Itself.
+    pub fn into_external(self) -> Result<Box<dyn std::error::Error + Send + Sync + 'static>, Self> {
+        match self {
+            Self::Parquet(ParquetError::External(error)) => Ok(error),
+            other => Err(other),
+        }
+    }
+}
+
 /// Runs a decoder of the parquet crate, which panics on some bytes that no writer writes (60.1: an encoding that a page
 /// header names and the column has no decoder for). What it had under way is dropped.
 pub(super) fn guarded<T>(decode: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {

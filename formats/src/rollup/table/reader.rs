@@ -228,6 +228,11 @@ impl DataFile {
     /// # Errors
     /// When the file lacks a column.
     pub fn parts(&self, rows: &[Range<u64>], facts: Facts) -> Result<Vec<Range<u64>>, TableError> {
+        // Of a column that begins before the file the library gives no place but panics.
+        guarded(|| self.parts_of(rows, facts))
+    }
+
+    fn parts_of(&self, rows: &[Range<u64>], facts: Facts) -> Result<Vec<Range<u64>>, TableError> {
         let mut parts = Vec::new();
         let histograms = self.has_histograms();
         for group in Groups::new(&self.metadata, rows) {
@@ -335,7 +340,7 @@ impl<'a> Iterator for Groups<'a> {
         loop {
             let (index, metadata) = (self.index, self.metadata.row_groups().get(self.index)?);
             let first = self.first_row;
-            let end = first + offset(metadata.num_rows());
+            let end = first.saturating_add(offset(metadata.num_rows()));
             (self.index, self.first_row) = (index + 1, end);
             let inside = self.rows.iter().filter(|rows| rows.start < end && first < rows.end);
             let rows: Vec<_> =

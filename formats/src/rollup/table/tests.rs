@@ -370,3 +370,28 @@ fn a_large_file_has_pages_that_are_read_alone() {
     let beyond = file.read(&Arc::new(data), std::slice::from_ref(&rows), Facts::ALL);
     assert!(matches!(beyond, Err(TableError::Foreign { .. })), "{beyond:?}");
 }
+
+/// Found by the fuzzer: where a footer says that a column begins before the file, asking for its place panicked.
+#[test]
+fn no_byte_of_a_footer_makes_it_panic() {
+    let mut run = FloatRun::of(1_000, 3.5);
+    run.push(2_000, 1.25);
+    let rollups = [Rollup { floats: Some(run), ..Rollup::empty(WIDTH) }];
+    let (data, ..) =
+        write(&[Rows { labels: vec![(b"job".to_vec(), b"a".to_vec())], rollups: rollups.to_vec() }]);
+    let length =
+        usize::try_from(u32::from_le_bytes(data[data.len() - 8..][..4].try_into().unwrap())).unwrap();
+    for at in data.len() - 8 - length..data.len() {
+        for flip in [0x01, 0x03, 0x80, 0xff] {
+            let mut bytes = data.to_vec();
+            bytes[at] ^= flip;
+            let bytes = Bytes::from(bytes);
+            let Ok(file) = DataFile::open(&bytes) else { continue };
+            let rows = 0..file.rows().min(3);
+            let read = file
+                .parts(std::slice::from_ref(&rows), Facts::ALL)
+                .and_then(|_| file.read(&Arc::new(bytes), std::slice::from_ref(&rows), Facts::ALL));
+            assert!(read.is_err() || read.is_ok_and(|columns| columns.len() as u64 == rows.end));
+        }
+    }
+}

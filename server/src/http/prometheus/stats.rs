@@ -55,7 +55,7 @@ fn parts(parts: &[PartRead]) -> serde_json::Value {
     let part = |part: &PartRead| {
         let (source, is_exact) = match part.source {
             PartSource::Samples => ("samples".to_owned(), true),
-            PartSource::Tier { width_ms, is_exact } => (format_duration(width_ms), is_exact),
+            PartSource::Tier { width_ms, is_exact } => (width(width_ms), is_exact),
         };
         json!({
             "source": source,
@@ -73,6 +73,10 @@ fn parts(parts: &[PartRead]) -> serde_json::Value {
         })
     };
     parts.iter().map(part).collect()
+}
+
+fn width(width_ms: i64) -> String {
+    format_duration(width_ms.saturating_mul(1_000_000))
 }
 
 /// A warning where the parameter `stats` has a value that upstream no longer wants.
@@ -119,6 +123,11 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tiers_are_named_by_their_widths() {
+        assert_eq!([1_000, 300_000, 3_600_000].map(width), ["1s", "5m", "1h"]);
+    }
 
     #[test]
     fn steps_are_told_where_they_were_counted() {
