@@ -55,8 +55,13 @@ mod tier;
 mod verify;
 mod wal;
 
+#[cfg(feature = "object-storage")]
+pub use env::RemoteStore;
 #[cfg(any(test, feature = "test-util"))]
-pub use env::{FaultFs, FaultObjects, MemFs, ObjectFault, SimClock};
+pub use env::{
+    FaultFs, FaultObjects, KnownPlaces, MemFs, ObjectFault, SimClock,
+    keeps_its_promises as keeps_object_promises,
+};
 #[cfg(any(test, feature = "test-util"))]
 pub use index::IndexInMemory;
 pub use kymo_formats::{
@@ -76,7 +81,8 @@ pub use {
     engine::{Engine, EngineStats},
     env::{
         Clock, DirEntry, Env, File, FolderStore, Fs, LockGuard, Mapping, ObjectError, ObjectErrorKind,
-        ObjectInfo, ObjectStore, OpenMode, OsFs, Rng, SystemClock, Upload, UploadWriter, memory_bytes, spawn,
+        ObjectInfo, ObjectStore, OpenMode, OsFs, PlaceOptions, Places, ProbeError, Probed, Rng, SystemClock,
+        Upload, UploadWriter, memory_bytes, probe as probe_conditional_writes, spawn,
     },
     error::{Error, ErrorKind},
     flush::FlushReport,

@@ -27,6 +27,23 @@ fn the_printed_configuration_reads_back() {
 }
 
 #[test]
+fn options_of_places_are_read_and_their_secrets_not_shown() {
+    let text = |key: &str| {
+        format!(
+            "tiers:\n  place: s3://bucket/kymo\n  place_options:\n    s3://bucket/kymo:\n      \
+             endpoint: http://127.0.0.1:9000\n      allow_http: true\n      secret_access_key: {key}\n"
+        )
+    };
+    let config = parse(&text("hush")).unwrap();
+    assert_ne!(config.engine(), parse(&text("other")).unwrap().engine());
+    let shown = config.to_yaml();
+    assert!(shown.contains("http://127.0.0.1:9000") && shown.contains("<secret>"), "{shown}");
+    assert!(!format!("{shown} {config:?}").contains("hush"), "{shown}");
+    let error = parse("tiers: {place_options: {s3://other: {}}}").unwrap_err().to_string();
+    assert_eq!(error, "configuration field tiers.place_options: no tier lies in \"s3://other\"");
+}
+
+#[test]
 fn an_unknown_field_is_named() {
     let error = parse("query:\n  timeout_sm: 5\n").unwrap_err().to_string();
     assert!(error.contains("kymo.yaml") && error.contains("timeout_sm"), "{error}");

@@ -26,20 +26,26 @@ mod tests;
 
 use std::sync::Arc;
 
+use objstore::SystemPlaces;
 pub(crate) use spawn::{spawn_background, spawn_scoped};
 
+#[cfg(feature = "object-storage")]
+pub use objstore::RemoteStore;
 #[cfg(any(test, feature = "test-util"))]
 pub use {
     clock::SimClock,
     fault_fs::FaultFs,
     mem_fs::MemFs,
-    objstore::{FaultObjects, ObjectFault},
+    objstore::{FaultObjects, KnownPlaces, ObjectFault, keeps_its_promises},
 };
 pub use {
     clock::{Clock, SystemClock},
     fs::{DirEntry, File, Fs, LockGuard, Mapping, OpenMode},
     memory::memory_bytes,
-    objstore::{FolderStore, ObjectError, ObjectErrorKind, ObjectInfo, ObjectStore, Upload, UploadWriter},
+    objstore::{
+        FolderStore, ObjectError, ObjectErrorKind, ObjectInfo, ObjectStore, PlaceOptions, Places, ProbeError,
+        Probed, Upload, UploadWriter, probe,
+    },
     os_fs::OsFs,
     rng::Rng,
     spawn::spawn,
@@ -58,7 +64,7 @@ pub struct Env {
     /// time. What is computed does not depend on it.
     pub threads: usize,
     /// Where tiers lie that are not in the data directory.
-    pub objects: Option<Arc<dyn ObjectStore>>,
+    pub places: Arc<dyn Places>,
 }
 
 impl Env {
@@ -70,7 +76,7 @@ impl Env {
             clock: Arc::new(SystemClock::new()),
             seed: rng::os_seed(),
             threads: cores(),
-            objects: None,
+            places: Arc::new(SystemPlaces::new(Arc::new(OsFs))),
         }
     }
 
@@ -78,7 +84,8 @@ impl Env {
     #[cfg(any(test, feature = "test-util"))]
     #[must_use]
     pub fn simulated(fs: Arc<dyn Fs>, seed: u64) -> Self {
-        Self { fs, clock: Arc::new(SimClock::default()), seed, threads: 1, objects: None }
+        let places = Arc::new(SystemPlaces::new(Arc::clone(&fs)));
+        Self { fs, clock: Arc::new(SimClock::default()), seed, threads: 1, places }
     }
 
     /// A generator of its own for each `purpose`, so that one more draw in one place moves no other.

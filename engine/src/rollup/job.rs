@@ -71,20 +71,29 @@ impl Inner {
     }
 
     fn roll_up_tables(&self, tables: &mut [Table], eagerness: Eagerness) -> Result<(), TierError> {
-        for tier in 0..tables.len() {
-            let revises = self.revises(tier, eagerness);
-            // Now and then also when there is nothing to do: others may write to the table.
-            if revises || !tables[tier].is_read() {
-                tables[tier].refresh()?;
-                self.rollups.publish(tables);
+        let result = (0..tables.len()).try_for_each(|tier| self.roll_up_tier(tables, tier, eagerness));
+        if result.is_err() {
+            // Queries go on with what can be read: the others may lie in a place that answers.
+            for table in tables.iter_mut().filter(|table| !table.is_read()) {
+                drop(table.refresh());
             }
-            while let Some(choice) = self.next_job(tier, tables[tier].partition(), eagerness, revises)? {
-                self.run_job(tables, tier, choice)?;
-                self.rollups.publish(tables);
-            }
-            if revises {
-                self.rollups.revised_at[tier].store(self.env.clock.now().0, Ordering::Relaxed);
-            }
+        }
+        result
+    }
+
+    fn roll_up_tier(&self, tables: &mut [Table], tier: usize, eagerness: Eagerness) -> Result<(), TierError> {
+        let revises = self.revises(tier, eagerness);
+        // Now and then also when there is nothing to do: others may write to the table.
+        if revises || !tables[tier].is_read() {
+            tables[tier].refresh()?;
+            self.rollups.publish(tables);
+        }
+        while let Some(choice) = self.next_job(tier, tables[tier].partition(), eagerness, revises)? {
+            self.run_job(tables, tier, choice)?;
+            self.rollups.publish(tables);
+        }
+        if revises {
+            self.rollups.revised_at[tier].store(self.env.clock.now().0, Ordering::Relaxed);
         }
         Ok(())
     }

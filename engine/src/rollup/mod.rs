@@ -20,6 +20,7 @@ pub(crate) use job::Eagerness;
 pub use read::{RollupRequest, RollupSelection, RollupSeries};
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -32,11 +33,14 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::{
     engine::Inner,
-    env::{Env, FolderStore, ObjectStore},
+    env::{Env, FolderStore, ObjectError, ObjectStore},
     error::Error,
     manifest::{BlockMeta, Edit, RollupProgress, Tombstone, Version},
     model::WindowSet,
-    tier::{FetchStats, FileCache, PartCache, Partition, Table, TableState, TierError, TiersConfig},
+    tier::{
+        FetchStats, FileCache, LOCAL_PLACE, PartCache, Partition, Place, Table, TableState, TierError,
+        TiersConfig,
+    },
 };
 
 /// Bytes of tables that are kept in memory.
@@ -58,7 +62,8 @@ pub(crate) struct Rollups {
     tables: Mutex<Vec<Table>>,
     /// What the tables are, for readers, who do not wait for a job.
     states: RwLock<Vec<Arc<TableState>>>,
-    store: Option<Arc<dyn ObjectStore>>,
+    /// Where the table of each tier lies.
+    stores: Vec<Arc<dyn ObjectStore>>,
     cache: Arc<PartCache>,
     files: FileCache,
     /// Held by whoever changes the progress that the manifest keeps: it is read before it is written.
@@ -144,29 +149,17 @@ pub struct RollupStats {
 }
 
 impl Rollups {
-    /// The tiers that `config` asks for, in the data directory `dir` or in `env.objects`.
+    /// The tiers that `config` asks for. A place that does not answer yet is asked again by who needs it.
     ///
     /// # Errors
-    /// When the place cannot be opened, or there is none.
+    /// When the directory in the data directory cannot be opened, or there can be no such place.
     pub(crate) fn open(env: &Env, dir: &Path, config: TiersConfig) -> Result<Self, Error> {
         let widths = config.widths();
-        let store = if widths.is_empty() {
-            None
-        } else if config.place == "local" {
-            let folder =
-                FolderStore::open(Arc::clone(&env.fs), &dir.join(LOCAL_DIR)).map_err(TierError::from)?;
-            Some(Arc::new(folder) as Arc<dyn ObjectStore>)
-        } else {
-            let missing = || Error::Config {
-                problem: format!("tiers.place: nobody has opened the object storage {:?}", config.place),
-            };
-            Some(env.objects.clone().ok_or_else(missing)?)
+        let stores = open_places(env, dir, &config, &widths)?;
+        let table = |(width, store): (&i64, &Arc<dyn ObjectStore>)| {
+            Table::new(Arc::clone(store), env, &table_name(*width), *width, partition_of(*width))
         };
-        let table = |width: &i64| {
-            let store = store.as_ref()?;
-            Some(Table::new(Arc::clone(store), env, &table_name(*width), *width, partition_of(*width)))
-        };
-        let tables: Vec<Table> = widths.iter().filter_map(table).collect();
+        let tables: Vec<Table> = widths.iter().zip(&stores).map(table).collect();
         let states = tables.iter().map(|table| Arc::clone(table.state())).collect();
         Ok(Self {
             revised_at: widths.iter().map(|_| AtomicI64::new(i64::MIN)).collect(),
@@ -174,7 +167,7 @@ impl Rollups {
             widths,
             tables: Mutex::new(tables),
             states: RwLock::new(states),
-            store,
+            stores,
             cache: Arc::new(PartCache::new(CACHE_BYTES)),
             files: FileCache::new(FILES_BYTES),
             progress: Mutex::default(),
@@ -311,9 +304,8 @@ impl Inner {
 
     /// A tier on the disk of the log and of the blocks does not take the room that they need next.
     fn leave_room_for_ingestion(&self) {
-        if let Some(store) = &self.rollups.store {
-            store.leave_free(self.reserve_bytes());
-        }
+        let reserve_bytes = self.reserve_bytes();
+        self.rollups.stores.iter().for_each(|store| store.leave_free(reserve_bytes));
     }
 
     /// What tells this store from its copies, and as whose its rows are known.
@@ -352,7 +344,7 @@ impl Inner {
                 rolled_to,
                 lag_ms: rolled_to.map_or(0, |to| data_time.saturating_sub(to).max(0)),
                 due: progress.due.within(i64::MIN, progress.rolled_to),
-                place: self.rollups.config.place.clone(),
+                place: self.rollups.config.place_of(*width).to_owned(),
                 policies: self.rollups.config.policies_of(*width).into_iter().map(|(name, _)| name).collect(),
                 is_read: state.is_read(),
                 state,
@@ -360,6 +352,39 @@ impl Inner {
         };
         self.rollups.widths.iter().zip(self.rollups.states()).map(tier).collect()
     }
+}
+
+/// Where the table of each width lies: each place once.
+fn open_places(
+    env: &Env,
+    dir: &Path,
+    config: &TiersConfig,
+    widths: &[i64],
+) -> Result<Vec<Arc<dyn ObjectStore>>, Error> {
+    let mut opened: BTreeMap<&str, Arc<dyn ObjectStore>> = BTreeMap::new();
+    for width_ms in widths {
+        let place = config.place_of(*width_ms);
+        if !opened.contains_key(place) {
+            opened.insert(place, open_place(env, dir, config, place)?);
+        }
+    }
+    Ok(widths.iter().map(|width_ms| Arc::clone(&opened[config.place_of(*width_ms)])).collect())
+}
+
+fn open_place(
+    env: &Env,
+    dir: &Path,
+    config: &TiersConfig,
+    place: &str,
+) -> Result<Arc<dyn ObjectStore>, Error> {
+    if place == LOCAL_PLACE {
+        let folder = FolderStore::open(Arc::clone(&env.fs), &dir.join(LOCAL_DIR)).map_err(TierError::from)?;
+        return Ok(Arc::new(folder));
+    }
+    let options = config.place_options.get(place).cloned().unwrap_or_default();
+    let place = Place::new(Arc::clone(&env.places), place, options);
+    let wrong = |error: ObjectError| Error::Config { problem: format!("tiers.place: {}", error.source) };
+    Ok(Arc::new(place.map_err(wrong)?))
 }
 
 /// How the table of windows of this width is divided.

@@ -178,7 +178,8 @@ impl Rollups {
         file: &DataFileMeta,
         meter: &ReadMeter,
     ) -> Result<Arc<OpenFile>, TierError> {
-        let store = self.store.as_ref().ok_or_else(|| TierError::Foreign {
+        let tier = self.widths.iter().position(|width| *width == width_ms);
+        let store = tier.and_then(|tier| self.stores.get(tier)).ok_or_else(|| TierError::Foreign {
             table: table_name(width_ms),
             problem: "there is no place".to_owned(),
         })?;

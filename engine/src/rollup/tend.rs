@@ -105,7 +105,11 @@ impl Inner {
         let mut tables = self.rollups.tables.lock();
         self.leave_room_for_ingestion();
         self.rollups.held_back.store(false, Ordering::Relaxed);
-        let result = tables.iter_mut().try_for_each(|table| self.tend_table(table));
+        // Each may lie in a place of its own: one that fails holds up no other.
+        let mut result = Ok(());
+        for table in &mut *tables {
+            result = result.and(self.tend_table(table));
+        }
         self.rollups.publish(&tables);
         self.rollups.tended_at.store(now_ms, Ordering::Relaxed);
         result

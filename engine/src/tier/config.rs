@@ -1,14 +1,21 @@
 //! Settings of tiers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Labels, Matcher};
+use crate::{
+    env::PlaceOptions,
+    model::{Labels, Matcher},
+};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// The widest window: rows say in 32 bits how long before its end something was.
 const RESOLUTION_MAX_MS: i64 = 7 * DAY_MS;
+/// The name of the place in the data directory.
+pub(crate) const LOCAL_PLACE: &str = "local";
 /// The name of the policy of series that no other matches.
 const DEFAULT_POLICY: &str = "default";
 
@@ -21,8 +28,13 @@ pub struct TiersConfig {
     pub rollups: Vec<TierConfig>,
     /// Other rollups, or none, for some series. The first policy that matches a series counts.
     pub policies: Vec<PolicyConfig>,
-    /// Where tables of rollups lie that say no other place. `local` = the directory `rollups` in the data directory.
+    /// Where tables of rollups lie that say no other place: `local` = the directory `rollups` in the data directory,
+    /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///directory`.
     pub place: String,
+    /// Options of places that are buckets, by place: `{ "s3://bucket/prefix": { endpoint: ..., region: ... } }`. Names are
+    /// those of the environment variables that they win over, in small letters, as `aws_secret_access_key`. Secrets are
+    /// shown nowhere.
+    pub place_options: BTreeMap<String, PlaceOptions>,
     /// A window is rolled up so long after its end, by the time of the data, in milliseconds. What comes later is rolled
     /// up again.
     pub delay_ms: i64,
@@ -44,6 +56,17 @@ pub struct TierConfig {
     pub resolution_ms: i64,
     /// Age after which rows go, in milliseconds. 0 = kept for ever.
     pub retention_ms: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    /// Where its table lies, if not in `tiers.place`. Policies share the table of a resolution, and so its place.
+    pub place: String,
+}
+
+impl TierConfig {
+    /// A tier in the place of those that say no other.
+    #[must_use]
+    pub const fn new(resolution_ms: i64, retention_ms: i64) -> Self {
+        Self { resolution_ms, retention_ms, place: String::new() }
+    }
 }
 
 /// Rollups for some series.
@@ -66,11 +89,12 @@ impl Default for TiersConfig {
     fn default() -> Self {
         Self {
             rollups: vec![
-                TierConfig { resolution_ms: 5 * MINUTE_MS, retention_ms: 90 * DAY_MS },
-                TierConfig { resolution_ms: 60 * MINUTE_MS, retention_ms: 365 * DAY_MS },
+                TierConfig::new(5 * MINUTE_MS, 90 * DAY_MS),
+                TierConfig::new(60 * MINUTE_MS, 365 * DAY_MS),
             ],
             policies: Vec::new(),
-            place: "local".to_owned(),
+            place: LOCAL_PLACE.to_owned(),
+            place_options: BTreeMap::new(),
             delay_ms: 2 * MINUTE_MS,
             interval_ms: 10 * MINUTE_MS,
             confirm_deletion: false,
@@ -89,14 +113,46 @@ impl TiersConfig {
         Self { rollups: Vec::new(), ..Self::default() }
     }
 
+    fn tiers(&self) -> impl Iterator<Item = &TierConfig> {
+        self.policies.iter().flat_map(|policy| &policy.rollups).chain(&self.rollups)
+    }
+
     /// The widths of windows that any series is rolled up to, ascending.
     #[must_use]
     pub fn widths(&self) -> Vec<i64> {
-        let all = self.policies.iter().flat_map(|policy| &policy.rollups).chain(&self.rollups);
-        let mut widths: Vec<i64> = all.map(|tier| tier.resolution_ms).collect();
+        let mut widths: Vec<i64> = self.tiers().map(|tier| tier.resolution_ms).collect();
         widths.sort_unstable();
         widths.dedup();
         widths
+    }
+
+    fn place_of_tier<'a>(&'a self, tier: &'a TierConfig) -> &'a str {
+        if tier.place.is_empty() { &self.place } else { &tier.place }
+    }
+
+    /// Where the table of windows of `width_ms` lies.
+    #[must_use]
+    pub fn place_of(&self, width_ms: i64) -> &str {
+        let tier = self.tiers().find(|tier| tier.resolution_ms == width_ms);
+        tier.map_or(&self.place, |tier| self.place_of_tier(tier))
+    }
+
+    fn check_places(&self) -> Result<(), String> {
+        for tier in self.tiers() {
+            let (width, place, first) =
+                (tier.resolution_ms, self.place_of_tier(tier), self.place_of(tier.resolution_ms));
+            if place != first {
+                return Err(format!(
+                    "tiers.rollups.place: policies share the table of resolution_ms {width}, which cannot lie in {first:?} \
+                     and in {place:?}"
+                ));
+            }
+        }
+        let unused = |place: &&String| !self.tiers().any(|tier| self.place_of_tier(tier) == **place);
+        match self.place_options.keys().find(unused) {
+            Some(place) => Err(format!("tiers.place_options: no tier lies in {place:?}")),
+            None => Ok(()),
+        }
     }
 
     /// The policies that keep rollups of `width_ms`, the default one last, each with the age after which they go.
@@ -150,6 +206,7 @@ impl TiersConfig {
                 ));
             }
         }
+        self.check_places()?;
         if self.delay_ms < 0 {
             return Err(format!("tiers.delay_ms must not be negative, not {}", self.delay_ms));
         }
@@ -190,7 +247,7 @@ mod tests {
     use crate::model::MatchOp;
 
     fn tier(resolution_ms: i64) -> TierConfig {
-        TierConfig { resolution_ms, retention_ms: 0 }
+        TierConfig::new(resolution_ms, 0)
     }
 
     fn policy(name: &str, job: &[u8], rollups: Vec<TierConfig>) -> PolicyConfig {
@@ -221,7 +278,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let with = |rollups| TiersConfig { rollups, ..TiersConfig::default() };
-        let short = TierConfig { resolution_ms: 60_000, retention_ms: 1 };
+        let short = TierConfig::new(60_000, 1);
         for config in [
             with(vec![tier(0)]),
             with(vec![tier(7_000)]),
@@ -243,5 +300,31 @@ mod tests {
         {
             config.validate().unwrap();
         }
+    }
+
+    #[test]
+    fn a_table_lies_in_one_place() {
+        let at = |resolution_ms, place: &str| TierConfig { place: place.to_owned(), ..tier(resolution_ms) };
+        let mut config = TiersConfig {
+            rollups: vec![tier(300_000), at(3_600_000, "s3://cold")],
+            policies: vec![policy("a", b"a", vec![tier(60_000), at(300_000, "local")])],
+            ..TiersConfig::default()
+        };
+        config.validate().unwrap();
+        assert_eq!(
+            [60_000, 300_000, 3_600_000].map(|width| config.place_of(width)),
+            ["local", "local", "s3://cold"]
+        );
+        config.place_options.insert("s3://cold".to_owned(), PlaceOptions::default());
+        config.validate().unwrap();
+        config.place_options.insert("s3://unused".to_owned(), PlaceOptions::default());
+        assert_eq!(config.validate().unwrap_err(), r#"tiers.place_options: no tier lies in "s3://unused""#);
+        config.place_options.clear();
+        config.place = "s3://warm".to_owned();
+        let error = config.validate().unwrap_err();
+        assert!(
+            error.contains("300000") && error.contains("local") && error.contains("s3://warm"),
+            "{error}"
+        );
     }
 }

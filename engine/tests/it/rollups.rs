@@ -4,9 +4,9 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use kymo_engine::{
-    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, Labels, MatchOp, Matcher,
-    MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng, Rollup, RollupFacts,
-    RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
+    Clock, Engine, EngineConfig, Env, FaultFs, FaultObjects, FolderStore, Fs, KnownPlaces, Labels, MatchOp,
+    Matcher, MemFs, MemoryBudget, Millis, ObjectFault, ObjectStore, RetentionConfig, Rng, Rollup,
+    RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig, TiersConfig, WalConfig,
 };
 use kymo_formats::rollup::roll_up_floats;
 
@@ -18,10 +18,7 @@ const START: i64 = 20_000 * DAY;
 
 fn tiers() -> TiersConfig {
     TiersConfig {
-        rollups: vec![
-            TierConfig { resolution_ms: 5 * MINUTE, retention_ms: 0 },
-            TierConfig { resolution_ms: HOUR, retention_ms: 0 },
-        ],
+        rollups: vec![TierConfig::new(5 * MINUTE, 0), TierConfig::new(HOUR, 0)],
         ..TiersConfig::default()
     }
 }
@@ -39,7 +36,7 @@ fn config() -> EngineConfig {
 struct Store {
     fs: Arc<dyn Fs>,
     clock: Arc<SimClock>,
-    objects: Option<Arc<dyn ObjectStore>>,
+    places: KnownPlaces,
     config: EngineConfig,
     engine: Option<Engine>,
 }
@@ -51,7 +48,7 @@ impl Store {
 
     fn on(fs: Arc<dyn Fs>, config: EngineConfig) -> Self {
         let clock = Arc::new(SimClock::new(Millis(START)));
-        let mut store = Self { fs, clock, objects: None, config, engine: None };
+        let mut store = Self { fs, clock, places: KnownPlaces::default(), config, engine: None };
         store.reopen();
         store
     }
@@ -60,7 +57,7 @@ impl Store {
         drop(self.engine.take());
         let env = Env {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            objects: self.objects.clone(),
+            places: Arc::new(self.places.clone()),
             ..Env::simulated(Arc::clone(&self.fs), 7)
         };
         self.engine = Some(Engine::open_in(&env, Path::new("/data"), self.config.clone()).unwrap());
@@ -329,7 +326,7 @@ fn a_copy_has_the_rollups_and_goes_on_by_itself() {
     let copy = Store {
         fs: Arc::clone(&store.fs),
         clock: Arc::clone(&store.clock),
-        objects: None,
+        places: KnownPlaces::default(),
         config: config(),
         engine: Some(Engine::open_in(&env, Path::new("/copy"), config()).unwrap()),
     };
@@ -404,7 +401,7 @@ fn a_bad_place_delays_and_spoils_nothing() {
         let mut store = Store {
             fs: Arc::new(MemFs::default()),
             clock: Arc::new(SimClock::new(Millis(START))),
-            objects: Some(Arc::clone(&objects) as Arc<dyn ObjectStore>),
+            places: KnownPlaces::default().with("bucket", Arc::<FaultObjects>::clone(&objects)),
             config,
             engine: None,
         };

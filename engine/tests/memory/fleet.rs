@@ -30,7 +30,7 @@ impl Fleet {
         let start_ms = WINDOW_END_MS - scrapes * SCRAPE_MS;
         let clock = Arc::new(SimClock::new(Millis(start_ms)));
         let fs = Arc::new(OsFs);
-        let env = Env { fs, clock: Arc::clone(&clock) as Arc<dyn Clock>, seed: 1, threads: 1, objects: None };
+        let env = Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Env::simulated(fs, 1) };
         let mut config = EngineConfig::keep_everything();
         config.head.shards = 4;
         config.head.budget_bytes = 1 << 30;

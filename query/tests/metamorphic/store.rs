@@ -66,7 +66,7 @@ impl Store {
 
     /// A store with rollups, which are made now and then.
     pub(crate) fn rolled_up(seed: u64) -> Self {
-        let tier = |minutes: i64| TierConfig { resolution_ms: minutes * 60_000, retention_ms: 0 };
+        let tier = |minutes: i64| TierConfig::new(minutes * 60_000, 0);
         Self::with_tiers(
             seed,
             TiersConfig { rollups: vec![tier(30), tier(6 * 60)], ..TiersConfig::default() },

@@ -1,11 +1,20 @@
 //! Object storage as the engine sees it: whole objects under keys, and one conditional write.
 //!
 //! * `folder` - objects as files of a folder, the default
+//! * `remote` - buckets of S3, Google and Azure (`object-storage`)
+//! * `places` - which store a place is
+//! * `probe` - whether the conditional writes of a store hold
 //! * `fault` - a double: errors, lost answers and cut objects on demand (`test-util`)
 
 #[cfg(any(test, feature = "test-util"))]
 mod fault;
 mod folder;
+mod places;
+mod probe;
+#[cfg(feature = "object-storage")]
+mod remote;
+#[cfg(any(test, feature = "test-util"))]
+mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +25,15 @@ use bytes::Bytes;
 #[cfg(any(test, feature = "test-util"))]
 pub use fault::{FaultObjects, ObjectFault};
 pub use folder::FolderStore;
+#[cfg(any(test, feature = "test-util"))]
+pub use places::KnownPlaces;
+pub(crate) use places::SystemPlaces;
+pub use places::{PlaceOptions, Places};
+pub use probe::{ProbeError, Probed, probe};
+#[cfg(feature = "object-storage")]
+pub use remote::RemoteStore;
+#[cfg(any(test, feature = "test-util"))]
+pub use suite::keeps_its_promises;
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
