@@ -164,7 +164,7 @@ impl Run {
         let fs = LyingFs::new(Arc::new(fs.clone()), self.lie, &self.clock, &self.slow_syncs);
         let fs: Arc<dyn Fs> = Arc::new(fs);
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        Env { clock, objects: self.tiers.objects(), ..Env::simulated(fs, self.seed) }
+        Env { clock, places: Arc::new(self.tiers.places()), ..Env::simulated(fs, self.seed) }
     }
 
     fn choose_end(&mut self) -> End {

@@ -12,16 +12,18 @@ use std::{
 
 use bytes::Bytes;
 use kymo_engine::{
-    Engine, FaultObjects, FloatRun, FolderStore, MemFs, MemoryBudget, Millis, ObjectError, ObjectFault,
-    ObjectInfo, ObjectStore, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock, TierConfig,
-    TiersConfig, Upload,
+    Engine, FaultObjects, FloatRun, FolderStore, KnownPlaces, MemFs, MemoryBudget, Millis, ObjectError,
+    ObjectFault, ObjectInfo, ObjectStore, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock,
+    TierConfig, TiersConfig, Upload,
 };
-use kymo_formats::rollup::{roll_up_floats, roll_up_histograms, window_end};
+use kymo_formats::rollup::{roll_up_samples, window_end};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 /// Widths of the windows, and how long rows are kept.
 const TIERS: [(i64, i64); 2] = [(5 * MINUTE, 50 * HOUR), (HOUR, 80 * HOUR)];
+/// The name of the place that is no directory.
+const BUCKET: &str = "bucket";
 /// One of so many calls takes long, and one of so many of these very long.
 const SLOW_CALLS: u64 = 60;
 const VERY_SLOW_CALLS: u64 = 40;
@@ -75,17 +77,20 @@ impl Tiers {
     }
 
     pub(crate) fn config(seed: u64) -> TiersConfig {
-        let tier = |(resolution_ms, retention_ms)| TierConfig { resolution_ms, retention_ms };
         TiersConfig {
-            rollups: TIERS.into_iter().map(tier).collect(),
-            place: if seed % 2 == 1 { "a bucket" } else { "local" }.to_owned(),
+            rollups: TIERS.into_iter().map(|(width, retention)| TierConfig::new(width, retention)).collect(),
+            place: if seed % 2 == 1 { BUCKET } else { "local" }.to_owned(),
             confirm_deletion: !seed.is_multiple_of(3),
             ..TiersConfig::default()
         }
     }
 
-    pub(crate) fn objects(&self) -> Option<Arc<dyn ObjectStore>> {
-        self.bucket.as_ref().map(|(_, store)| Arc::clone(store))
+    pub(crate) fn places(&self) -> KnownPlaces {
+        let places = KnownPlaces::default();
+        match &self.bucket {
+            Some((_, store)) => places.with(BUCKET, Arc::clone(store)),
+            None => places,
+        }
     }
 
     /// Whether a call of the bucket may fail.
@@ -277,10 +282,8 @@ fn expected(
         }
         let number = number_of(series.labels())?;
         rollups.clear();
-        roll_up_floats(&columns.ts, &columns.values, width_ms, &mut rollups);
-        let histograms = columns.histograms.iter();
-        let histograms = histograms.map(|it| (it.ts, kymo_engine::is_stale(it.value.sum)));
-        roll_up_histograms(histograms, width_ms, &mut rollups);
+        let histograms: Vec<_> = columns.histograms.drain(..).map(|it| (it.ts, it.value)).collect();
+        roll_up_samples(&columns.ts, &columns.values, &histograms, width_ms, &mut rollups);
         rows.extend(rollups.drain(..).map(|rollup| ((number, rollup.end), rollup)));
     }
     Ok(rows)
@@ -300,6 +303,14 @@ fn facts(row: &Rollup) -> Facts {
     bytes.extend_from_slice(&row.end.to_le_bytes());
     bytes.push(u8::from(row.stale));
     bytes.extend_from_slice(&row.histograms.to_le_bytes());
+    if let Some(run) = &row.states {
+        let counts = [run.count, run.resets, run.changes, run.first_reset.into(), run.traits.bits().into()];
+        counts.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
+        let times = [run.first_ts, run.last_ts];
+        times.iter().for_each(|time| bytes.extend_from_slice(&time.to_le_bytes()));
+        let ends = [run.first.count, run.first.sum, run.last.count, run.last.sum];
+        ends.iter().for_each(|end| bytes.extend_from_slice(&end.to_bits().to_le_bytes()));
+    }
     row.floats.iter().flat_map(exact).for_each(|fact| bytes.extend_from_slice(&fact.to_le_bytes()));
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
