@@ -37,10 +37,8 @@ use crate::{
     error::Error,
     manifest::{BlockMeta, Edit, RollupProgress, Tombstone, Version},
     model::WindowSet,
-    tier::{
-        FetchStats, FileCache, LOCAL_PLACE, PartCache, Partition, Place, Table, TableState, TierError,
-        TiersConfig,
-    },
+    parts::{FetchStats, PartCache},
+    tier::{FileCache, LOCAL_PLACE, Partition, Place, Table, TableState, TierError, TiersConfig},
 };
 
 /// Bytes of tables that are kept in memory.
@@ -64,7 +62,7 @@ pub(crate) struct Rollups {
     states: RwLock<Vec<Arc<TableState>>>,
     /// Where the table of each tier lies.
     stores: Vec<Arc<dyn ObjectStore>>,
-    cache: Arc<PartCache>,
+    pub(crate) cache: Arc<PartCache>,
     files: FileCache,
     /// Held by whoever changes the progress that the manifest keeps: it is read before it is written.
     progress: Mutex<()>,
@@ -80,7 +78,7 @@ pub(crate) struct Rollups {
 
 /// When to try again after a failure.
 #[derive(Debug, Clone, Copy, Default)]
-struct Retry {
+pub(crate) struct Retry {
     /// When the last attempt failed, milliseconds of the wall clock.
     failed_at: i64,
     /// How long to wait from then; 0 after a success.
@@ -89,6 +87,20 @@ struct Retry {
 
 /// The first wait after a failure, and the longest.
 const RETRY_MS: (i64, i64) = (5_000, 300_000);
+
+impl Retry {
+    /// Whether the last attempt failed a short while ago.
+    pub(crate) fn is_waiting(&self, now_ms: i64) -> bool {
+        // A clock that was put back must not make it wait for long.
+        (0..self.wait_ms).contains(&now_ms.saturating_sub(self.failed_at))
+    }
+
+    /// Takes note of how an attempt ended.
+    pub(crate) fn note_result(&mut self, now_ms: i64, succeeded: bool) {
+        let wait_ms = if succeeded { 0 } else { (2 * self.wait_ms).clamp(RETRY_MS.0, RETRY_MS.1) };
+        *self = Self { failed_at: now_ms, wait_ms };
+    }
+}
 
 /// What happened since the start.
 #[derive(Debug, Default)]
@@ -207,16 +219,12 @@ impl Rollups {
 
     /// Whether the last attempt failed a short while ago.
     pub(crate) fn is_waiting(&self, now_ms: i64) -> bool {
-        let retry = *self.retry.lock();
-        // A clock that was put back must not make it wait for long.
-        (0..retry.wait_ms).contains(&now_ms.saturating_sub(retry.failed_at))
+        self.retry.lock().is_waiting(now_ms)
     }
 
     /// Takes note of how an attempt ended.
     pub(crate) fn note_result(&self, now_ms: i64, succeeded: bool) {
-        let mut retry = self.retry.lock();
-        let wait_ms = if succeeded { 0 } else { (2 * retry.wait_ms).clamp(RETRY_MS.0, RETRY_MS.1) };
-        *retry = Retry { failed_at: now_ms, wait_ms };
+        self.retry.lock().note_result(now_ms, succeeded);
     }
 
     /// Shows readers what the tables are now.
@@ -309,7 +317,7 @@ impl Inner {
     }
 
     /// What tells this store from its copies, and as whose its rows are known.
-    fn identity(&self) -> Result<(u128, i16), Error> {
+    pub(crate) fn identity(&self) -> Result<(u128, i16), Error> {
         let version = self.manifest.current();
         if let (Some(id), Some(source)) = (version.store_id(), version.source()) {
             return Ok((id, source.cast_signed()));
