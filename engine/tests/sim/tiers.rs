@@ -16,7 +16,7 @@ use kymo_engine::{
     ObjectFault, ObjectInfo, ObjectStore, Rng, Rollup, RollupFacts, RollupRequest, SampleColumns, SimClock,
     TierConfig, TiersConfig, Upload,
 };
-use kymo_formats::rollup::{roll_up_samples, window_end};
+use kymo_formats::rollup::{roll_up_floats, roll_up_histograms, window_end};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -282,8 +282,10 @@ fn expected(
         }
         let number = number_of(series.labels())?;
         rollups.clear();
-        let histograms: Vec<_> = columns.histograms.drain(..).map(|it| (it.ts, it.value)).collect();
-        roll_up_samples(&columns.ts, &columns.values, &histograms, width_ms, &mut rollups);
+        roll_up_floats(&columns.ts, &columns.values, width_ms, &mut rollups);
+        let histograms = columns.histograms.iter();
+        let histograms = histograms.map(|it| (it.ts, kymo_engine::is_stale(it.value.sum)));
+        roll_up_histograms(histograms, width_ms, &mut rollups);
         rows.extend(rollups.drain(..).map(|rollup| ((number, rollup.end), rollup)));
     }
     Ok(rows)
@@ -303,14 +305,6 @@ fn facts(row: &Rollup) -> Facts {
     bytes.extend_from_slice(&row.end.to_le_bytes());
     bytes.push(u8::from(row.stale));
     bytes.extend_from_slice(&row.histograms.to_le_bytes());
-    if let Some(run) = &row.states {
-        let counts = [run.count, run.resets, run.changes, run.first_reset.into(), run.traits.bits().into()];
-        counts.iter().for_each(|count| bytes.extend_from_slice(&count.to_le_bytes()));
-        let times = [run.first_ts, run.last_ts];
-        times.iter().for_each(|time| bytes.extend_from_slice(&time.to_le_bytes()));
-        let ends = [run.first.count, run.first.sum, run.last.count, run.last.sum];
-        ends.iter().for_each(|end| bytes.extend_from_slice(&end.to_bits().to_le_bytes()));
-    }
     row.floats.iter().flat_map(exact).for_each(|fact| bytes.extend_from_slice(&fact.to_le_bytes()));
     xxhash_rust::xxh3::xxh3_64(&bytes)
 }
