@@ -22,7 +22,7 @@ use crate::{
     env::{Env, ObjectError, ObjectErrorKind, ObjectStore, OpenMode, Places},
     error::Error,
     manifest::{BlockMeta, ColdBlock, ColdState, Edit, Version},
-    parts::PartCache,
+    parts::{FetchStats, PartCache},
     rollup::Retry,
     tier::{Place, RawConfig, TierError, TiersConfig},
 };
@@ -67,6 +67,8 @@ pub struct ColdStats {
     pub requests_total: u64,
     /// Bytes that these brought.
     pub fetched_bytes_total: u64,
+    /// What is kept of all places but `local`: tables of rollups as well.
+    pub cache: FetchStats,
     /// Blocks and chunks that were left out of answers since the start because they could not be reached.
     pub left_out_total: u64,
     /// Whether retention would remove so much at once that it waits for a confirmation.
@@ -288,7 +290,8 @@ impl Inner {
             return Ok(());
         };
         let is_held_back = is_suspicious(all, &gone) && !self.cold.tiers.confirm_deletion;
-        if self.cold.held_back.swap(is_held_back, Ordering::Relaxed) < is_held_back {
+        let was_held_back = self.cold.held_back.swap(is_held_back, Ordering::Relaxed);
+        if is_held_back && !was_held_back {
             error!(
                 blocks = gone.len(),
                 "retention would remove more than a tenth of the blocks in object storage at once: nothing is removed \
@@ -331,6 +334,7 @@ impl Inner {
             failures_total: count(&self.cold.failures),
             requests_total: count(&self.cold.reads.requests),
             fetched_bytes_total: count(&self.cold.reads.bytes),
+            cache: self.cold.cache.stats(),
             left_out_total: self.damage.unreachable(),
             deletion_held_back: self.cold.held_back.load(Ordering::Relaxed),
             ..ColdStats::default()

@@ -188,7 +188,7 @@ impl Engine {
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let rollups = Rollups::open(env, dir, config.tiers.clone())?;
-        let cold = Cold::open(env, &config.tiers, Arc::clone(&rollups.cache))?;
+        let cold = Cold::open(env, &config.tiers, Arc::clone(&rollups.remote_cache))?;
         if let Some(width_ms) = rollups.finest() {
             head.set_rolled_to(version.rollup(width_ms).begun_to(), width_ms);
         }

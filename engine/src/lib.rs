@@ -112,8 +112,8 @@ pub use {
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
     tier::{
-        DataFileMeta, Partition, PolicyConfig, RawConfig, TableSize, TableState, TierConfig, TierError,
-        TiersConfig,
+        CacheConfig, DataFileMeta, Partition, PolicyConfig, RawConfig, TableSize, TableState, TierConfig,
+        TierError, TiersConfig,
     },
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{

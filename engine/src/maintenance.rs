@@ -160,6 +160,7 @@ impl Inner {
 
     /// Does what needs object storage. A place that does not answer is not asked each second, and holds up no other.
     fn tend_remote(&self) -> Result<(), Error> {
+        self.rollups.remote_cache.leave_free(self.reserve_bytes());
         self.tend_rollups().and(self.tend_blocks_elsewhere())
     }
 

@@ -47,6 +47,9 @@ const INDEX: [SectionKind; 7] = [
     SectionKind::POSTINGS,
 ];
 
+/// Pages of the chunk data by number.
+type Pages = BTreeMap<usize, Bytes>;
+
 /// Where a block lies in object storage, and how it is read.
 #[derive(Debug)]
 pub(crate) struct ColdObject {
@@ -143,6 +146,7 @@ impl BlockReader {
 
     /// Reads sections, as few requests as possible. What is damaged is not kept: it may have been damaged on its way.
     fn fetch_sections(&self, object: &ColdObject, mut sections: Vec<&Section>) -> Result<(), BlockError> {
+        sections.retain(|section| !self.take_from_disk(object, section));
         sections.sort_by_key(|section| section.range.start);
         let mut groups: Vec<(Range<usize>, Vec<&Section>)> = Vec::new();
         for section in sections {
@@ -161,10 +165,22 @@ impl BlockReader {
                 let part = bytes.slice(part);
                 self.check_section(section, &part)?;
                 section.verified.store(true, Ordering::Relaxed);
+                object.cache.insert_whole(&section_key(object, section), &part);
                 drop(section.fetched.set(part));
             }
         }
         Ok(())
+    }
+
+    /// Whether a section is on disk, and whole.
+    fn take_from_disk(&self, object: &ColdObject, section: &Section) -> bool {
+        let found = object.cache.get_whole(&section_key(object, section), section.range.len());
+        let Some(bytes) = found.filter(|bytes| self.check_section(section, bytes).is_ok()) else {
+            return false;
+        };
+        section.verified.store(true, Ordering::Relaxed);
+        drop(section.fetched.set(bytes));
+        true
     }
 
     /// Reads the pages that hold these chunks, as few requests as possible, so that they are there when the chunks are
@@ -205,13 +221,9 @@ impl BlockReader {
 
     /// Pages, ascending, from memory or from the place; verified. And how many requests that took, and how many bytes these
     /// brought.
-    fn fetch_pages(
-        &self,
-        object: &ColdObject,
-        pages: &[usize],
-    ) -> Result<(BTreeMap<usize, Bytes>, (u64, u64)), BlockError> {
+    fn fetch_pages(&self, object: &ColdObject, pages: &[usize]) -> Result<(Pages, (u64, u64)), BlockError> {
         let cached = |page: &usize| object.cache.get(&object.key, *page).map(|bytes| (*page, bytes));
-        let mut found: BTreeMap<usize, Bytes> = pages.iter().filter_map(cached).collect();
+        let mut found: Pages = pages.iter().filter_map(cached).collect();
         object.cache.note_hits(found.len() as u64);
         let missing = runs(pages.iter().copied().filter(|page| !found.contains_key(page)));
         if missing.is_empty() {
@@ -252,6 +264,11 @@ impl BlockReader {
             found,
         })
     }
+}
+
+/// The name of a section for caches: keys of objects have no `#`.
+fn section_key(object: &ColdObject, section: &Section) -> Arc<str> {
+    format!("{}#{}", object.key, section.entry.kind.0).into()
 }
 
 fn pages_of(range: &Range<usize>) -> Range<usize> {

@@ -62,7 +62,10 @@ pub(crate) struct Rollups {
     states: RwLock<Vec<Arc<TableState>>>,
     /// Where the table of each tier lies.
     stores: Vec<Arc<dyn ObjectStore>>,
-    pub(crate) cache: Arc<PartCache>,
+    /// Of tables in the data directory.
+    cache: Arc<PartCache>,
+    /// Of tables, and blocks, in other places.
+    pub(crate) remote_cache: Arc<PartCache>,
     files: FileCache,
     /// Held by whoever changes the progress that the manifest keeps: it is read before it is written.
     progress: Mutex<()>,
@@ -168,6 +171,10 @@ impl Rollups {
     pub(crate) fn open(env: &Env, dir: &Path, config: TiersConfig) -> Result<Self, Error> {
         let widths = config.widths();
         let stores = open_places(env, dir, &config, &widths)?;
+        let is_remote =
+            config.raw.is_some() || widths.iter().any(|width| config.place_of(*width) != LOCAL_PLACE);
+        let disk_bytes = if is_remote { config.cache.bytes_max } else { 0 };
+        let remote_cache = PartCache::new(CACHE_BYTES).with_disk(&env.fs, dir, disk_bytes);
         let table = |(width, store): (&i64, &Arc<dyn ObjectStore>)| {
             Table::new(Arc::clone(store), env, &table_name(*width), *width, partition_of(*width))
         };
@@ -181,6 +188,7 @@ impl Rollups {
             states: RwLock::new(states),
             stores,
             cache: Arc::new(PartCache::new(CACHE_BYTES)),
+            remote_cache: Arc::new(remote_cache),
             files: FileCache::new(FILES_BYTES),
             progress: Mutex::default(),
             retry: Mutex::default(),
@@ -200,6 +208,11 @@ impl Rollups {
         self.tables.lock()
     }
 
+    /// What keeps parts of the table of windows of `width_ms`.
+    fn cache_of(&self, width_ms: i64) -> &Arc<PartCache> {
+        if self.config.place_of(width_ms) == LOCAL_PLACE { &self.cache } else { &self.remote_cache }
+    }
+
     /// What the tables are.
     pub(crate) fn states(&self) -> Vec<Arc<TableState>> {
         self.states.read().clone()
@@ -213,7 +226,7 @@ impl Rollups {
             rows: count(&self.counters.rows),
             windows_too_late: count(&self.counters.too_late),
             deletion_held_back: self.held_back.load(Ordering::Relaxed),
-            fetch: self.cache.stats(),
+            fetch: self.cache.stats().and(self.remote_cache.stats()),
         }
     }
 

@@ -38,6 +38,8 @@ pub struct TiersConfig {
     /// those of the environment variables that they win over, in small letters, as `aws_secret_access_key`. Secrets are
     /// shown nowhere.
     pub place_options: BTreeMap<String, PlaceOptions>,
+    /// What is kept on disk of what was read in places that are not `local`.
+    pub cache: CacheConfig,
     /// A window is rolled up so long after its end, by the time of the data, in milliseconds. What comes later is rolled
     /// up again.
     pub delay_ms: i64,
@@ -69,6 +71,21 @@ impl TierConfig {
     #[must_use]
     pub const fn new(resolution_ms: i64, retention_ms: i64) -> Self {
         Self { resolution_ms, retention_ms, place: String::new() }
+    }
+}
+
+/// What is kept on disk of object storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Bytes that it takes at most, in the directory `cache` of the data directory. It is begun anew at each start, and
+    /// leaves room for the log and for flushes. 0 = none.
+    pub bytes_max: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { bytes_max: 2 << 30 }
     }
 }
 
@@ -146,6 +163,7 @@ impl Default for TiersConfig {
             policies: Vec::new(),
             place: LOCAL_PLACE.to_owned(),
             raw: None,
+            cache: CacheConfig::default(),
             place_options: BTreeMap::new(),
             delay_ms: 2 * MINUTE_MS,
             interval_ms: 10 * MINUTE_MS,

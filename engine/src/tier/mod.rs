@@ -27,7 +27,7 @@ pub(crate) use {
     write::{FileWriter, SeriesRollups},
 };
 pub use {
-    config::{PolicyConfig, RawConfig, TierConfig, TiersConfig},
+    config::{CacheConfig, PolicyConfig, RawConfig, TierConfig, TiersConfig},
     error::TierError,
     table::{DataFileMeta, Partition, TableSize, TableState},
 };

@@ -148,6 +148,20 @@ fn old_blocks_go_to_the_bucket_and_are_read_there() {
 }
 
 #[test]
+fn what_was_read_is_on_disk_and_never_more_than_it_may_be() {
+    for parts in [0, 3, 1_000] {
+        let mut store = Store::new();
+        store.config.tiers.cache.bytes_max = parts << 16;
+        store.run(START, START + 5 * DAY).unwrap();
+        store.reopen().unwrap();
+        assert_eq!(store.ask(i64::MIN, i64::MAX), expected(START, START + 5 * DAY));
+        let cache = store.engine().cold_stats().cache;
+        assert!(cache.disk_bytes <= parts << 16 && (cache.disk_bytes > 0) == (parts > 0), "{cache:?}");
+        assert_eq!(store.fs.exists(Path::new("/data/cache")).unwrap(), parts > 0);
+    }
+}
+
+#[test]
 fn what_is_deleted_stays_deleted_in_the_bucket() {
     let mut store = Store::new();
     store.run(START, START + 5 * DAY).unwrap();
