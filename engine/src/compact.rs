@@ -74,7 +74,7 @@ impl Inner {
         self.drop_spent_tombstones()
     }
 
-    fn levels(&self) -> Levels {
+    pub(crate) fn levels(&self) -> Levels {
         match self.config.retention.age_ms {
             0 => Levels::for_retention(None),
             age => Levels::for_retention(Some(Millis(age))),
@@ -162,11 +162,11 @@ impl Inner {
     }
 }
 
-/// The blocks to plan with: without damaged ones, and without those that would end up in a block beside a
-/// damaged one of the same level and window, since blocks of a level must not overlap.
+/// The blocks to plan with: without damaged ones and those in object storage, which stay as they are, and without those
+/// that would end up in a block beside such a one of the same level and window, since blocks of a level must not overlap.
 fn sound_blocks(version: &Version, damaged: &BTreeSet<u64>, levels: &Levels) -> Vec<PlanBlock> {
     let (damaged, sound): (Vec<&Arc<BlockMeta>>, Vec<&Arc<BlockMeta>>) =
-        version.blocks().iter().partition(|block| damaged.contains(&block.id));
+        version.blocks().iter().partition(|block| damaged.contains(&block.id) || version.is_cold(block.id));
     let is_beside = |block: &BlockMeta, damaged: &BlockMeta| {
         let level = levels.iter().find(|level| level.level == damaged.level).unwrap_or(levels.top());
         damaged.level > 0

@@ -81,6 +81,13 @@ impl EngineConfig {
         if self.retention.age_ms < 0 {
             return Err(format!("retention.age_ms must not be negative, not {}", self.retention.age_ms));
         }
+        let raw_ms = self.tiers.raw.as_ref().map_or(0, |raw| raw.retention_ms);
+        if raw_ms > 0 && (self.retention.age_ms == 0 || raw_ms < self.retention.age_ms) {
+            return Err(format!(
+                "tiers.raw.retention_ms must be 0 or at least retention.age_ms = {}, which must not be 0 then, not {raw_ms}",
+                self.retention.age_ms
+            ));
+        }
         Ok(())
     }
 }

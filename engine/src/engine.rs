@@ -15,6 +15,7 @@ use tracing::info;
 use crate::{
     block::{BlockCache, BlockCacheBytes},
     checkpoint_file,
+    cold::{Cold, ColdStats},
     config::EngineConfig,
     env::{Env, Fs, LockGuard},
     error::Error,
@@ -71,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) damage: Arc<DamageLog>,
     pub(crate) counters: Counters,
     pub(crate) rollups: Rollups,
+    pub(crate) cold: Cold,
     recovery: RecoveryReport,
     _lock: LockGuard,
 }
@@ -186,6 +188,7 @@ impl Engine {
         recovery::remove_rubbish(&**fs, &block_dir, &wal_dir, &version)?;
         let head = Head::new(env, config.head.clone(), WINDOW_MS);
         let rollups = Rollups::open(env, dir, config.tiers.clone())?;
+        let cold = Cold::open(env, &config.tiers, Arc::clone(&rollups.remote_cache))?;
         if let Some(width_ms) = rollups.finest() {
             head.set_rolled_to(version.rollup(width_ms).begun_to(), width_ms);
         }
@@ -216,9 +219,11 @@ impl Engine {
             damage: Arc::default(),
             counters: Counters::default(),
             rollups,
+            cold,
             recovery,
             _lock: lock,
         };
+        inner.find_cold_blocks();
         Ok(Self { inner: Arc::new(inner), maintenance: None })
     }
 
@@ -369,6 +374,20 @@ impl Engine {
     /// When a place of tiers does not do what it should.
     pub fn tend_tiers(&self) -> Result<(), Error> {
         Ok(self.inner.tend_tables(Eagerness::Now)?)
+    }
+
+    /// Moves blocks that are old enough to object storage, and removes what has been there for too long.
+    ///
+    /// # Errors
+    /// When the place does not do what it should. What has been moved stays moved.
+    pub fn tend_cold(&self) -> Result<(), Error> {
+        Ok(self.inner.tend_cold()?)
+    }
+
+    /// The blocks in object storage at this moment.
+    #[must_use]
+    pub fn cold_stats(&self) -> ColdStats {
+        self.inner.cold_stats()
     }
 
     /// The series of a tier that satisfy all matchers and have rows in the range.

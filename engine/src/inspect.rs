@@ -122,7 +122,7 @@ pub fn inspect(fs: &Arc<dyn Fs>, dir: &Path, block: Option<u64>) -> Result<Inspe
     inspection.log.manifest_bytes = manifest.bytes;
     let mut sums = Sums::default();
     for meta in manifest.version.blocks().iter().filter(|meta| block.is_none_or(|id| id == meta.id)) {
-        inspection.blocks.push(sums.add_block(&**fs, dir, meta));
+        inspection.blocks.push(sums.add_block(&**fs, dir, meta, manifest.version.has_file(meta.id)));
     }
     if let Some(id) = block.filter(|_| inspection.blocks.is_empty()) {
         return Err(BlockError::Unknown { path: block_path(&dir.join("blocks"), id) }.into());
@@ -155,7 +155,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add_block(&mut self, fs: &dyn Fs, dir: &Path, meta: &Arc<BlockMeta>) -> InspectedBlock {
+    fn add_block(&mut self, fs: &dyn Fs, dir: &Path, meta: &Arc<BlockMeta>, in_dir: bool) -> InspectedBlock {
         let mut block = InspectedBlock {
             meta: (**meta).clone(),
             chunks: 0,
@@ -163,6 +163,9 @@ impl Sums {
             summary_bytes: 0,
             damage: None,
         };
+        if !in_dir {
+            return block;
+        }
         let opened = BlockReader::open(fs, &block_path(&dir.join("blocks"), meta.id), meta.id);
         let added = opened.and_then(|reader| {
             block.chunks = reader.info().summary.chunks;
@@ -249,7 +252,8 @@ impl Codec {
         let encoding = chunk.meta.encoding;
         let column = ColumnEncoding::from_u8(encoding).map(|of| {
             let bytes = reader.chunk(chunk).ok();
-            let values = bytes.and_then(|bytes| ColumnChunk::parse(bytes).ok()).map(|parts| parts.values);
+            let values =
+                bytes.as_deref().and_then(|bytes| ColumnChunk::parse(bytes).ok()).map(|parts| parts.values);
             values
                 .and_then(|values| column_name(of, values, chunk.meta.count as usize))
                 .unwrap_or("unreadable")

@@ -28,6 +28,7 @@
 
 mod block;
 mod checkpoint_file;
+mod cold;
 mod compact;
 mod compaction;
 mod config;
@@ -44,6 +45,7 @@ mod limits;
 mod maintenance;
 mod manifest;
 mod model;
+mod parts;
 mod pressure;
 mod read;
 mod recovery;
@@ -73,6 +75,7 @@ pub use {
         BlockCache, BlockCacheBytes, BlockChunk, BlockError, BlockInfo, BlockReader, BlockSeries, BlockSpec,
         BlockWriter, ChunkBody, ChunkColumns, ChunkSummaries, block_path,
     },
+    cold::ColdStats,
     compaction::{
         Choice, Compacted, CompactionEnv, CompactionError, Deletion, Level, Levels, MergeInput, PlanBlock,
         Urgency, compact, plan, plan_within,
@@ -93,14 +96,15 @@ pub use {
     index::{LabelIndex, label_names, label_values, select, series_order},
     inspect::{EncodingStats, InspectedBlock, Inspection, LabelStats, LogBytes, SectionBytes, inspect},
     manifest::{
-        BlockMeta, Edit, ManifestError, ManifestStats, ManifestStore, RollupProgress, Tombstone, Version,
-        Violation, WalStart,
+        BlockMeta, ColdBlock, ColdState, Edit, ManifestError, ManifestStats, ManifestStore, RollupProgress,
+        Tombstone, Version, Violation, WalStart,
     },
     model::{
         Captures, Fingerprint, HistogramSample, HistogramValue, Label, Labels, LabelsBuilder, MatchOp,
         Matcher, MatcherError, MemoryBudget, Millis, OverBudget, Regex, RegexError, RegexErrorKind,
         STALE_NAN_BITS, SampleColumns, WindowSet, is_printable, is_stale, quote, quote_char, stale_nan,
     },
+    parts::FetchStats,
     pressure::MemoryStage,
     read::{Found, ReadCost, ReadMeter, SelectedSeries, Selection, SummaryRequest, Warnings, WindowGrid},
     recovery::{RecoveryReport, ReplayProgress, ReplayedSegments},
@@ -108,8 +112,8 @@ pub use {
     signals::metrics::FloatForm,
     snapshot::{SnapshotReport, restore},
     tier::{
-        DataFileMeta, FetchStats, Partition, PolicyConfig, TableSize, TableState, TierConfig, TierError,
-        TiersConfig,
+        CacheConfig, DataFileMeta, Partition, PolicyConfig, RawConfig, TableSize, TableState, TierConfig,
+        TierError, TiersConfig,
     },
     verify::{CheckedFile, Damage, FileKind, Unreadable, VerifyReport, verify},
     wal::{

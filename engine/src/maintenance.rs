@@ -50,7 +50,7 @@ impl Maintenance {
             env::spawn_background("kymo-compaction", compact).map_err(|source| Error::Spawn { source })?,
         );
         // Neither flush nor compaction waits for object storage.
-        let roll_up = started.body(inner, Inner::tend_rollups);
+        let roll_up = started.body(inner, Inner::tend_remote);
         started
             .threads
             .push(env::spawn_background("kymo-rollup", roll_up).map_err(|source| Error::Spawn { source })?);
@@ -136,7 +136,7 @@ impl Inner {
     /// The first thing that failed; the others are done all the same.
     pub(crate) fn maintain(&self) -> Result<(), Error> {
         // What has been rolled up may go.
-        self.tend_head().and(self.tend_rollups()).and(self.tend_blocks())
+        self.tend_head().and(self.tend_remote()).and(self.tend_blocks())
     }
 
     /// Flushes if that is due, lets go of what is not needed, and watches memory: that most of all while flushes
@@ -158,7 +158,22 @@ impl Inner {
         self.compact_due()
     }
 
-    /// Rolls up what is due. A place that does not answer is not asked each second.
+    /// Does what needs object storage. A place that does not answer is not asked each second, and holds up no other.
+    fn tend_remote(&self) -> Result<(), Error> {
+        self.rollups.remote_cache.leave_free(self.reserve_bytes());
+        self.tend_rollups().and(self.tend_blocks_elsewhere())
+    }
+
+    fn tend_blocks_elsewhere(&self) -> Result<(), Error> {
+        let now_ms = self.env.clock.now().0;
+        if self.cold.retry.lock().is_waiting(now_ms) {
+            return Ok(());
+        }
+        let result = self.tend_cold();
+        self.cold.retry.lock().note_result(now_ms, result.is_ok());
+        result.map_err(Error::from)
+    }
+
     fn tend_rollups(&self) -> Result<(), Error> {
         let now_ms = self.env.clock.now().0;
         if self.rollups.is_waiting(now_ms) {

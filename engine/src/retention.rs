@@ -1,4 +1,5 @@
-//! Dropping what is too old or too much: the manifest first, the files after.
+//! Dropping what is too old or too much: the manifest first, the files after. Blocks that are in object storage lose their
+//! file only.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -8,7 +9,7 @@ use crate::{
     block::block_path,
     engine::Inner,
     error::Error,
-    manifest::{BlockMeta, Edit, Tombstone},
+    manifest::{BlockMeta, ColdState, Edit, Tombstone, Version},
     model::Matcher,
 };
 
@@ -38,21 +39,41 @@ impl Inner {
         let _alone = self.compacting.lock();
         let now_ms = self.env.clock.now().0;
         let version = self.manifest.current();
-        let mut gone = expired(version.blocks(), self.oldest_ts(now_ms), self.config.retention.bytes_max);
+        let here: Vec<_> = version.blocks().iter().filter(|it| version.has_file(it.id)).cloned().collect();
+        let mut gone = expired(&here, self.oldest_ts(now_ms), self.config.retention.bytes_max);
         let waiting = self.rollups_wait_for(&version);
-        gone.retain(|id| version.block(*id).is_some_and(|block| !waiting(block)));
-        let Some(end) = gone.iter().filter_map(|id| version.block(*id)).map(|block| block.range.end).max()
-        else {
-            return Ok(());
-        };
-        let mut edits: Vec<Edit> = gone.iter().map(|id| Edit::RemoveBlock(*id)).collect();
+        let may_go =
+            |block: &Arc<BlockMeta>| !waiting(block) && !self.is_to_be_moved(&version, block, now_ms);
+        gone.retain(|id| version.block(*id).is_some_and(may_go));
+        let (elsewhere, dropped): (Vec<u64>, Vec<u64>) = gone.iter().partition(|id| version.is_cold(**id));
+        let end = dropped.iter().filter_map(|id| version.block(*id)).map(|block| block.range.end).max();
+        let mut edits: Vec<Edit> = dropped.iter().map(|id| Edit::RemoveBlock(*id)).collect();
         // Windows before cannot be rolled up again: some of their samples are gone.
-        edits.push(Edit::SamplesFrom(end));
+        edits.extend(end.map(Edit::SamplesFrom));
+        let cold = elsewhere.iter().filter_map(|id| version.cold(*id));
+        edits.extend(cold.map(|cold| Edit::Cold(Arc::new(cold.in_state(ColdState::Bucket)))));
+        if edits.is_empty() {
+            return Ok(());
+        }
         self.manifest.apply(edits)?;
-        info!(blocks = gone.len(), "blocks dropped by retention");
-        self.counters.blocks_expired.fetch_add(gone.len() as u64, Ordering::Relaxed);
+        info!(
+            blocks = dropped.len(),
+            only_in_object_storage = elsewhere.len(),
+            "blocks dropped by retention"
+        );
+        self.counters.blocks_expired.fetch_add(dropped.len() as u64, Ordering::Relaxed);
+        // Before their files go, so that readers find them in one place or the other.
+        self.read_elsewhere(&version, &elsewhere);
         self.remove_block_files(&gone);
         Ok(())
+    }
+
+    fn read_elsewhere(&self, version: &Version, ids: &[u64]) {
+        for id in ids {
+            if let (Some(block), Some(cold)) = (version.block(*id), version.cold(*id)) {
+                self.blocks.set_cold(*id, self.cold.object(cold, block.bytes));
+            }
+        }
     }
 
     /// Removes the files of blocks that no version names any more. Whoever reads one keeps it mapped; a file

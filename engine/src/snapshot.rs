@@ -170,7 +170,8 @@ impl Copier<'_> {
             fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
         }
         self.report.blocks = source.version.blocks().len();
-        for block in source.version.blocks() {
+        // The others lie in object storage, from where the copy reads them as well.
+        for block in source.version.blocks().iter().filter(|block| source.version.has_file(block.id)) {
             self.transfer(&block_path(source.blocks, block.id), &block_path(&block_dir, block.id))?;
         }
         if let Some(number) = source.version.wal_start().checkpoint {

@@ -42,6 +42,24 @@ pub struct ChunkColumns<'a> {
     pub values: Cow<'a, [u8]>,
 }
 
+impl ChunkColumns<'_> {
+    /// The same, borrowed from nobody.
+    #[must_use]
+    pub fn into_owned(self) -> ChunkColumns<'static> {
+        ChunkColumns {
+            ts: self.ts,
+            starts: self.starts.map(|starts| Cow::Owned(starts.into_owned())),
+            values: Cow::Owned(self.values.into_owned()),
+        }
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for ChunkBody<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        Self::Whole(bytes)
+    }
+}
+
 impl From<Vec<u8>> for ChunkBody<'_> {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Whole(Cow::Owned(bytes))

@@ -4,7 +4,11 @@ use std::{io, path::PathBuf};
 
 use kymo_formats::{DecodeError, index::TooLarge};
 
-use crate::{error::ErrorKind, model::Labels};
+use crate::{
+    env::{ObjectError, ObjectErrorKind},
+    error::ErrorKind,
+    model::Labels,
+};
 
 /// An operation on a block that failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +65,9 @@ pub enum BlockError {
         /// Where it would lie.
         path: PathBuf,
     },
+    /// The object storage in which the block lies.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
     /// What is being written exceeds the format.
     #[error("cannot write block {path}")]
     TooLarge {
@@ -88,6 +95,15 @@ impl BlockError {
             Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Io { .. } => ErrorKind::Unavailable,
             Self::Checksum { .. } | Self::Corrupt { .. } | Self::WrongBlock { .. } => ErrorKind::Corrupt,
+            Self::Object(error) => match error.kind {
+                ObjectErrorKind::NotFound => ErrorKind::NotFound,
+                ObjectErrorKind::Damaged => ErrorKind::Corrupt,
+                ObjectErrorKind::AlreadyExists
+                | ObjectErrorKind::Denied
+                | ObjectErrorKind::Full
+                | ObjectErrorKind::Unavailable
+                | ObjectErrorKind::Unsupported => ErrorKind::Unavailable,
+            },
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Unordered { .. } => ErrorKind::Internal,
         }
@@ -97,6 +113,12 @@ impl BlockError {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
+    }
+
+    /// Whether the block lies in object storage that cannot be reached now. Nothing is known of the block itself.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Object(_)) && !self.is_damage()
     }
 
     /// For [`Result::map_err`]: a failed `action` on `path`.

@@ -3,6 +3,7 @@
 //! * `writer` - series in order to a block file; `chunk_body` - what it takes as a chunk; `timestamps` - the
 //!   timestamps that its chunks share
 //! * `reader` - a block file, mapped, as an index and chunks; `summaries` - what its chunks amount to
+//! * `cold` - a block in object storage
 //! * `verify` - every byte of a block file against its checksums
 //! * `column_cache` - decoded timestamps of an open block
 //! * `pages` - which pages of a block's chunk data have been verified
@@ -11,6 +12,7 @@
 
 mod cache;
 mod chunk_body;
+mod cold;
 mod column_cache;
 mod error;
 mod pages;
@@ -26,6 +28,7 @@ use kymo_formats::block::meta::BlockSummary;
 
 pub use cache::{BlockCache, BlockCacheBytes};
 pub use chunk_body::{BlockChunk, ChunkBody, ChunkColumns};
+pub(crate) use cold::{ColdObject, ColdReads};
 pub use error::BlockError;
 pub use reader::{BlockReader, BlockSeries};
 pub use summaries::ChunkSummaries;

@@ -1,4 +1,4 @@
-//! A block file, mapped, as an index and chunks.
+//! A block file, mapped or in object storage, as an index and chunks.
 //!
 //! Opening verifies header, footer and the summary. Every other section is verified on first use, chunk
 //! data page by page as it is read; what has been found whole is not looked at again.
@@ -8,11 +8,12 @@ use std::{
     ops::Range,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use bytes::Bytes;
 use kymo_formats::{
     DecodeError,
     block::{
@@ -37,7 +38,9 @@ use kymo_formats::{
 use roaring::RoaringBitmap;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{BlockError, BlockInfo, ChunkColumns, column_cache::ColumnCache, pages::VerifiedPages};
+use super::{
+    BlockError, BlockInfo, ChunkColumns, cold::ColdObject, column_cache::ColumnCache, pages::VerifiedPages,
+};
 use crate::{
     env::{Fs, Mapping},
     index::{self, IndexBytes, IndexReader, LabelsCursor, MatcherCache},
@@ -51,7 +54,7 @@ const SECTION_VERSION: u16 = 1;
 #[derive(Debug)]
 pub struct BlockReader {
     info: BlockInfo,
-    pub(super) map: Mapping,
+    pub(super) source: Source,
     pub(super) sections: Vec<Section>,
     pub(super) chunk_data: Range<usize>,
     pages: VerifiedPages,
@@ -59,11 +62,22 @@ pub struct BlockReader {
     matchers: MatcherCache,
 }
 
+/// Where the bytes of a block are.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// In a file.
+    File(Mapping),
+    /// In object storage; of its sections those are in memory that were asked for.
+    Object(Arc<ColdObject>),
+}
+
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) entry: SectionEntry,
     pub(super) range: Range<usize>,
-    verified: AtomicBool,
+    pub(super) verified: AtomicBool,
+    /// Its bytes, if they are from object storage and have been read.
+    pub(super) fetched: OnceLock<Bytes>,
 }
 
 impl BlockReader {
@@ -75,6 +89,21 @@ impl BlockReader {
     pub fn open(fs: &dyn Fs, path: &Path, id: u64) -> Result<Self, BlockError> {
         let map = fs.map(path).map_err(BlockError::io("map", path))?;
         let header = Header::decode(&map).map_err(BlockError::corrupt(path))?;
+        let entries = footer::decode(&map).map_err(BlockError::corrupt(path))?;
+        let sections = section_table(entries, map.len()).map_err(BlockError::corrupt(path))?;
+        let file_bytes = map.len() as u64;
+        Self::assemble(Source::File(map), path, id, header, sections, file_bytes)
+    }
+
+    /// The reader of the block `id`, once its header and its section table have been read.
+    pub(super) fn assemble(
+        source: Source,
+        path: &Path,
+        id: u64,
+        header: Header,
+        sections: Vec<Section>,
+        file_bytes: u64,
+    ) -> Result<Self, BlockError> {
         if header.block_id != id {
             return Err(BlockError::WrongBlock {
                 path: path.to_owned(),
@@ -82,17 +111,16 @@ impl BlockReader {
                 found: header.block_id,
             });
         }
-        let sections = section_table(&map).map_err(BlockError::corrupt(path))?;
         let info = BlockInfo {
             id,
             space: header.space,
             path: path.to_owned(),
-            file_bytes: map.len() as u64,
+            file_bytes,
             summary: BlockSummary::default(),
         };
         let mut reader = Self {
             info,
-            map,
+            source,
             sections,
             chunk_data: 0..0,
             pages: VerifiedPages::new(0),
@@ -197,21 +225,26 @@ impl BlockReader {
     ///
     /// # Errors
     /// When a page that holds part of it is damaged; chunks on other pages can be read all the same.
-    pub fn chunk(&self, chunk: &ChunkEntry) -> Result<&[u8], BlockError> {
+    pub fn chunk(&self, chunk: &ChunkEntry) -> Result<Cow<'_, [u8]>, BlockError> {
+        self.chunk_bytes(self.chunk_range(chunk)?, &self.pages)
+    }
+
+    /// Where a chunk lies in the chunk data.
+    pub(super) fn chunk_range(&self, chunk: &ChunkEntry) -> Result<Range<usize>, BlockError> {
         let range = || {
             let start = usize::try_from(chunk.offset).ok()?;
             let end = start.checked_add(usize::try_from(chunk.len).ok()?)?;
             (end <= self.chunk_data.len()).then_some(start..end)
         };
-        let range = range().ok_or_else(|| self.corrupt()(DecodeError::new("chunk", self.chunk_data.end)))?;
-        self.chunk_bytes(range, &self.pages)
+        range().ok_or_else(|| self.corrupt()(DecodeError::new("chunk", self.chunk_data.end)))
     }
 
     /// Gives back the memory that reading these bytes of the chunk data has taken, for readers that go through all of
     /// it once.
     pub(crate) fn release_chunks(&self, range: Range<usize>) {
         let start = self.chunk_data.start;
-        self.map.release(start + range.start..(start + range.end).min(self.chunk_data.end));
+        let Source::File(map) = &self.source else { return };
+        map.release(start + range.start..(start + range.end).min(self.chunk_data.end));
     }
 
     /// Appends the samples of a chunk of this block to `out`.
@@ -221,13 +254,13 @@ impl BlockReader {
     pub fn decode(&self, chunk: &ChunkEntry, out: &mut ChunkSamples) -> Result<(), BlockError> {
         let bytes = self.chunk(chunk)?;
         if let Some(encoding) = ColumnEncoding::from_u8(chunk.meta.encoding) {
-            let parts = ColumnChunk::parse(bytes).map_err(self.corrupt())?;
+            let parts = ColumnChunk::parse(&bytes).map_err(self.corrupt())?;
             let column = self.timestamps(parts.times.column)?;
             return parts.decode(encoding, chunk.meta.count as usize, &column, out).map_err(self.corrupt());
         }
         let encoding = Encoding::from_u8(chunk.meta.encoding);
         let encoding = encoding.ok_or_else(|| self.corrupt()(DecodeError::new("chunk encoding", 0)))?;
-        decode_chunk(encoding, bytes, out).map_err(self.corrupt())
+        decode_chunk(encoding, &bytes, out).map_err(self.corrupt())
     }
 
     /// The chunk for another block, its values as they are encoded; `None` if it is not kept by column.
@@ -238,15 +271,18 @@ impl BlockReader {
         if ColumnEncoding::from_u8(chunk.meta.encoding).is_none() {
             return Ok(None);
         }
-        let parts = ColumnChunk::parse(self.chunk(chunk)?).map_err(self.corrupt())?;
+        Ok(Some(match self.chunk(chunk)? {
+            Cow::Borrowed(bytes) => self.columns_of(chunk, bytes)?,
+            Cow::Owned(bytes) => self.columns_of(chunk, &bytes)?.into_owned(),
+        }))
+    }
+
+    fn columns_of<'b>(&self, chunk: &ChunkEntry, bytes: &'b [u8]) -> Result<ChunkColumns<'b>, BlockError> {
+        let parts = ColumnChunk::parse(bytes).map_err(self.corrupt())?;
         let column = self.timestamps(parts.times.column)?;
         let mut ts = Vec::new();
         parts.times.resolve(chunk.meta.count as usize, &column, &mut ts).map_err(self.corrupt())?;
-        Ok(Some(ChunkColumns {
-            ts,
-            starts: parts.starts.map(Cow::Borrowed),
-            values: Cow::Borrowed(parts.values),
-        }))
+        Ok(ChunkColumns { ts, starts: parts.starts.map(Cow::Borrowed), values: Cow::Borrowed(parts.values) })
     }
 
     /// Number of distinct timestamp columns that the chunks share.
@@ -281,12 +317,13 @@ impl BlockReader {
         &self,
         range: Range<usize>,
         pages: &VerifiedPages,
-    ) -> Result<&[u8], BlockError> {
-        let data = &self.map[self.chunk_data.clone()];
-        let checksums = self.section(SectionKind::CHUNK_PAGES)?;
-        if checksums.len() != data.len().div_ceil(PAGE_BYTES) * size_of::<u32>() {
-            return Err(self.corrupt()(DecodeError::new("chunk page checksums", checksums.len())));
-        }
+    ) -> Result<Cow<'_, [u8]>, BlockError> {
+        let map = match &self.source {
+            Source::File(map) => map,
+            Source::Object(object) => return self.read_pages(object, range).map(Cow::Owned),
+        };
+        let data = &map[self.chunk_data.clone()];
+        let checksums = self.page_checksums()?;
         pages.verify(data, checksums, range.start, range.end).map_err(|damage| BlockError::Checksum {
             path: self.info.path.clone(),
             what: "chunk page",
@@ -294,11 +331,21 @@ impl BlockReader {
             expected: damage.expected,
             found: damage.found,
         })?;
-        Ok(&data[range])
+        Ok(Cow::Borrowed(&data[range]))
+    }
+
+    /// The CRC of each page of the chunk data, as `u32`.
+    pub(super) fn page_checksums(&self) -> Result<&[u8], BlockError> {
+        let checksums = self.section(SectionKind::CHUNK_PAGES)?;
+        if checksums.len() != self.chunk_data.len().div_ceil(PAGE_BYTES) * size_of::<u32>() {
+            return Err(self.corrupt()(DecodeError::new("chunk page checksums", checksums.len())));
+        }
+        Ok(checksums)
     }
 
     /// The label index.
     pub(crate) fn index(&self) -> Result<IndexReader<'_>, BlockError> {
+        self.fetch_index()?;
         let bytes = IndexBytes {
             names: self.section(SectionKind::LABEL_NAMES)?,
             directory: self.section(SectionKind::LABEL_DIRECTORY)?,
@@ -317,7 +364,15 @@ impl BlockReader {
             self.verify_section(section)?;
             section.verified.store(true, Ordering::Relaxed);
         }
-        Ok(&self.map[section.range.clone()])
+        self.section_bytes_of(section)
+    }
+
+    /// The bytes of a section, as they are.
+    fn section_bytes_of<'s>(&'s self, section: &'s Section) -> Result<&'s [u8], BlockError> {
+        match &self.source {
+            Source::File(map) => Ok(&map[section.range.clone()]),
+            Source::Object(object) => self.fetched(object, section),
+        }
     }
 
     fn find(&self, kind: SectionKind) -> Result<&Section, BlockError> {
@@ -328,7 +383,11 @@ impl BlockReader {
     }
 
     pub(super) fn verify_section(&self, section: &Section) -> Result<(), BlockError> {
-        let (expected, found) = (section.entry.crc, crc32(&self.map[section.range.clone()]));
+        self.check_section(section, self.section_bytes_of(section)?)
+    }
+
+    pub(super) fn check_section(&self, section: &Section, bytes: &[u8]) -> Result<(), BlockError> {
+        let (expected, found) = (section.entry.crc, crc32(bytes));
         if expected == found {
             return Ok(());
         }
@@ -346,10 +405,14 @@ impl BlockReader {
     }
 }
 
-fn section_table(file: &[u8]) -> Result<Vec<Section>, DecodeError> {
-    let sections = footer::decode(file)?.into_iter().map(|entry| {
-        let range = entry.range(file.len())?;
-        Ok(Section { entry, range, verified: AtomicBool::new(false) })
+/// The sections of a file of `file_len` bytes.
+pub(super) fn section_table(
+    entries: Vec<SectionEntry>,
+    file_len: usize,
+) -> Result<Vec<Section>, DecodeError> {
+    let sections = entries.into_iter().map(|entry| {
+        let range = entry.range(file_len)?;
+        Ok(Section { entry, range, verified: AtomicBool::new(false), fetched: OnceLock::new() })
     });
     sections.collect()
 }

@@ -9,7 +9,7 @@ use kymo_formats::{
     },
 };
 
-use super::{BlockError, BlockReader, pages::VerifiedPages};
+use super::{BlockError, BlockReader, pages::VerifiedPages, reader::Source};
 
 impl BlockReader {
     /// Verifies every byte of the file.
@@ -60,13 +60,15 @@ impl BlockReader {
 
     /// Nothing is kept between the sections, so nothing may have changed there.
     fn verify_padding(&self) -> Result<(), BlockError> {
+        // Of an object nobody reads it.
+        let Source::File(map) = &self.source else { return Ok(()) };
         let mut used: Vec<_> = self.sections.iter().map(|section| section.range.clone()).collect();
         let footer_bytes = self.sections.len() * SectionEntry::BYTES + footer::TAIL_BYTES;
-        used.push(self.map.len() - footer_bytes..self.map.len());
+        used.push(map.len() - footer_bytes..map.len());
         used.sort_by_key(|range| range.start);
         let mut position = HEADER_BYTES;
         for range in used {
-            if range.start < position || self.map[position..range.start].iter().any(|byte| *byte != 0) {
+            if range.start < position || map[position..range.start].iter().any(|byte| *byte != 0) {
                 return Err(self.corrupt()(DecodeError::new("padding", position)));
             }
             position = range.end;

@@ -245,7 +245,7 @@ impl<'a> SeriesMerger<'a> {
             self.decode(piece)?;
             let reader = self.reader(piece);
             let bytes = reader.chunk(&piece.chunk).map_err(failed(reader))?;
-            let resets = resets(&piece.chunk.meta, bytes)
+            let resets = resets(&piece.chunk.meta, &bytes)
                 .map_err(BlockError::corrupt(&reader.info().path))
                 .map_err(failed(reader))?;
             to_samples(&mut self.columns, &resets, &mut self.samples);
@@ -266,7 +266,7 @@ impl<'a> SeriesMerger<'a> {
     fn takes_whole(&self, chunks: &SeriesChunks<'_>, piece: &Piece) -> bool {
         // A chunk that cannot be read is found out where it is decoded.
         let bytes = || self.reader(piece).chunk(&piece.chunk).unwrap_or_default();
-        chunks.takes_whole(&piece.chunk.meta, || words(&piece.chunk.meta, bytes()))
+        chunks.takes_whole(&piece.chunk.meta, || words(&piece.chunk.meta, &bytes()))
     }
 
     fn reader(&self, piece: &Piece) -> &'a BlockReader {

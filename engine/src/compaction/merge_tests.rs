@@ -186,7 +186,7 @@ impl Store {
                 reader.decode(&entry, &mut columns).unwrap();
                 let summary = ChunkSummary::of(&columns.ts, &columns.values);
                 assert_eq!(summaries.next(&entry).unwrap(), summary, "each chunk has its own");
-                let resets = resets(&entry.meta, reader.chunk(&entry).unwrap()).unwrap();
+                let resets = resets(&entry.meta, &reader.chunk(&entry).unwrap()).unwrap();
                 to_samples(&mut columns, &resets, &mut samples);
                 let chunk = &samples[before..];
                 assert_eq!(chunk.len(), entry.meta.count as usize);

@@ -3,8 +3,10 @@
 use std::{ops::Range, sync::Arc};
 
 use kymo_formats::manifest::{
-    BlockRecord, EditRecord, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord,
+    BlockRecord, ColdRecord, EditRecord, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord,
 };
+
+pub use kymo_formats::manifest::ColdState;
 
 use crate::model::{MatchOp, Matcher, MatcherError, Millis, WindowSet};
 
@@ -31,6 +33,42 @@ pub enum Edit {
     SamplesFrom(i64),
     /// As whose the rows that this store writes to tables are known: copies go on with them.
     Source(u16),
+    /// Where a block lies outside of the data directory; replaces what was known of it.
+    Cold(Arc<ColdBlock>),
+}
+
+/// A block that lies, is to lie, or has lain in object storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColdBlock {
+    /// The block.
+    pub block: u64,
+    /// How far it is.
+    pub state: ColdState,
+    /// The place, as the settings name it.
+    pub place: String,
+    /// The key of the object in the place.
+    pub key: String,
+}
+
+impl ColdBlock {
+    /// The prefix of the keys of the blocks of a store. An object under another one belongs to another store, of which
+    /// this one is a copy: it is read, and never removed.
+    #[must_use]
+    pub fn prefix(store_id: u128) -> String {
+        format!("blocks/{store_id:032x}/")
+    }
+
+    /// This one in another state.
+    #[must_use]
+    pub fn in_state(&self, state: ColdState) -> Self {
+        Self { state, ..self.clone() }
+    }
+
+    /// Whether the object is whole, and the block one of those that are never merged.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        matches!(self.state, ColdState::Both | ColdState::Bucket)
+    }
 }
 
 /// How far the rollups of one width are.
@@ -139,6 +177,7 @@ impl Edit {
             Self::Rollup(progress) => EditRecord::Rollup(progress.to_record()),
             Self::SamplesFrom(ts) => EditRecord::SamplesFrom(*ts),
             Self::Source(number) => EditRecord::Source(*number),
+            Self::Cold(cold) => EditRecord::ColdBlock(cold.to_record()),
         }
     }
 
@@ -158,6 +197,7 @@ impl Edit {
             EditRecord::Rollup(record) => Self::Rollup(RollupProgress::from_record(record)),
             EditRecord::SamplesFrom(ts) => Self::SamplesFrom(ts),
             EditRecord::Source(number) => Self::Source(number),
+            EditRecord::ColdBlock(record) => Self::Cold(Arc::new(ColdBlock::from_record(record))),
             EditRecord::Unknown { kind, version } => return Err(RecordError::Unknown { kind, version }),
         })
     }
@@ -203,6 +243,17 @@ impl BlockMeta {
             bytes: record.bytes,
             sources: record.sources,
         }
+    }
+}
+
+impl ColdBlock {
+    fn to_record(&self) -> ColdRecord {
+        let Self { block, state, place, key } = self.clone();
+        ColdRecord { block, state, place, key }
+    }
+
+    fn from_record(ColdRecord { block, state, place, key }: ColdRecord) -> Self {
+        Self { block, state, place, key }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BlockMeta, Edit, RollupProgress, Tombstone, Version, WalStart};
+use super::{BlockMeta, ColdBlock, ColdState, Edit, RollupProgress, Tombstone, Version, WalStart};
 
 /// A rule that an edit would break.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +40,7 @@ pub(super) fn check_edit(version: &Version, edit: &Edit) -> Result<(), Violation
         Edit::NextId(id) => next_id_advances(version, *id),
         Edit::StoreId(_) | Edit::SamplesFrom(_) | Edit::Source(_) => Ok(()),
         Edit::Rollup(progress) => rollup_job_advances(version, progress),
+        Edit::Cold(cold) => cold_block_advances(version, cold),
     }
 }
 
@@ -152,6 +153,21 @@ fn rollup_job_advances(version: &Version, progress: &RollupProgress) -> Result<(
             current.job, current.rolled_to, progress.job, progress.rolled_to
         );
         return violation("rollups never go back", detail);
+    }
+    Ok(())
+}
+
+/// A block goes to object storage and out of it, never back; one that is not live is on its way out.
+///
+/// Once the object is all there is of a block, its file goes: a state before would name a file that is gone. An object
+/// that is on its way out may be gone already: a live block must not rely on it.
+fn cold_block_advances(version: &Version, cold: &ColdBlock) -> Result<(), Violation> {
+    let before = version.cold(cold.block).map(|before| before.state);
+    let is_live = version.block(cold.block).is_some();
+    let is_out = cold.state >= ColdState::Going;
+    if is_live == is_out || before.is_some_and(|before| cold.state < before) {
+        let detail = format!("block {} from {before:?} to {:?}", cold.block, cold.state);
+        return violation("blocks in object storage never go back", detail);
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ mod version;
 
 pub(crate) use store::{ManifestFile, read, write};
 pub use {
-    edit::{BlockMeta, Edit, RollupProgress, Tombstone, WalStart},
+    edit::{BlockMeta, ColdBlock, ColdState, Edit, RollupProgress, Tombstone, WalStart},
     error::ManifestError,
     invariants::Violation,
     store::{ManifestStats, ManifestStore},

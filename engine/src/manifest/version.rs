@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use super::{BlockMeta, Edit, RollupProgress, Tombstone, Violation, WalStart, invariants};
+use super::{
+    BlockMeta, ColdBlock, ColdState, Edit, RollupProgress, Tombstone, Violation, WalStart, invariants,
+};
 
 /// One state of the manifest: immutable, shared by all who read it. Whoever holds one may go on reading the
 /// blocks it names, whatever compaction does meanwhile.
@@ -19,6 +21,8 @@ pub struct Version {
     source: Option<u16>,
     /// By the width of the windows.
     rollups: BTreeMap<i64, RollupProgress>,
+    /// By block.
+    cold: BTreeMap<u64, Arc<ColdBlock>>,
 }
 
 impl Default for Version {
@@ -33,6 +37,7 @@ impl Default for Version {
             samples_from: i64::MIN,
             source: None,
             rollups: BTreeMap::new(),
+            cold: BTreeMap::new(),
         }
     }
 }
@@ -109,9 +114,34 @@ impl Version {
         self.rollups.values()
     }
 
-    /// As a copy of the store begins: it has no id yet.
+    /// What is known of the block of this id in object storage.
+    #[must_use]
+    pub fn cold(&self, id: u64) -> Option<&Arc<ColdBlock>> {
+        self.cold.get(&id)
+    }
+
+    /// All blocks that have, or may have, an object in object storage, by id; also such as are not live any more.
+    pub fn cold_blocks(&self) -> impl Iterator<Item = &Arc<ColdBlock>> {
+        self.cold.values()
+    }
+
+    /// Whether the block of this id is whole in object storage: it stays as it is.
+    #[must_use]
+    pub fn is_cold(&self, id: u64) -> bool {
+        self.cold(id).is_some_and(|cold| cold.is_whole())
+    }
+
+    /// Whether the block of this id has a file in the data directory.
+    #[must_use]
+    pub fn has_file(&self, id: u64) -> bool {
+        self.cold(id).is_none_or(|cold| cold.state < ColdState::Bucket)
+    }
+
+    /// As a copy of the store begins: it has no id yet, and of the objects of blocks knows those that are whole.
     pub(crate) fn for_copy(&self) -> Self {
-        Self { store_id: None, ..self.clone() }
+        let mut copy = Self { store_id: None, ..self.clone() };
+        copy.cold.retain(|_, cold| cold.is_whole());
+        copy
     }
 
     /// The version after `edits`.
@@ -139,6 +169,7 @@ impl Version {
         edits.extend(self.source.map(Edit::Source));
         edits.extend(Some(self.samples_from).filter(|ts| *ts != i64::MIN).map(Edit::SamplesFrom));
         edits.extend(self.rollups.values().cloned().map(Edit::Rollup));
+        edits.extend(self.cold.values().cloned().map(Edit::Cold));
         edits
     }
 
@@ -148,7 +179,10 @@ impl Version {
                 self.next_id = self.next_id.max(block.id.saturating_add(1));
                 self.blocks.push(Arc::clone(block));
             }
-            Edit::RemoveBlock(id) => self.blocks.retain(|block| block.id != *id),
+            Edit::RemoveBlock(id) => {
+                self.blocks.retain(|block| block.id != *id);
+                self.let_go(*id);
+            }
             Edit::AddTombstone(tombstone) => {
                 self.next_id = self.next_id.max(tombstone.id.saturating_add(1));
                 self.tombstones.push(Arc::clone(tombstone));
@@ -160,6 +194,17 @@ impl Version {
             Edit::Source(number) => self.source = Some(*number),
             Edit::SamplesFrom(ts) => self.samples_from = self.samples_from.max(*ts),
             Edit::Rollup(progress) => drop(self.rollups.insert(progress.width_ms, progress.clone())),
+            Edit::Cold(cold) if cold.state == ColdState::Gone => drop(self.cold.remove(&cold.block)),
+            Edit::Cold(cold) => drop(self.cold.insert(cold.block, Arc::clone(cold))),
+        }
+    }
+
+    /// Of a block that is not live any more the object has to go, if it is one of this store.
+    fn let_go(&mut self, id: u64) {
+        let Some(cold) = self.cold.remove(&id) else { return };
+        let is_ours = self.store_id.is_some_and(|id| cold.key.starts_with(&ColdBlock::prefix(id)));
+        if is_ours {
+            self.cold.insert(id, Arc::new(cold.in_state(ColdState::Going)));
         }
     }
 

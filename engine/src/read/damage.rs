@@ -19,6 +19,8 @@ const WARNINGS_MAX: usize = 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Warnings {
     texts: Vec<String>,
+    /// Whether something was left out that may be there later.
+    unreachable: bool,
 }
 
 impl Warnings {
@@ -26,6 +28,12 @@ impl Warnings {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.texts.is_empty()
+    }
+
+    /// Whether object storage could not be reached: the same question may have a better answer later.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        self.unreachable
     }
 
     /// The texts.
@@ -36,6 +44,7 @@ impl Warnings {
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: Self) {
+        self.unreachable |= other.unreachable;
         other.texts.into_iter().for_each(|text| self.add(text));
     }
 
@@ -57,6 +66,7 @@ impl Warnings {
 pub(crate) struct DamageLog {
     blocks: Mutex<BTreeSet<u64>>,
     left_out: AtomicU64,
+    unreachable: AtomicU64,
 }
 
 impl DamageLog {
@@ -86,13 +96,34 @@ impl DamageLog {
                 self.note(block, "a damaged block is left out", &error, warnings);
                 Ok(None)
             }
+            Err(Error::Block(error)) if error.is_unreachable() => {
+                self.note_unreachable(
+                    "a block in object storage cannot be reached and is left out",
+                    &error,
+                    warnings,
+                );
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
+    /// Counts a part of a block that is left out because its place cannot be reached, and warns of it. It says nothing of
+    /// the block.
+    pub(super) fn note_unreachable(&self, what: &str, error: &BlockError, warnings: &mut Warnings) {
+        self.unreachable.fetch_add(1, Ordering::Relaxed);
+        warnings.unreachable = true;
+        warnings.add(format!("{what}: {error}"));
+    }
+
+    /// Blocks and chunks that were left out of answers because their place could not be reached.
+    pub(crate) fn unreachable(&self) -> u64 {
+        self.unreachable.load(Ordering::Relaxed)
+    }
+
     /// Notes damage of `block` that leaves nothing out of an answer.
     pub(super) fn note_harmless(&self, block: u64, error: &BlockError) {
-        if self.blocks.lock().insert(block) {
+        if error.is_damage() && self.blocks.lock().insert(block) {
             error!(block, error = %error, "damaged summaries are not used; kymo verify lists all damage");
         }
     }

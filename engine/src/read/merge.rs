@@ -226,6 +226,14 @@ fn append_sound<H: HistogramForm>(
             damage.note(reader.info().id, "damaged chunks are left out", &error, warnings);
             Ok(false)
         }
+        (Err(ReadError::Block(error)), _) if error.is_unreachable() => {
+            damage.note_unreachable(
+                "chunks in object storage cannot be reached and are left out",
+                &error,
+                warnings,
+            );
+            Ok(false)
+        }
         (Err(error), _) => Err(error),
     }
 }

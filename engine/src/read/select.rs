@@ -10,7 +10,7 @@ use super::{
     series::{BlockPart, Part, SelectedSeries},
 };
 use crate::{
-    block::BlockReader,
+    block::{BlockError, BlockReader},
     engine::Inner,
     error::Error,
     head::HeadSeries,
@@ -62,7 +62,8 @@ impl Inner {
             let request =
                 BlockRequest { meta, reader, tombstones: blocks.version.tombstones(), matchers, start, end };
             let before = found.len();
-            let collected = collect_block(&request, memory, &mut found);
+            let collected = collect_block(&request, memory, &mut found)
+                .and_then(|()| Ok(prefetch(reader, &found[before..], &mut cost)?));
             if self.damage.isolate(meta.id, collected, &mut blocks.warnings)?.is_none() {
                 found.truncate(before);
             }
@@ -147,6 +148,21 @@ fn collect_block(
             found.push((labels, Part::Block(part)));
         }
     }
+    Ok(())
+}
+
+/// Reads what the series need of a block in object storage, all of it at once.
+fn prefetch(reader: &BlockReader, found: &[(Labels, Part)], cost: &mut ReadCost) -> Result<(), BlockError> {
+    if !reader.is_cold() {
+        return Ok(());
+    }
+    let chunks = found.iter().flat_map(|(_, part)| match part {
+        Part::Block(block) => &block.chunks[..],
+        Part::Head(_) => &[],
+    });
+    let (requests, bytes) = reader.prefetch(chunks)?;
+    cost.requests += requests;
+    cost.fetched_bytes += bytes;
     Ok(())
 }
 

@@ -133,6 +133,7 @@ pub(crate) fn remove_rubbish(
     let live: BTreeSet<String> = version
         .blocks()
         .iter()
+        .filter(|block| version.has_file(block.id))
         .map(|block| file_name(&crate::block::block_path(block_dir, block.id)))
         .collect();
     for entry in fs.list(block_dir).map_err(Error::io("list", block_dir))? {

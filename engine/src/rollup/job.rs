@@ -374,7 +374,7 @@ impl Inner {
         table: &Table,
         file: &DataFileMeta,
     ) -> Result<(RowFile, SeriesGroups), TierError> {
-        open_file(table.store(), &self.rollups.cache, table.name(), file)
+        open_file(table.store(), self.rollups.cache_of(table.width_ms()), table.name(), file)
     }
 }
 

@@ -37,10 +37,8 @@ use crate::{
     error::Error,
     manifest::{BlockMeta, Edit, RollupProgress, Tombstone, Version},
     model::WindowSet,
-    tier::{
-        FetchStats, FileCache, LOCAL_PLACE, PartCache, Partition, Place, Table, TableState, TierError,
-        TiersConfig,
-    },
+    parts::{FetchStats, PartCache},
+    tier::{FileCache, LOCAL_PLACE, Partition, Place, Table, TableState, TierError, TiersConfig},
 };
 
 /// Bytes of tables that are kept in memory.
@@ -64,7 +62,10 @@ pub(crate) struct Rollups {
     states: RwLock<Vec<Arc<TableState>>>,
     /// Where the table of each tier lies.
     stores: Vec<Arc<dyn ObjectStore>>,
+    /// Of tables in the data directory.
     cache: Arc<PartCache>,
+    /// Of tables, and blocks, in other places.
+    pub(crate) remote_cache: Arc<PartCache>,
     files: FileCache,
     /// Held by whoever changes the progress that the manifest keeps: it is read before it is written.
     progress: Mutex<()>,
@@ -80,7 +81,7 @@ pub(crate) struct Rollups {
 
 /// When to try again after a failure.
 #[derive(Debug, Clone, Copy, Default)]
-struct Retry {
+pub(crate) struct Retry {
     /// When the last attempt failed, milliseconds of the wall clock.
     failed_at: i64,
     /// How long to wait from then; 0 after a success.
@@ -89,6 +90,20 @@ struct Retry {
 
 /// The first wait after a failure, and the longest.
 const RETRY_MS: (i64, i64) = (5_000, 300_000);
+
+impl Retry {
+    /// Whether the last attempt failed a short while ago.
+    pub(crate) fn is_waiting(&self, now_ms: i64) -> bool {
+        // A clock that was put back must not make it wait for long.
+        (0..self.wait_ms).contains(&now_ms.saturating_sub(self.failed_at))
+    }
+
+    /// Takes note of how an attempt ended.
+    pub(crate) fn note_result(&mut self, now_ms: i64, succeeded: bool) {
+        let wait_ms = if succeeded { 0 } else { (2 * self.wait_ms).clamp(RETRY_MS.0, RETRY_MS.1) };
+        *self = Self { failed_at: now_ms, wait_ms };
+    }
+}
 
 /// What happened since the start.
 #[derive(Debug, Default)]
@@ -156,6 +171,10 @@ impl Rollups {
     pub(crate) fn open(env: &Env, dir: &Path, config: TiersConfig) -> Result<Self, Error> {
         let widths = config.widths();
         let stores = open_places(env, dir, &config, &widths)?;
+        let is_remote =
+            config.raw.is_some() || widths.iter().any(|width| config.place_of(*width) != LOCAL_PLACE);
+        let disk_bytes = if is_remote { config.cache.bytes_max } else { 0 };
+        let remote_cache = PartCache::new(CACHE_BYTES).with_disk(&env.fs, dir, disk_bytes);
         let table = |(width, store): (&i64, &Arc<dyn ObjectStore>)| {
             Table::new(Arc::clone(store), env, &table_name(*width), *width, partition_of(*width))
         };
@@ -169,6 +188,7 @@ impl Rollups {
             states: RwLock::new(states),
             stores,
             cache: Arc::new(PartCache::new(CACHE_BYTES)),
+            remote_cache: Arc::new(remote_cache),
             files: FileCache::new(FILES_BYTES),
             progress: Mutex::default(),
             retry: Mutex::default(),
@@ -188,6 +208,11 @@ impl Rollups {
         self.tables.lock()
     }
 
+    /// What keeps parts of the table of windows of `width_ms`.
+    fn cache_of(&self, width_ms: i64) -> &Arc<PartCache> {
+        if self.config.place_of(width_ms) == LOCAL_PLACE { &self.cache } else { &self.remote_cache }
+    }
+
     /// What the tables are.
     pub(crate) fn states(&self) -> Vec<Arc<TableState>> {
         self.states.read().clone()
@@ -201,22 +226,18 @@ impl Rollups {
             rows: count(&self.counters.rows),
             windows_too_late: count(&self.counters.too_late),
             deletion_held_back: self.held_back.load(Ordering::Relaxed),
-            fetch: self.cache.stats(),
+            fetch: self.cache.stats().and(self.remote_cache.stats()),
         }
     }
 
     /// Whether the last attempt failed a short while ago.
     pub(crate) fn is_waiting(&self, now_ms: i64) -> bool {
-        let retry = *self.retry.lock();
-        // A clock that was put back must not make it wait for long.
-        (0..retry.wait_ms).contains(&now_ms.saturating_sub(retry.failed_at))
+        self.retry.lock().is_waiting(now_ms)
     }
 
     /// Takes note of how an attempt ended.
     pub(crate) fn note_result(&self, now_ms: i64, succeeded: bool) {
-        let mut retry = self.retry.lock();
-        let wait_ms = if succeeded { 0 } else { (2 * retry.wait_ms).clamp(RETRY_MS.0, RETRY_MS.1) };
-        *retry = Retry { failed_at: now_ms, wait_ms };
+        self.retry.lock().note_result(now_ms, succeeded);
     }
 
     /// Shows readers what the tables are now.
@@ -304,12 +325,12 @@ impl Inner {
 
     /// A tier on the disk of the log and of the blocks does not take the room that they need next.
     fn leave_room_for_ingestion(&self) {
-        let bytes = self.reserve_bytes();
-        self.rollups.stores.iter().for_each(|store| store.leave_free(bytes));
+        let reserve_bytes = self.reserve_bytes();
+        self.rollups.stores.iter().for_each(|store| store.leave_free(reserve_bytes));
     }
 
     /// What tells this store from its copies, and as whose its rows are known.
-    fn identity(&self) -> Result<(u128, i16), Error> {
+    pub(crate) fn identity(&self) -> Result<(u128, i16), Error> {
         let version = self.manifest.current();
         if let (Some(id), Some(source)) = (version.store_id(), version.source()) {
             return Ok((id, source.cast_signed()));

@@ -101,7 +101,9 @@ impl<'a> RawStream<'a> {
         let (from, to) = windows.bounds().unwrap_or((0, 0));
         let samples = (from.saturating_add(1), to);
         let look_up = LookUp { matchers: &[], start: samples.0, end: samples.1 };
-        let names = inner.label_values(b"__name__", look_up)?.items;
+        let names = inner.label_values(b"__name__", look_up)?;
+        report(&names.warnings)?;
+        let names = names.items;
         // Series without a name are the first in the table.
         let metrics = std::iter::once(Vec::new()).chain(names).collect();
         let (series, columns) = (VecDeque::new(), SampleColumns::default());
@@ -115,7 +117,7 @@ impl<'a> RawStream<'a> {
             .map_err(|error| Error::Config { problem: error.to_string() })?;
         let (start, end) = self.samples;
         let found = self.inner.select(&[matcher], start, end, &MemoryBudget::unlimited())?;
-        report(&found.warnings);
+        report(&found.warnings)?;
         let config = &self.inner.rollups.config;
         let mut series: Vec<_> = found
             .series
@@ -129,7 +131,7 @@ impl<'a> RawStream<'a> {
 
     /// The rows of a series.
     fn roll_up(&mut self, series: &SelectedSeries) -> Result<SeriesRollups, TierError> {
-        report(&series.read(&mut self.columns)?);
+        report(&series.read(&mut self.columns)?)?;
         let mut rollups = Vec::new();
         let histograms: Vec<_> = self.columns.histograms.drain(..).map(|it| (it.ts, it.value)).collect();
         let SampleColumns { ts, values, .. } = &self.columns;
@@ -143,11 +145,16 @@ impl<'a> RawStream<'a> {
     }
 }
 
-/// What is damaged is left out, as in answers to queries; rows cannot say so.
-fn report(warnings: &Warnings) {
+/// What is damaged is left out, as in answers to queries; rows cannot say so. What cannot be reached now is waited for: the
+/// rows would replace better ones.
+fn report(warnings: &Warnings) -> Result<(), TierError> {
+    if warnings.is_unreachable() {
+        return Err(TierError::Unreachable { problem: warnings.clone().into_texts().join("; ") });
+    }
     if !warnings.is_empty() {
         warn!(?warnings, "a rollup leaves out what is damaged");
     }
+    Ok(())
 }
 
 impl RollupStream for RawStream<'_> {

@@ -188,7 +188,7 @@ impl Rollups {
         let table = table_name(width_ms);
         let key = format!("{table}/{}", file.path);
         self.files.get_or_insert_with(&key, || {
-            let opened = OpenFile::open(store, &self.cache, &table, file).map(Arc::new)?;
+            let opened = OpenFile::open(store, self.cache_of(width_ms), &table, file).map(Arc::new)?;
             meter.add(&opened.open_cost());
             Ok(opened)
         })

@@ -31,10 +31,15 @@ pub struct TiersConfig {
     /// Where tables of rollups lie that say no other place: `local` = the directory `rollups` in the data directory,
     /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///directory`.
     pub place: String,
+    /// Blocks of samples in object storage, where they are kept for longer than in the data directory. None = nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<RawConfig>,
     /// Options of places that are buckets, by place: `{ "s3://bucket/prefix": { endpoint: ..., region: ... } }`. Names are
     /// those of the environment variables that they win over, in small letters, as `aws_secret_access_key`. Secrets are
     /// shown nowhere.
     pub place_options: BTreeMap<String, PlaceOptions>,
+    /// What is kept on disk of what was read in places that are not `local`.
+    pub cache: CacheConfig,
     /// A window is rolled up so long after its end, by the time of the data, in milliseconds. What comes later is rolled
     /// up again.
     pub delay_ms: i64,
@@ -69,6 +74,69 @@ impl TierConfig {
     }
 }
 
+/// What is kept on disk of object storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Bytes that it takes at most, in the directory `cache` of the data directory. It is begun anew at each start, and
+    /// leaves room for the log and for flushes. 0 = none.
+    pub bytes_max: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { bytes_max: 2 << 30 }
+    }
+}
+
+/// Blocks of samples in object storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Where they lie: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///directory`.
+    pub place: String,
+    /// Age after which a block goes there, in milliseconds: until then late samples are merged into it. It stays in the
+    /// data directory as well, for as long as `retention` says.
+    #[serde(default = "default_after_ms")]
+    pub after_ms: i64,
+    /// Age after which it goes from there, in milliseconds. 0 = kept for ever.
+    #[serde(default)]
+    pub retention_ms: i64,
+}
+
+const fn default_after_ms() -> i64 {
+    DAY_MS
+}
+
+impl RawConfig {
+    /// Blocks that are a day old, in `place`, for ever.
+    #[must_use]
+    pub fn new(place: &str) -> Self {
+        Self { place: place.to_owned(), after_ms: default_after_ms(), retention_ms: 0 }
+    }
+
+    /// Whether what ends before `end` has been kept for long enough.
+    pub(crate) const fn is_over(&self, end: i64, now_ms: i64) -> bool {
+        self.retention_ms > 0 && end <= now_ms.saturating_sub(self.retention_ms)
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if !self.place.contains("://") {
+            return Err(format!("tiers.raw.place must be a bucket or a folder, not {:?}", self.place));
+        }
+        if self.after_ms < 0 {
+            return Err(format!("tiers.raw.after_ms must not be negative, not {}", self.after_ms));
+        }
+        if self.retention_ms < 0 || (self.retention_ms > 0 && self.retention_ms <= self.after_ms) {
+            return Err(format!(
+                "tiers.raw.retention_ms must be 0 or greater than after_ms = {}, not {}",
+                self.after_ms, self.retention_ms
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// Rollups for some series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +162,8 @@ impl Default for TiersConfig {
             ],
             policies: Vec::new(),
             place: LOCAL_PLACE.to_owned(),
+            raw: None,
+            cache: CacheConfig::default(),
             place_options: BTreeMap::new(),
             delay_ms: 2 * MINUTE_MS,
             interval_ms: 10 * MINUTE_MS,
@@ -148,7 +218,10 @@ impl TiersConfig {
                 ));
             }
         }
-        let unused = |place: &&String| !self.tiers().any(|tier| self.place_of_tier(tier) == **place);
+        let unused = |place: &&String| {
+            !self.tiers().any(|tier| self.place_of_tier(tier) == **place)
+                && self.raw.as_ref().is_none_or(|raw| raw.place != **place)
+        };
         match self.place_options.keys().find(unused) {
             Some(place) => Err(format!("tiers.place_options: no tier lies in {place:?}")),
             None => Ok(()),
@@ -207,6 +280,7 @@ impl TiersConfig {
             }
         }
         self.check_places()?;
+        self.raw.as_ref().map_or(Ok(()), RawConfig::validate)?;
         if self.delay_ms < 0 {
             return Err(format!("tiers.delay_ms must not be negative, not {}", self.delay_ms));
         }

@@ -69,6 +69,15 @@ pub enum TierError {
         /// How long it took.
         hours: i64,
     },
+    /// Samples are in object storage that does not answer.
+    #[error("samples cannot be reached: {problem}")]
+    Unreachable {
+        /// What was left out.
+        problem: String,
+    },
+    /// A block that was to be moved to object storage.
+    #[error(transparent)]
+    Block(#[from] crate::block::BlockError),
     /// The store below.
     #[error(transparent)]
     Engine(#[from] Box<crate::Error>),
@@ -122,7 +131,10 @@ impl TierError {
                 ErrorKind::Corrupt
             }
             Self::Foreign { .. } => ErrorKind::Invalid,
-            Self::Contended { .. } | Self::Overdue { .. } => ErrorKind::Unavailable,
+            Self::Contended { .. } | Self::Overdue { .. } | Self::Unreachable { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::Block(error) => error.kind(),
             Self::Engine(error) => error.kind(),
         }
     }
@@ -132,7 +144,7 @@ impl TierError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Object(error) => error.kind == ObjectErrorKind::Unavailable,
-            Self::Contended { .. } | Self::Overdue { .. } => true,
+            Self::Contended { .. } | Self::Overdue { .. } | Self::Unreachable { .. } => true,
             _ => false,
         }
     }

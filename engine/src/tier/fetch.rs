@@ -22,70 +22,10 @@ use parquet::{
 };
 
 use super::TierError;
-use crate::env::ObjectStore;
-
-/// Parts that are missing between two that are wanted are read along if they are no more than this: a request costs more
-/// than they do.
-const GAP_PARTS: usize = 1;
-
-/// What is kept of objects, least recently used first out.
-#[derive(Debug)]
-pub(crate) struct PartCache {
-    parts: quick_cache::sync::Cache<(Arc<str>, usize), Bytes, PartWeight>,
-    requests: AtomicU64,
-    fetched_bytes: AtomicU64,
-    hits: AtomicU64,
-}
-
-#[derive(Debug, Clone)]
-struct PartWeight;
-
-impl quick_cache::Weighter<(Arc<str>, usize), Bytes> for PartWeight {
-    fn weight(&self, _: &(Arc<str>, usize), part: &Bytes) -> u64 {
-        part.len() as u64 + 128
-    }
-}
-
-/// What reading objects cost since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct FetchStats {
-    /// Requests to places.
-    pub requests: u64,
-    /// Bytes that they brought.
-    pub bytes: u64,
-    /// Parts that were there already.
-    pub hits: u64,
-    /// Bytes that are kept.
-    pub cached_bytes: u64,
-}
-
-impl PartCache {
-    /// A cache of at most `bytes_max` bytes.
-    pub(crate) fn new(bytes_max: u64) -> Self {
-        let parts = usize::try_from(bytes_max / PART_BYTES as u64).unwrap_or(usize::MAX).max(16);
-        Self {
-            parts: quick_cache::sync::Cache::with_weighter(parts, bytes_max, PartWeight),
-            requests: AtomicU64::new(0),
-            fetched_bytes: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-        }
-    }
-
-    pub(crate) fn stats(&self) -> FetchStats {
-        FetchStats {
-            requests: self.requests.load(Ordering::Relaxed),
-            bytes: self.fetched_bytes.load(Ordering::Relaxed),
-            hits: self.hits.load(Ordering::Relaxed),
-            cached_bytes: self.parts.weight(),
-        }
-    }
-
-    /// Takes note of a request that this cache was not asked for.
-    pub(crate) fn note_request(&self, bytes: u64) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
+use crate::{
+    env::ObjectStore,
+    parts::{PartCache, runs},
+};
 
 /// An object whose parts can be verified.
 #[derive(Debug, Clone)]
@@ -131,17 +71,10 @@ impl VerifiedObject {
         let mut wanted: Vec<usize> = ranges.iter().flat_map(|range| self.parts_of(range)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let (there, missing): (Vec<usize>, Vec<usize>) = wanted
-            .into_iter()
-            .partition(|part| self.cache.parts.get(&(Arc::clone(&self.key), *part)).is_some());
-        self.cache.hits.fetch_add(there.len() as u64, Ordering::Relaxed);
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for part in missing {
-            match runs.last_mut() {
-                Some(run) if part <= run.end + GAP_PARTS => run.end = part + 1,
-                _ => runs.push(part..part + 1),
-            }
-        }
+        let (there, missing): (Vec<usize>, Vec<usize>) =
+            wanted.into_iter().partition(|part| self.cache.get(&self.key, *part).is_some());
+        self.cache.note_hits(there.len() as u64);
+        let runs = runs(missing);
         if runs.is_empty() {
             return Ok((0, 0));
         }
@@ -171,8 +104,7 @@ impl VerifiedObject {
                 );
                 return Err(TierError::Damaged { key: self.key.to_string(), problem });
             }
-            // A piece of its own: else the whole run stays in memory as long as one of its parts does.
-            self.cache.parts.insert((Arc::clone(&self.key), part), Bytes::copy_from_slice(&piece));
+            self.cache.insert(&self.key, part, &piece);
         }
         Ok(())
     }
@@ -193,8 +125,7 @@ impl VerifiedObject {
 
     /// A part, from the cache or the place.
     fn part(&self, part: usize) -> Result<Bytes, TierError> {
-        let key = (Arc::clone(&self.key), part);
-        if let Some(bytes) = self.cache.parts.get(&key) {
+        if let Some(bytes) = self.cache.get(&self.key, part) {
             return Ok(bytes);
         }
         let bounds = self.bytes_of(&(part..part + 1));

@@ -20,7 +20,6 @@ mod write;
 
 pub(crate) use {
     config::LOCAL_PLACE,
-    fetch::PartCache,
     merge::{FileStream, Merge, RollupStream, Wanted, order},
     place::Place,
     read::{FileCache, OpenFile, RowFile, RowsOf, SeriesGroups, open_file},
@@ -28,8 +27,7 @@ pub(crate) use {
     write::{FileWriter, SeriesRollups},
 };
 pub use {
-    config::{PolicyConfig, TierConfig, TiersConfig},
+    config::{CacheConfig, PolicyConfig, RawConfig, TierConfig, TiersConfig},
     error::TierError,
-    fetch::FetchStats,
     table::{DataFileMeta, Partition, TableSize, TableState},
 };

@@ -27,12 +27,17 @@ impl Place {
         name: &str,
         options: PlaceOptions,
     ) -> Result<Self, ObjectError> {
-        let place = Self { name: name.to_owned(), options, places, store: Mutex::new(None) };
+        let place = Self::of(places, name, options);
         match place.store() {
             Err(error) if error.kind == ObjectErrorKind::Unsupported => Err(error),
             // Other errors are those of who needs it.
             _ => Ok(place),
         }
+    }
+
+    /// The place `name`, of which it is not known whether there can be such a one.
+    pub(crate) fn of(places: Arc<dyn Places>, name: &str, options: PlaceOptions) -> Self {
+        Self { name: name.to_owned(), options, places, store: Mutex::new(None) }
     }
 
     fn store(&self) -> Result<Arc<dyn ObjectStore>, ObjectError> {

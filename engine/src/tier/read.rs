@@ -8,8 +8,8 @@ use kymo_formats::{
     rollup::table::{DataFile, Facts, FileSeries, RollupColumns, SeriesFile, TableError},
 };
 
-use super::{PartCache, TierError, fetch::VerifiedObject, table::DataFileMeta};
-use crate::{env::ObjectStore, model::Labels, read::ReadCost};
+use super::{TierError, fetch::VerifiedObject, table::DataFileMeta};
+use crate::{env::ObjectStore, model::Labels, parts::PartCache, read::ReadCost};
 
 /// A series of a data file.
 #[derive(Debug, Clone)]

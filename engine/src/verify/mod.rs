@@ -108,14 +108,20 @@ fn check_blocks(
     for entry in &entries {
         match (id_of(&entry.name), version) {
             (Some(id), None) => report.files.push(block::check(fs, &dir.join(&entry.name), id, None)?),
-            (Some(id), Some(version)) if version.block(id).is_some() => {}
+            (Some(id), Some(version)) if version.block(id).is_some() && version.has_file(id) => {}
             _ => report.notes.push(format!(
                 "{} is no live block, removed at the next start",
                 dir.join(&entry.name).display()
             )),
         }
     }
-    for meta in version.into_iter().flat_map(Version::blocks) {
+    let Some(version) = version else { return Ok(()) };
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        version.blocks().iter().partition(|meta| version.has_file(meta.id));
+    if !elsewhere.is_empty() {
+        report.notes.push(format!("{} blocks lie in object storage, and are not checked", elsewhere.len()));
+    }
+    for meta in here {
         report.files.push(block::check(fs, &block_path(dir, meta.id), meta.id, Some(meta))?);
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! * `basics` - append, select, flush, restart, delete, retention
 //! * `format_1` - a data directory that an earlier build wrote
 //! * `model` - random operations against a naive model
+//! * `cold` - blocks in object storage
 //! * `crash` - a crash at every sync point of a workload
 //! * `damage` - random bytes of blocks changed: what is answered was written, and what is missing is named
 //! * `example` - what the documentation shows
@@ -16,6 +17,8 @@
 
 #[cfg(test)]
 mod basics;
+#[cfg(test)]
+mod cold;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]

@@ -41,13 +41,21 @@ pub fn encode(sections: &[SectionEntry], offset: u64) -> Vec<u8> {
 /// # Errors
 /// When the file does not end in a footer, or the footer is damaged.
 pub fn decode(file: &[u8]) -> Result<Vec<SectionEntry>, DecodeError> {
-    let error = |what| DecodeError::new(what, file.len());
-    let (body, tail) = file.split_last_chunk::<TAIL_BYTES>().ok_or(error("block footer"))?;
+    decode_end(file, file.len() as u64)
+}
+
+/// As [`decode`], of a file of `len` bytes of which only the `end` is there.
+///
+/// # Errors
+/// As there, and when the footer begins before `end` does.
+pub fn decode_end(end: &[u8], len: u64) -> Result<Vec<SectionEntry>, DecodeError> {
+    let error = |what| DecodeError::new(what, usize::try_from(len).unwrap_or(usize::MAX));
+    let (body, tail) = end.split_last_chunk::<TAIL_BYTES>().ok_or(error("block footer"))?;
     let mut tail = Reader::new(tail);
     let count = tail.u32("block footer")?;
     let crc = tail.u32("block footer")?;
     let file_len = tail.u64("block footer")?;
-    if tail.array("block footer")? != MAGIC || file_len != file.len() as u64 || count > SECTIONS_MAX {
+    if tail.array("block footer")? != MAGIC || file_len != len || count > SECTIONS_MAX {
         return Err(error("block footer"));
     }
     let table_len = count as usize * SectionEntry::BYTES;
@@ -97,6 +105,15 @@ mod tests {
         }
         assert!(decode(&[&file[..], &[0]].concat()).is_err());
         assert!(decode(&[&[0], &file[..]].concat()).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_file_is_enough() {
+        let (sections, file) = file();
+        let len = file.len() as u64;
+        assert_eq!(decode_end(&file[100..], len), Ok(sections));
+        assert!(decode_end(&file[101..], len).is_err());
+        assert!(decode_end(&file, len + 1).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! | 8 | rollup progress | width_ms i64; job u64; rolled_to_ms i64; count varint of pending, each from, to i64; count varint of due, each from, to i64 |
 //! | 9 | samples from | time_ms i64 |
 //! | 10 | source | number u16 |
+//! | 11 | cold block | block id u64; state u8; place, key prefixed |
 
 use crate::{
     DecodeError,
@@ -50,6 +51,8 @@ pub enum EditRecord {
     SamplesFrom(i64),
     /// As whose the rows that this store writes to tables are known; copies keep it.
     Source(u16),
+    /// Where a block lies outside of the data directory; replaces what was said of it before.
+    ColdBlock(ColdRecord),
     /// An edit that this release does not know.
     Unknown {
         /// Its kind.
@@ -101,6 +104,48 @@ pub struct RollupRecord {
     pub pending: Vec<(i64, i64)>,
     /// Windows that have to be rolled up anew.
     pub due: Vec<(i64, i64)>,
+}
+
+/// A block that lies, is to lie, or has lain in object storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColdRecord {
+    /// The block.
+    pub block: u64,
+    /// How far it is.
+    pub state: ColdState,
+    /// The place, as the settings name it.
+    pub place: String,
+    /// The key of the object in the place.
+    pub key: String,
+}
+
+/// How far a block is on its way to object storage, and out of it. The numbers are those on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum ColdState {
+    /// There may be an object, whole or not; the file is what counts.
+    Uploading = 1,
+    /// Both the file and the object are whole.
+    Both = 2,
+    /// The object is all there is; the file may still lie there.
+    Bucket = 3,
+    /// The block is not live any more; there may be an object, which nobody needs.
+    Going = 4,
+    /// There is neither block nor object: nothing is to be known of it any more.
+    Gone = 5,
+}
+
+impl ColdState {
+    const fn from_u8(state: u8) -> Option<Self> {
+        Some(match state {
+            1 => Self::Uploading,
+            2 => Self::Both,
+            3 => Self::Bucket,
+            4 => Self::Going,
+            5 => Self::Gone,
+            _ => return None,
+        })
+    }
 }
 
 /// A deletion: samples in `[min_ts, end_ts)` of the series that match are gone.
@@ -156,6 +201,7 @@ const STORE_ID: u8 = 7;
 const ROLLUP: u8 = 8;
 const SAMPLES_FROM: u8 = 9;
 const SOURCE: u8 = 10;
+const COLD_BLOCK: u8 = 11;
 
 /// Appends `edit` to `out`.
 ///
@@ -207,6 +253,10 @@ pub fn encode_edit(edit: &EditRecord, out: &mut Vec<u8>) {
             writer.u16(*number);
             (SOURCE, VERSION)
         }
+        EditRecord::ColdBlock(cold) => {
+            cold.encode(&mut writer);
+            (COLD_BLOCK, VERSION)
+        }
         EditRecord::Unknown { .. } => unreachable!("an unknown edit is refused, never written"),
     };
     let mut writer = Writer::new(out);
@@ -256,6 +306,7 @@ fn decode_edit(kind: u8, version: u8, body: &[u8]) -> Result<EditRecord, DecodeE
         (ROLLUP, VERSION) => EditRecord::Rollup(RollupRecord::decode(&mut reader)?),
         (SAMPLES_FROM, VERSION) => EditRecord::SamplesFrom(reader.i64("samples from")?),
         (SOURCE, VERSION) => EditRecord::Source(reader.u16("source")?),
+        (COLD_BLOCK, VERSION) => EditRecord::ColdBlock(ColdRecord::decode(&mut reader)?),
         _ => return Ok(EditRecord::Unknown { kind, version }),
     };
     reader.finish("edit end")?;
@@ -332,6 +383,27 @@ impl RollupRecord {
             }
         }
         Ok(rollup)
+    }
+}
+
+impl ColdRecord {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.u64(self.block);
+        writer.u8(self.state as u8);
+        writer.prefixed(self.place.as_bytes());
+        writer.prefixed(self.key.as_bytes());
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let block = reader.u64("block id")?;
+        let at = reader.position();
+        let state = ColdState::from_u8(reader.u8("state of a cold block")?)
+            .ok_or(DecodeError::new("state of a cold block", at))?;
+        let mut text = |what| {
+            let bytes = reader.prefixed(what)?.to_vec();
+            String::from_utf8(bytes).map_err(|_| DecodeError::new(what, reader.position()))
+        };
+        Ok(Self { block, state, place: text("place of a block")?, key: text("key of a block")? })
     }
 }
 
@@ -455,7 +527,20 @@ mod tests {
             rollups().prop_map(EditRecord::Rollup),
             any::<i64>().prop_map(EditRecord::SamplesFrom),
             any::<u16>().prop_map(EditRecord::Source),
+            cold_blocks().prop_map(EditRecord::ColdBlock),
         ]
+    }
+
+    fn cold_blocks() -> impl Strategy<Value = ColdRecord> {
+        let states = prop::sample::select(vec![
+            ColdState::Uploading,
+            ColdState::Both,
+            ColdState::Bucket,
+            ColdState::Going,
+            ColdState::Gone,
+        ]);
+        (any::<u64>(), states, any::<String>(), any::<String>())
+            .prop_map(|(block, state, place, key)| ColdRecord { block, state, place, key })
     }
 
     fn rollups() -> impl Strategy<Value = RollupRecord> {
@@ -490,7 +575,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_decode_or_fail(kind in 0_u8..12, version in 0_u8..3, body: Vec<u8>) {
+        fn any_bytes_decode_or_fail(kind in 0_u8..13, version in 0_u8..3, body: Vec<u8>) {
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes);
             writer.u8(kind);

@@ -12,8 +12,8 @@ mod log_header;
 
 pub use {
     edit::{
-        BlockRecord, EditRecord, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord, decode_edits,
-        encode_edit,
+        BlockRecord, ColdRecord, ColdState, EditRecord, MatcherOp, MatcherRecord, RollupRecord,
+        TombstoneRecord, decode_edits, encode_edit,
     },
     log_header::{LOG_HEADER_BYTES, LOG_VERSION, LogHeader},
 };
