@@ -530,7 +530,7 @@ fn a_tier_may_lie_in_a_place_of_its_own() {
     objects.fail_at_random(Rng::new(1), 1_000, &[ObjectFault::Fails]);
     store.reopen();
     store.scrape(START, START + 3 * HOUR);
-    assert_eq!(store.engine().roll_up().unwrap_err().kind(), kymo_engine::ErrorKind::Unavailable);
+    assert_eq!(store.engine().roll_up().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(store.rolled_to()[0].is_some() && store.rolled_to()[1].is_none(), "{:?}", store.rolled_to());
     objects.heal();
     store.check();
