@@ -31,14 +31,18 @@ pub struct TiersConfig {
     /// Where tables of rollups lie that say no other place: `local` = the directory `rollups` in the data directory,
     /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or `file:///directory`.
     pub place: String,
-    /// Blocks of samples in object storage, where they are kept for longer than in the data directory. None = nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Blocks of samples in object storage, where they are kept for longer than in the data directory: `{ place, after_ms,
+    /// retention_ms }`. `place` as above, but not `local`; a block goes there once it is `after_ms` old (a day), and stays in
+    /// the data directory as well for as long as `retention` says; it goes from there once it is `retention_ms` old (0 = never).
+    /// None = nowhere.
     pub raw: Option<RawConfig>,
     /// Options of places that are buckets, by place: `{ "s3://bucket/prefix": { endpoint: ..., region: ... } }`. Names are
     /// those of the environment variables that they win over, in small letters, as `aws_secret_access_key`. Secrets are
     /// shown nowhere.
     pub place_options: BTreeMap<String, PlaceOptions>,
-    /// What is kept on disk of what was read in places that are not `local`.
+    /// What is kept on disk of what was read in places that are not `local`: `bytes_max` bytes at most, 0 = nothing. It is
+    /// begun anew at each start, and leaves room for the log and for flushes.
     pub cache: CacheConfig,
     /// A window is rolled up so long after its end, by the time of the data, in milliseconds. What comes later is rolled
     /// up again.
@@ -373,6 +377,23 @@ mod tests {
             [with(vec![tier(5_000), tier(60_000), tier(DAY_MS), tier(7 * DAY_MS)]), TiersConfig::none()]
         {
             config.validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn blocks_lie_elsewhere() {
+        let with = |raw| TiersConfig { raw: Some(raw), ..TiersConfig::none() };
+        let good = RawConfig { retention_ms: 3 * DAY_MS, ..RawConfig::new("s3://cold") };
+        with(good.clone()).validate().unwrap();
+        assert!(good.is_over(DAY_MS, 4 * DAY_MS) && !good.is_over(DAY_MS + 1, 4 * DAY_MS));
+        assert!(!RawConfig::new("s3://cold").is_over(0, i64::MAX));
+        for bad in [
+            RawConfig::new(LOCAL_PLACE),
+            RawConfig { after_ms: -1, ..good.clone() },
+            RawConfig { retention_ms: -1, ..good.clone() },
+            RawConfig { retention_ms: DAY_MS, ..good },
+        ] {
+            assert!(with(bad.clone()).validate().is_err(), "{bad:?}");
         }
     }
 
