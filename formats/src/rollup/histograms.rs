@@ -177,6 +177,7 @@ impl HistogramRun {
         let mut others = next.traits;
         others.set(Traits::REST_MIXED, false);
         self.traits.add(others);
+        self.drop_mixed_correction();
         self.resets = self.resets.saturating_add(next.resets);
         self.changes = self.changes.saturating_add(next.changes);
         self.count = self.count.saturating_add(next.count);
@@ -207,8 +208,14 @@ impl HistogramRun {
             let last = Arc::clone(&self.last);
             self.correct(&last);
         }
+        self.drop_mixed_correction();
+    }
+
+    /// Where there can be no correction nothing is said of it.
+    fn drop_mixed_correction(&mut self) {
         if self.traits.contains(Traits::REST_MIXED) {
             self.correction = None;
+            self.traits.set(Traits::CORRECTION_BOUNDS_DIFFER, false);
         }
     }
 

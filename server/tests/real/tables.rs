@@ -73,9 +73,10 @@ fn queries() -> Map<String, Value> {
     let text = read(Path::new(DOCUMENT));
     let section = text.split("\n## ").find(|section| section.starts_with("Rollup tables")).unwrap();
     let blocks = section.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let named = blocks.map(|block| {
-        let (name, query) = block.split_once('\n').unwrap();
-        (name.strip_prefix("-- ").unwrap().to_owned(), Value::from(query))
+    // Those without a name are about what these series do not have: native histograms.
+    let named = blocks.filter_map(|block| {
+        let (name, query) = block.split_once('\n')?;
+        Some((name.strip_prefix("-- ")?.to_owned(), Value::from(query)))
     });
     named.collect()
 }
