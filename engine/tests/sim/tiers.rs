@@ -57,10 +57,10 @@ pub(crate) struct Checked {
 }
 
 impl Tiers {
-    /// Tiers in a bucket for odd seeds, and in the data directory for others.
+    /// Tiers of every eighth seed lie in a bucket, those of another eighth in the data directory.
     pub(crate) fn new(seed: u64, clock: &Arc<SimClock>) -> Self {
         let (slow, calm) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let bucket = (seed % 2 == 1).then(|| {
+        let bucket = (seed % 8 == 1).then(|| {
             let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket"));
             let folder = Arc::new(folder.expect("a folder in memory"));
             let bucket = Arc::new(FaultObjects::new(folder));
@@ -77,9 +77,12 @@ impl Tiers {
     }
 
     pub(crate) fn config(seed: u64) -> TiersConfig {
+        if seed % 8 > 1 {
+            return TiersConfig::none();
+        }
         TiersConfig {
             rollups: TIERS.into_iter().map(|(width, retention)| TierConfig::new(width, retention)).collect(),
-            place: if seed % 2 == 1 { BUCKET } else { "local" }.to_owned(),
+            place: if seed % 8 == 1 { BUCKET } else { "local" }.to_owned(),
             confirm_deletion: !seed.is_multiple_of(3),
             ..TiersConfig::default()
         }
