@@ -33,7 +33,7 @@ fn written_again(series: &[FileSeries]) {
     if series.iter().map(length).fold(0, u64::saturating_add) > ROWS_MAX {
         return;
     }
-    let spec = FileSpec { labels: LabelColumns::new(["job"]), width_ms: 300_000, src: 1 };
+    let spec = FileSpec { labels: LabelColumns::new(["job"]), width_ms: 300_000, src: 1, histograms: false };
     let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).expect("memory takes it");
     for one in series {
         let labels: Vec<(&[u8], &[u8])> =

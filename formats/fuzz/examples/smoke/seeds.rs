@@ -1,5 +1,7 @@
 //! What the mutations start from: for each target a few inputs that decode, made by our encoders or kept from upstream.
 
+use std::sync::Arc;
+
 use kymo_formats::{
     block::{
         footer,
@@ -19,7 +21,7 @@ use kymo_formats::{
         Action, Add, CommitInfo, Format, Metadata, Protocol, Remove, Txn, encode_checkpoint, encode_commit,
         rollup_schema,
     },
-    histogram::{Histogram, HistogramValue, Span},
+    histogram::{FloatHistogram, Histogram, HistogramValue, Span},
     index::{
         chunk_directory::{ChunkDirectoryBuilder, ChunkMeta},
         dictionary::DictionaryBuilder,
@@ -32,7 +34,7 @@ use kymo_formats::{
     },
     manifest::{BlockRecord, EditRecord, LogHeader, MatcherOp, MatcherRecord, RollupRecord, TombstoneRecord, encode_edit},
     rollup::{
-        Rollup, roll_up_floats,
+        Rollup, roll_up_samples,
         table::{FileSpec, LabelColumns, SeriesRows, TableWriter},
     },
     wal::{
@@ -261,6 +263,18 @@ pub fn wal_segment_header() -> Inputs {
     vec![SegmentHeader { version: 1, segment: 7, space: 0 }.encode().to_vec()]
 }
 
+fn native_histogram() -> Histogram {
+    Histogram {
+        count: 6,
+        zero_count: 1,
+        zero_threshold: 0.001,
+        sum: 9.5,
+        positive_spans: vec![Span { offset: -2, length: 2 }, Span { offset: 3, length: 1 }],
+        positive_buckets: vec![1, 1, 0],
+        ..Histogram::default()
+    }
+}
+
 pub fn wal_rows() -> Inputs {
     let mut encoder = RowsEncoder::default();
     encoder.label(0, b"__name__", b"up");
@@ -271,15 +285,7 @@ pub fn wal_rows() -> Inputs {
         encoder.late(id, 500, 0, f64::NAN);
         encoder.exemplar(id, 900, 0.25, b"\x08trace_id\x02ab");
     }
-    let integer = Histogram {
-        count: 6,
-        zero_count: 1,
-        zero_threshold: 0.001,
-        sum: 9.5,
-        positive_spans: vec![Span { offset: -2, length: 2 }, Span { offset: 3, length: 1 }],
-        positive_buckets: vec![1, 1, 0],
-        ..Histogram::default()
-    };
+    let integer = native_histogram();
     encoder.histogram(0, 1_000, 0, &HistogramValue::Float(integer.to_float()));
     encoder.histogram(1, 1_000, 10, &HistogramValue::Integer(integer));
     vec![bytes(|out| encoder.finish(out))]
@@ -452,10 +458,12 @@ pub fn index_summaries() -> Inputs {
     vec![bytes(|out| builder.finish(out))]
 }
 
-/// A data file and its file of series: a counter that is reset, a gauge with a gap, and one that ends.
+/// A data file and its file of series: counters that are reset, have a gap and end. The second one becomes a native
+/// histogram.
 fn rollup_files(series: usize, hours: i64) -> (Vec<u8>, Vec<u8>) {
     const WIDTH_MS: i64 = 300_000;
-    let spec = FileSpec { labels: LabelColumns::new(["job"]), width_ms: WIDTH_MS, src: 3 };
+    let labels = LabelColumns::new(["job"]);
+    let spec = FileSpec { labels, width_ms: WIDTH_MS, src: 3, histograms: false };
     let mut writer = TableWriter::new(spec, Vec::new(), Vec::new()).expect("memory takes it");
     for number in 0..series {
         let instance = number.to_string();
@@ -464,7 +472,9 @@ fn rollup_files(series: usize, hours: i64) -> (Vec<u8>, Vec<u8>) {
         let ts: Vec<i64> = (1..hours * 60).filter(|n| n % 40 > 7).map(|n| n * 60_000).collect();
         let values: Vec<f64> = ts.iter().map(|ts| (ts / 7_000 * 3 % 1_000) as f64 * 0.5).collect();
         let mut rollups: Vec<Rollup> = Vec::new();
-        roll_up_floats(&ts, &values, WIDTH_MS, &mut rollups);
+        let floats = if number == 1 { ts.len() / 2 } else { ts.len() };
+        let states: Vec<_> = ts[floats..].iter().map(|ts| (*ts, Arc::new(histogram_at(*ts)))).collect();
+        roll_up_samples(&ts[..floats], &values[..floats], &states, WIDTH_MS, &mut rollups);
         for rollup in rollups.iter_mut().step_by(2) {
             rollup.floats = rollup.floats.map(|run| run.lean(true));
         }
@@ -475,6 +485,17 @@ fn rollup_files(series: usize, hours: i64) -> (Vec<u8>, Vec<u8>) {
     }
     let (data, series, _) = writer.finish().expect("memory takes it");
     (data, series)
+}
+
+/// A histogram that grows until it is reset.
+fn histogram_at(ts: i64) -> FloatHistogram {
+    let mut state = native_histogram().to_float();
+    let turns = (ts / 60_000 % 50) as f64;
+    state.count *= turns;
+    state.zero_count *= turns;
+    state.sum *= turns;
+    state.positive_buckets.iter_mut().for_each(|count| *count *= turns);
+    state
 }
 
 pub fn rollup_data() -> Inputs {

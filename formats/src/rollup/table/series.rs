@@ -15,7 +15,7 @@ use super::{
     TableError,
     error::guarded,
     reader::{number_of, text_of},
-    writer::{CHECKSUMS_KEY, LENGTH_KEY},
+    writer::{CHECKSUMS_KEY, GROUP_SERIES, LENGTH_KEY},
 };
 
 /// Names and values of labels.
@@ -93,7 +93,11 @@ impl<R: ChunkReader + 'static> SeriesFile<R> {
 const COLUMNS: usize = 8;
 
 fn read_group(group: &dyn RowGroupReader) -> Result<Vec<FileSeries>, TableError> {
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
+    // A few bytes can claim billions of equal rows.
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(usize::MAX);
+    if rows > GROUP_SERIES {
+        return Err(TableError::Foreign { what: "the number of series of a group" });
+    }
     if group.num_columns() != COLUMNS {
         return Err(TableError::Foreign { what: "the columns of a file of series" });
     }

@@ -26,7 +26,7 @@ const GROUP_ROWS: usize = 512 << 10;
 /// So many buckets of native histograms end a row group earlier.
 const GROUP_ELEMENTS: usize = 4 << 20;
 /// Series of a row group in the file of series: so many are in memory of each file that is merged.
-const GROUP_SERIES: usize = 8 << 10;
+pub(super) const GROUP_SERIES: usize = 8 << 10;
 const PAGE_ROWS: usize = 20_000;
 const PAGE_BYTES: usize = 64 << 10;
 /// Keys of the metadata in the footers.
