@@ -324,10 +324,12 @@ impl Engine {
     }
 
     /// Deletes the samples between `start` and `end`, both inclusive, of the series that satisfy all `matchers`.
-    /// They are gone for readers at once; compaction takes them off the disk.
+    /// They are gone for readers at once; compaction takes them off the disk. Rollups are made again from what is left.
+    /// Of windows whose samples are gone already, those that lie between `start` and `end` as a whole go as well.
     ///
     /// # Errors
-    /// When the deletion cannot be made durable; nothing is deleted then.
+    /// When the deletion cannot be made durable, no sample is deleted; when rollups cannot be read or written, some of
+    /// them may be. The same call does the rest.
     pub fn delete_series(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<(), Error> {
         self.inner.delete_series(matchers, start, end)
     }

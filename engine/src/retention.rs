@@ -97,11 +97,20 @@ impl Inner {
             return Ok(());
         }
         self.flush(crate::flush::OpenChunks::SEAL)?;
-        let _alone = self.compacting.lock();
+        let range = start..end.saturating_add(1);
+        let _alone = loop {
+            // Compaction does not wait for it, and may drop samples meanwhile.
+            let lost_to = self.samples_lost_to();
+            self.delete_rows(matchers, &range)?;
+            let alone = self.compacting.lock();
+            if self.samples_lost_to() == lost_to {
+                break alone;
+            }
+        };
         let tombstone = Tombstone {
             id: self.manifest.allocate_id(),
             space: 0,
-            range: start..end.saturating_add(1),
+            range,
             created: self.env.clock.now(),
             matchers: matchers.to_vec(),
         };

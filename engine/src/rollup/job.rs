@@ -44,11 +44,11 @@ struct Job<'a> {
     src: i16,
 }
 
-/// What a job has written, and what that replaces.
+/// Files that were written, and those that they replace.
 #[derive(Default)]
-struct Written {
-    files: Vec<DataFileMeta>,
-    replaced: Vec<DataFileMeta>,
+pub(super) struct Written {
+    pub(super) files: Vec<DataFileMeta>,
+    pub(super) replaced: Vec<DataFileMeta>,
 }
 
 impl Inner {
@@ -81,7 +81,12 @@ impl Inner {
         result
     }
 
-    fn roll_up_tier(&self, tables: &mut [Table], tier: usize, eagerness: Eagerness) -> Result<(), TierError> {
+    pub(super) fn roll_up_tier(
+        &self,
+        tables: &mut [Table],
+        tier: usize,
+        eagerness: Eagerness,
+    ) -> Result<(), TierError> {
         let revises = self.revises(tier, eagerness);
         // Now and then also when there is nothing to do: others may write to the table.
         if revises || !tables[tier].is_read() {
@@ -146,7 +151,7 @@ impl Inner {
     }
 
     /// Before this time what the windows of a tier are made of is not all there any more, for one policy at least.
-    fn lost_to(&self, tier: usize) -> i64 {
+    pub(super) fn lost_to(&self, tier: usize) -> i64 {
         let width_ms = self.rollups.widths[tier];
         let states = self.rollups.states.read();
         let of_policy = |(policy, _): (String, i64)| match self.finer_tier(&policy, width_ms) {
@@ -299,7 +304,11 @@ impl Inner {
         // Rows tell of samples whose log may not be synced yet. They must not outlive them.
         self.wal.sync().map_err(Error::from)?;
         let table = &mut tables[job.tier];
-        commit(table, job, &written)?;
+        let number = i64::try_from(job.number).unwrap_or(i64::MAX);
+        let what = Commit { operation: "WRITE", job: Some((job.app_id.clone(), number)) };
+        if commit(table, &what, &written)? == Committed::Before {
+            warn!(table = table.name(), job = job.number, "the job had been committed before");
+        }
         let rows: u64 = written.files.iter().map(|file| file.rows).sum();
         self.rollups.counters.rows.fetch_add(rows, Ordering::Relaxed);
         info!(
@@ -380,7 +389,7 @@ impl Inner {
 
 /// Writes the rows of `stream` to a file, and goes on with another where native histograms show up late in one that has
 /// no room for them; none if there are no rows.
-fn write_files(
+pub(super) fn write_files(
     table: &mut Table,
     partition: &str,
     by: &Writer,
@@ -412,14 +421,16 @@ pub(super) fn check_age(table: &str, age_ms: i64) -> Result<(), TierError> {
     Err(TierError::Overdue { table: table.to_owned(), hours: age_ms / 3_600_000 })
 }
 
-fn commit(table: &mut Table, job: &Job<'_>, written: &Written) -> Result<(), TierError> {
-    let number = i64::try_from(job.number).unwrap_or(i64::MAX);
+/// Makes the files those of the table.
+///
+/// # Errors
+/// Errors of the place, and when what they replace is not there any more, or they are too old.
+pub(super) fn commit(table: &mut Table, what: &Commit, written: &Written) -> Result<Committed, TierError> {
     let (partition, now, name) = (table.partition(), table.now(), table.name().to_owned());
-    let commit = Commit { operation: "WRITE", job: Some((job.app_id.clone(), number)) };
     let oldest = written.files.iter().map(|file| file.created.0).min().unwrap_or(now.0);
     check_age(&name, now.0.saturating_sub(oldest))?;
-    let committed = table.commit(&commit, |state| {
-        // Somebody else may have put a file together with others meanwhile: then the job is done anew.
+    table.commit(what, |state| {
+        // Somebody else may have put a file together with others meanwhile: then all is done anew.
         if written.replaced.iter().any(|file| state.file(&file.path).is_none()) {
             return Err(TierError::Contended { table: name.clone(), attempts: 1 });
         }
@@ -427,11 +438,7 @@ fn commit(table: &mut Table, job: &Job<'_>, written: &Written) -> Result<(), Tie
             written.replaced.iter().map(|file| Action::Remove(file.to_remove(partition, now, true)));
         let adds = written.files.iter().map(|file| Action::Add(file.to_add(partition, true)));
         Ok(removes.chain(adds).collect())
-    })?;
-    if committed == Committed::Before {
-        warn!(table = table.name(), job = job.number, "the job had been committed before");
-    }
-    Ok(())
+    })
 }
 
 /// Rows of wider windows.

@@ -4,12 +4,14 @@
 //! * `raw` - samples of the store as rows of the finest tier
 //! * `job` - one job: rows, files, a commit
 //! * `read` - rows for readers
+//! * `delete` - rows of deleted series whose samples are gone
 //! * `tend` - what becomes of files later: compaction, retention, removal
 //!
 //! A job covers windows of one tier in one partition. It is numbered, and the manifest says which windows it covers
 //! before the table is committed to: after a crash the table tells whether the job of that number was done. What a job
 //! does it does again without harm: it replaces the rows of its windows.
 
+mod delete;
 mod job;
 mod plan;
 mod raw;

@@ -174,7 +174,7 @@ impl Rollups {
         self.states.read().get(tier).cloned()
     }
 
-    fn open_cached(
+    pub(super) fn open_cached(
         &self,
         width_ms: i64,
         file: &DataFileMeta,

@@ -339,6 +339,84 @@ fn deleted_samples_leave_the_rollups() {
     assert_eq!(rows["{__name__=\"requests_total\", job=\"api\"}"].len(), 35);
 }
 
+/// A store that has rows of its first four hours, in a bucket, and no samples of them any more.
+fn store_without_samples() -> (Store, Arc<FaultObjects>) {
+    let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket")).unwrap();
+    let objects = Arc::new(FaultObjects::new(Arc::new(folder)));
+    let mut store = Store {
+        fs: Arc::new(MemFs::default()),
+        clock: Arc::new(SimClock::new(Millis(START))),
+        places: KnownPlaces::default().with("bucket", Arc::<FaultObjects>::clone(&objects)),
+        config: EngineConfig {
+            retention: RetentionConfig { age_ms: 6 * HOUR, bytes_max: 0 },
+            tiers: TiersConfig { place: "bucket".to_owned(), ..tiers() },
+            ..config()
+        },
+        engine: None,
+    };
+    store.reopen();
+    store.scrape(START, START + 4 * HOUR);
+    store.scrape(START + 23 * HOUR, START + 24 * HOUR);
+    store.engine().roll_up().unwrap();
+    store.engine().flush().unwrap();
+    store.engine().maintain().unwrap();
+    assert!(store.engine().samples_reach_to() > START + 4 * HOUR);
+    assert!(store.engine().select(&[], i64::MIN, START + 4 * HOUR).unwrap().series.is_empty());
+    (store, objects)
+}
+
+/// They cannot be rolled up again without what was deleted.
+#[test]
+fn rows_of_deleted_series_go_where_samples_are_gone() {
+    let (mut store, objects) = store_without_samples();
+    let room = || Matcher::new(MatchOp::Equal, b"room", b"a").unwrap();
+    let (api, room_a) =
+        ("{__name__=\"requests_total\", job=\"api\"}", "{__name__=\"temperature\", job=\"api\", room=\"a\"}");
+    let early = |rows: &[Rollup]| rows.iter().filter(|row| row.end <= START + 4 * HOUR).count();
+    let counts = |store: &Store| {
+        [5 * MINUTE, HOUR].map(|width| {
+            let rows = store.rows(width);
+            [api, room_a].map(|series| rows.get(series).map_or(0, |rows| early(rows)))
+        })
+    };
+    assert_eq!(counts(&store), [[48, 48], [4, 4]]);
+    let (first, last) = (START + 1, START + 90 * MINUTE);
+
+    objects.fail_at_random(Rng::new(1), 1_000, &[ObjectFault::Fails]);
+    let error = store.engine().delete_series(&[room()], first, last).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    objects.heal();
+    assert_eq!(counts(&store), [[48, 48], [4, 4]]);
+
+    store.engine().delete_series(&[room()], first, last).unwrap();
+    assert_eq!(counts(&store), [[48, 30], [4, 3]]);
+    let second = store.rows(HOUR)[room_a][0].clone();
+    assert_eq!(second.end, START + 2 * HOUR);
+    assert_eq!(
+        (second.samples(), second.floats.unwrap().first_ts),
+        (120, last + 15_000),
+        "made of what is left"
+    );
+
+    let version = |store: &Store| store.engine().tiers()[0].state.version();
+    let before = version(&store);
+    store.engine().delete_series(&[room()], first, last).unwrap();
+    store.engine().delete_series(&[room()], START + 121 * MINUTE, START + 124 * MINUTE).unwrap();
+    assert_eq!(
+        (version(&store), counts(&store)),
+        (before, [[48, 30], [4, 3]]),
+        "a part of a window cannot go"
+    );
+    assert_eq!(store.engine().rollup_stats().windows_too_late, 0);
+
+    store.engine().delete_series(&[room()], i64::MIN, i64::MAX).unwrap();
+    store.reopen();
+    store.engine().roll_up().unwrap();
+    assert_eq!(counts(&store), [[48, 0], [4, 0]]);
+    assert!(!store.rows(HOUR).contains_key(room_a), "nor where samples were there");
+    assert_eq!(store.rows(5 * MINUTE)[api].len(), 48 + 11);
+}
+
 #[test]
 fn counters_without_resets_are_kept_without_their_sum() {
     let store = Store::new();
