@@ -9,7 +9,7 @@ use kymo_engine::{
 };
 use kymo_formats::{
     histogram::{FloatHistogram, ResetHint},
-    rollup::Sum,
+    rollup::{Sum, window_end},
 };
 
 use super::{
@@ -185,11 +185,13 @@ fn select_rollups(
             RollupFacts { ends: true, stale: true, states: true, ..RollupFacts::default() }
         }
     };
+    // The window within which the last one of the query ends is cut there as others are elsewhere.
+    let ends_within = !is_exact && segment.to == request.end && matches!(request.need, Need::Windows { .. });
     let wanted = RollupRequest {
         width_ms,
         matchers: request.matchers,
         from: segment.from,
-        to: segment.to,
+        to: if ends_within { window_end(segment.to, width_ms) } else { segment.to },
         facts,
         memory: request.memory,
     };

@@ -334,8 +334,7 @@ fn how_far_off(
     let mut worst = 0.0_f64;
     for (labels, expected) in &expected {
         let series = days.find(question.metric, &serde_json::from_str(labels).unwrap());
-        // A window of the tier that goes on beyond the last of the times is left out.
-        for (ts, expected) in expected.iter().rev().skip(1) {
+        for (ts, expected) in expected {
             let (from, to) = question.window(*ts);
             let is_steady = is_steady(series, from, to);
             // What is extrapolated from a few samples is anything.
