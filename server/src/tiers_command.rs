@@ -24,6 +24,19 @@ struct Tiers {
     rows: u64,
     windows_too_late: u64,
     deletion_held_back: bool,
+    raw: Option<RawBlocks>,
+}
+
+/// Blocks of samples in object storage.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBlocks {
+    place: String,
+    blocks: u64,
+    bytes: u64,
+    blocks_local: u64,
+    failures: u64,
+    deletion_held_back: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,8 +95,32 @@ fn answer(
 
 fn print(tiers: &Tiers, mut out: &mut dyn Write) -> io::Result<()> {
     if tiers.tiers.is_empty() {
-        return writeln!(out, "no tiers: tiers.rollups of the configuration is empty");
+        writeln!(out, "no tiers: tiers.rollups of the configuration is empty")?;
+    } else {
+        print_rollups(tiers, &mut out)?;
     }
+    if let Some(raw) = &tiers.raw {
+        let RawBlocks { place, blocks, bytes, blocks_local, failures, .. } = raw;
+        writeln!(
+            out,
+            "{blocks} raw blocks of {bytes} bytes in {place}, {blocks_local} of them here as well"
+        )?;
+        if *failures > 0 {
+            writeln!(
+                out,
+                "{failures} attempts to move or remove blocks failed since the start: see the server's log"
+            )?;
+        }
+    }
+    let raw_held_back = tiers.raw.as_ref().is_some_and(|raw| raw.deletion_held_back);
+    if tiers.deletion_held_back || raw_held_back {
+        let what = "retention would delete more than a tenth at once, and waits for tiers.confirm_deletion";
+        writeln!(out, "{what}")?;
+    }
+    Ok(())
+}
+
+fn print_rollups(tiers: &Tiers, mut out: impl Write) -> io::Result<()> {
     let columns =
         ["tier", "place", "policies", "from", "to", "lag s", "due", "series", "rows", "bytes", "objects"];
     let mut table = Table::new("tiers", columns);
@@ -108,12 +145,6 @@ fn print(tiers: &Tiers, mut out: &mut dyn Write) -> io::Result<()> {
     }
     if tiers.failures > 0 {
         writeln!(out, "{} attempts failed since the start: see the server's log", tiers.failures)?;
-    }
-    if tiers.deletion_held_back {
-        writeln!(
-            out,
-            "retention would delete more than a tenth at once, and waits for tiers.confirm_deletion"
-        )?;
     }
     Ok(())
 }
@@ -157,7 +188,8 @@ mod tests {
              "lagSeconds":61.5,"windowsDue":2,"series":3,"rows":864,"bytes":9000,"objects":2},
             {"table":"rollup_1h","place":"s3://b","policies":["default","x"],"isRead":false,"from":null,"to":82800,
              "lagSeconds":0,"windowsDue":0,"series":0,"rows":0,"bytes":0,"objects":0}],
-            "jobs":1,"failures":4,"rows":864,"windowsTooLate":7,"deletionHeldBack":true}"#;
+            "jobs":1,"failures":4,"rows":864,"windowsTooLate":7,"deletionHeldBack":true,
+            "raw":{"place":"s3://b","blocks":3,"bytes":700,"blocksLocal":1,"failures":0,"deletionHeldBack":false}}"#;
         let text = printed(&serde_json::from_str(answer).unwrap());
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let first = "rollup_5m local default 1970-01-01 00:00 1970-01-02 00:00 61 2 3 864 9000 2";
@@ -166,6 +198,7 @@ mod tests {
         assert!(
             text.contains("7 windows") && text.contains("4 attempts") && text.contains("confirm_deletion")
         );
+        assert!(text.contains("3 raw blocks of 700 bytes in s3://b, 1 of them here as well"), "{text}");
         assert!(printed(&Tiers::default()).starts_with("no tiers"));
     }
 }

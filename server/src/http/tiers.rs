@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use kymo_engine::{Engine, TierStats};
+use kymo_engine::{ColdStats, Engine, TierStats};
 use serde_json::{Value, json};
 use tracing::info;
 
@@ -39,6 +39,23 @@ fn tiers(engine: &Engine) -> Value {
         "deletionHeldBack": stats.deletion_held_back,
         "requests": stats.fetch.requests,
         "fetchedBytes": stats.fetch.bytes,
+        "raw": engine.tiers_config().raw.as_ref().map(|raw| raw_blocks(&raw.place, &engine.cold_stats())),
+    })
+}
+
+fn raw_blocks(place: &str, stats: &ColdStats) -> Value {
+    json!({
+        "place": place,
+        "blocks": stats.blocks,
+        "bytes": stats.bytes,
+        "blocksLocal": stats.blocks_local,
+        "blocksGoing": stats.blocks_going,
+        "uploads": stats.uploads_total,
+        "failures": stats.failures_total,
+        "leftOut": stats.left_out_total,
+        "requests": stats.requests_total,
+        "fetchedBytes": stats.fetched_bytes_total,
+        "deletionHeldBack": stats.deletion_held_back,
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn collect(app: &App, engine: Option<&Engine>) -> Vec<Family> {
         wal(&mut families, &stats);
         blocks(&mut families, &stats);
         tiers(&mut families, engine);
+        cold_blocks(&mut families, engine);
     }
     gauge(&mut families, &names::SELF_STORE_FAILURES, load(&app.telemetry.self_store_failures));
     families
@@ -119,6 +120,7 @@ fn memory(families: &mut Vec<Family>, stats: &EngineStats) {
         ("wal_buffer", usize::try_from(stats.wal.buffered_bytes).unwrap_or(usize::MAX)),
         ("block_timestamps", stats.caches.timestamps),
         ("block_matchers", stats.caches.matchers),
+        ("cold_block_indexes", stats.caches.cold),
     ];
     let components = stats.head.bytes.components().into_iter().chain(others);
     let points = components.map(|(component, bytes)| point([("component", component)], bytes as f64));
@@ -191,6 +193,25 @@ fn tiers(families: &mut Vec<Family>, engine: &Engine) {
     gauge(families, &names::TIER_REQUESTS, stats.fetch.requests as f64);
     gauge(families, &names::TIER_FETCHED, stats.fetch.bytes as f64);
     gauge(families, &names::TIER_CACHED, stats.fetch.cached_bytes as f64);
+    gauge(families, &names::TIER_DISK_CACHED, stats.fetch.disk_bytes as f64);
+    let hits = [("memory", stats.fetch.hits), ("disk", stats.fetch.disk_hits)];
+    let hits = hits.map(|(place, count)| point([("where", place)], count as f64));
+    push(families, &names::TIER_CACHE_HITS, hits.into());
+}
+
+/// Blocks of samples in object storage.
+fn cold_blocks(families: &mut Vec<Family>, engine: &Engine) {
+    let stats = engine.cold_stats();
+    if engine.tiers_config().raw.is_none() && stats.blocks + stats.blocks_going == 0 {
+        return;
+    }
+    gauge(families, &names::COLD_BLOCKS, stats.blocks as f64);
+    gauge(families, &names::COLD_BYTES, stats.bytes as f64);
+    gauge(families, &names::COLD_GOING, stats.blocks_going as f64);
+    outcomes(families, &names::COLD_UPLOADS, stats.uploads_total, stats.failures_total);
+    gauge(families, &names::COLD_REQUESTS, stats.requests_total as f64);
+    gauge(families, &names::COLD_FETCHED, stats.fetched_bytes_total as f64);
+    gauge(families, &names::COLD_LEFT_OUT, stats.left_out_total as f64);
 }
 
 /// How often something was done, and how often it failed.

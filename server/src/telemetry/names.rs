@@ -119,6 +119,20 @@ metrics! {
     TIER_FETCHED = "kymo_engine_tier_read_bytes_total", Counter,
         "Bytes that these requests brought since the start.";
     TIER_CACHED = "kymo_engine_tier_cache_bytes", Gauge, "Memory of the parts of data files that are kept.";
+    TIER_DISK_CACHED = "kymo_engine_tier_disk_cache_bytes", Gauge,
+        "Bytes of the cache on disk of what was read of buckets.";
+    TIER_CACHE_HITS = "kymo_engine_tier_cache_hits_total", Counter,
+        "Parts of objects that were there already, since the start, by where: memory, disk.";
+    COLD_BLOCKS = "kymo_engine_cold_blocks", Gauge, "Live blocks that have an object in object storage.";
+    COLD_BYTES = "kymo_engine_cold_block_bytes", Gauge, "Size of these objects.";
+    COLD_GOING = "kymo_engine_cold_blocks_going", Gauge, "Objects of blocks that wait to be removed.";
+    COLD_UPLOADS = "kymo_engine_cold_uploads_total", Counter,
+        "Blocks that were moved to object storage since the start, and attempts to move or remove some that failed, by outcome: success, error.";
+    COLD_REQUESTS = "kymo_engine_cold_read_requests_total", Counter,
+        "Requests that read blocks in object storage since the start.";
+    COLD_FETCHED = "kymo_engine_cold_read_bytes_total", Counter, "Bytes that these requests brought since the start.";
+    COLD_LEFT_OUT = "kymo_engine_cold_left_out_total", Counter,
+        "Blocks and chunks left out of answers since the start because object storage was out of reach.";
     SELF_STORE_FAILURES = "kymo_self_store_failures_total", Counter,
         "Attempts to store Kymo's own metrics that failed.";
 }

@@ -10,6 +10,7 @@
 //! * `bad_input` - requests that must not harm
 //! * `transfer` - `kymo export` and `kymo import`; `blocks` - blocks that Prometheus's promtool made
 //! * `damage` - a damaged store: what is found, named and left out
+//! * `tiers` - what is told of rollups, rolling up on request, what a query has read
 //! * `operation` - restarts, signals, admin calls, own metrics, the page
 //! * `licences` - of all that we depend on
 //! * `tidy` - rules for the repository itself
@@ -35,4 +36,5 @@ mod operation;
 mod remote_read;
 mod remote_write;
 mod tidy;
+mod tiers;
 mod transfer;
