@@ -14,7 +14,7 @@ mod support;
 
 use std::{fmt::Write as _, path::Path, sync::Arc, time::Instant};
 
-use kymo_engine::{Engine, EngineConfig, Env, Labels, Millis, ReadCost, SimClock, TiersConfig};
+use kymo_engine::{Engine, EngineConfig, Env, Labels, Millis, ReadCost, SimClock, TierConfig, TiersConfig};
 use kymo_query::{EngineSource, MatrixSeries, PartSource, QueryEngine, QueryOptions, QueryResult, Value};
 use serde_json::json;
 use support::measured;
@@ -24,8 +24,6 @@ const HOUR_MS: i64 = 60 * MINUTE_MS;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// A day begins here.
 const START_MS: i64 = 20_000 * DAY_MS;
-/// So much is written before it is rolled up.
-const PART_MS: i64 = 6 * HOUR_MS;
 /// Each query is timed so often, after one that fills the caches.
 const RUNS: usize = 5;
 
@@ -38,11 +36,15 @@ struct Fleet {
     interval_ms: i64,
     /// Of the queries.
     step_ms: i64,
+    /// So much is written before it is rolled up.
+    part_ms: i64,
 }
 
 impl Fleet {
     const fn new(name: &'static str, series: usize, days: i64, interval_ms: i64, step_ms: i64) -> Self {
-        Self { name, series, days, interval_ms, step_ms }
+        // Of long ones less often, for the sake of patience.
+        let part_ms = if days > 31 { DAY_MS } else { 6 * HOUR_MS };
+        Self { name, series, days, interval_ms, step_ms, part_ms }
     }
 }
 
@@ -87,19 +89,26 @@ fn main() {
     let mut figures = Vec::new();
     for fleet in fleets {
         let dir = tempfile::tempdir().expect("a folder");
+        println!("writing {}", fleet.name);
         let written = write(&fleet, dir.path());
+        println!("asking {}", fleet.name);
         let answers = ask(&fleet, dir.path());
         compare(&answers);
         describe(&fleet, &written, &answers, &mut text);
         figures.push(to_json(&fleet, &written, &answers));
+        if measured() {
+            save(&text, &figures);
+        }
     }
     println!("{text}");
-    if measured() {
-        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-        std::fs::write(results.join("tiers.md"), &text).expect("the results are written");
-        let json = format!("{:#}\n", json!({ "fleets": figures }));
-        std::fs::write(results.join("tiers.json"), json).expect("the results are written");
-    }
+}
+
+/// Writes what is known so far to the results.
+fn save(text: &str, figures: &[serde_json::Value]) {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    std::fs::write(results.join("tiers.md"), text).expect("the results are written");
+    let json = format!("{:#}\n", json!({ "fleets": figures }));
+    std::fs::write(results.join("tiers.json"), json).expect("the results are written");
 }
 
 /// How writing went.
@@ -113,6 +122,12 @@ struct Written {
     tiers: Vec<(String, u64, u64, u64)>,
 }
 
+/// The usual tiers, for ever.
+fn tiers() -> TiersConfig {
+    let rollups = [5 * MINUTE_MS, HOUR_MS].map(|width_ms| TierConfig::new(width_ms, 0));
+    TiersConfig { rollups: rollups.into(), ..TiersConfig::default() }
+}
+
 fn open(dir: &Path, clock: &Arc<SimClock>, tiers: TiersConfig) -> Engine {
     let env = Env { clock: Arc::clone(clock) as Arc<dyn kymo_engine::Clock>, threads: 2, ..Env::system() };
     let mut config = EngineConfig::keep_everything();
@@ -123,18 +138,18 @@ fn open(dir: &Path, clock: &Arc<SimClock>, tiers: TiersConfig) -> Engine {
 /// Writes the samples of a fleet, some hours at a time, and rolls them up.
 fn write(fleet: &Fleet, dir: &Path) -> Written {
     let clock = Arc::new(SimClock::new(Millis(START_MS)));
-    let engine = open(dir, &clock, TiersConfig::default());
+    let engine = open(dir, &clock, tiers());
     let labels: Vec<Labels> = (0..fleet.series).map(labels).collect();
     let (mut samples, mut append_s, mut roll_up_s) = (0, 0.0, 0.0);
-    for part in 0..fleet.days * DAY_MS / PART_MS {
-        let from = START_MS + part * PART_MS;
-        clock.set(Millis(from + PART_MS));
+    for part in 0..fleet.days * DAY_MS / fleet.part_ms {
+        let from = START_MS + part * fleet.part_ms;
+        clock.set(Millis(from + fleet.part_ms));
         let begin = Instant::now();
         for (chunk, labels) in labels.chunks(500).enumerate() {
             let mut batch = engine.batch();
             for (i, labels) in labels.iter().enumerate() {
                 let id = batch.series(labels, None).expect("there are few series");
-                for ts in (from + fleet.interval_ms..=from + PART_MS)
+                for ts in (from + fleet.interval_ms..=from + fleet.part_ms)
                     .step_by(usize::try_from(fleet.interval_ms).expect("it is short"))
                 {
                     batch.float(id, ts, 0, value(chunk * 500 + i, (ts - START_MS) / fleet.interval_ms));
@@ -220,7 +235,7 @@ fn ask(fleet: &Fleet, dir: &Path) -> Vec<Answer> {
 /// Opens the store anew, so that nothing is cached, and asks.
 fn answer(fleet: &Fleet, question: Question, dir: &Path) -> Answer {
     let clock = Arc::new(SimClock::new(Millis(START_MS + fleet.days * DAY_MS)));
-    let tiers = if question.tier_ms.is_some() { TiersConfig::default() } else { TiersConfig::none() };
+    let tiers = if question.tier_ms.is_some() { tiers() } else { TiersConfig::none() };
     let engine = Arc::new(open(dir, &clock, tiers));
     engine.roll_up().expect("nothing is due");
     let source = EngineSource(engine);

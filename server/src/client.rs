@@ -29,7 +29,7 @@ pub(crate) enum CallError {
     #[error("{url} answers {status}: {text}")]
     Status { url: String, status: u16, text: String },
     #[error("{url} does not answer like Kymo: {source}")]
-    Answer { url: String, source: Box<dyn std::error::Error> },
+    Answer { url: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("{message}")]
     Refused { message: String },
 }

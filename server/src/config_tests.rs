@@ -119,17 +119,21 @@ struct Field {
 /// Fields of the structs in `source`, with their comments.
 fn structs(source: &str) -> BTreeMap<String, Vec<Field>> {
     let mut structs = BTreeMap::new();
-    let (mut name, mut doc) = (String::new(), Vec::new());
+    let (mut name, mut doc, mut skipped) = (String::new(), Vec::new(), false);
     for line in source.lines().map(str::trim) {
         if let Some(comment) = line.strip_prefix("/// ") {
             doc.push(comment.to_owned());
+        } else if line.starts_with("#[") {
+            skipped |= line == "#[serde(skip)]";
         } else if let Some(rest) = public(line).and_then(|line| line.strip_prefix("struct ")) {
             name = rest.trim_end_matches(" {").to_owned();
             structs.insert(name.clone(), Vec::new());
             doc.clear();
         } else if let Some((field, kind)) = field_of(line) {
             let field = Field { name: field.to_owned(), kind: kind.to_owned(), doc: doc.join(" ") };
-            structs.get_mut(&name).unwrap().push(field);
+            if !std::mem::take(&mut skipped) {
+                structs.get_mut(&name).unwrap().push(field);
+            }
             doc.clear();
         } else {
             doc.clear();

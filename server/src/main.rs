@@ -2,7 +2,7 @@
 //!
 //! * `cli`, `config` - what the operator says; `query_command`, `explain_command`, `tiers_command`, `verify_command`,
 //!   `inspect_command`, `snapshot_command`, `restore_command`, `transfer` - commands beside `serve`, with `client` for calls
-//!   of a server and `table` for what they print; `app`, `shutdown` - the parts put together
+//!   of a server, `table` for what they print and `progress` for how far they are; `app`, `shutdown` - the parts put together
 //! * `listen` - connections and TLS; `access` - who may do what
 //! * `http`, `ingest` - protocols; `promql`, `store` - what they need of the crates below
 //! * `telemetry` - our own metrics and logs
@@ -19,6 +19,7 @@ mod http;
 mod ingest;
 mod inspect_command;
 mod listen;
+mod progress;
 mod promql;
 mod query_command;
 mod restore_command;

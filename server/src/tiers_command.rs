@@ -3,6 +3,8 @@
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::mpsc::{RecvTimeoutError, channel},
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -10,9 +12,13 @@ use serde::Deserialize;
 use crate::{
     cli::{RollupArgs, TiersArgs},
     client::{self, CallError, Envelope},
+    progress::Progress,
     table::{Cell, Table},
     verify_command::finish,
 };
+
+/// From one look at how far it is to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
 /// What the server answers to both.
 #[derive(Debug, Default, Deserialize)]
@@ -39,10 +45,19 @@ struct RawBlocks {
     deletion_held_back: bool,
 }
 
+impl Tiers {
+    /// Windows of all tiers that have still to be rolled up, more or less.
+    fn windows_left(&self) -> u64 {
+        let left = |tier: &Tier| seconds(tier.lag_seconds / tier.resolution_seconds) + tier.windows_due;
+        self.tiers.iter().map(left).sum()
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Tier {
     table: String,
+    resolution_seconds: f64,
     place: String,
     policies: Vec<String>,
     is_read: bool,
@@ -64,12 +79,9 @@ pub(crate) fn tiers(args: &TiersArgs) -> ExitCode {
 /// Has them rolled up.
 pub(crate) fn roll_up(args: &RollupArgs) -> ExitCode {
     let before: Result<Envelope<Tiers>, _> = client::call(&args.server, "status/tiers", Vec::new());
-    let after = before.and_then(|before| {
-        let after: Envelope<Tiers> = client::call(&args.server, "admin/tiers/rollup", Vec::new())?;
-        Ok((before.data, after))
-    });
+    let after = before.and_then(|before| Ok((watched_roll_up(args, &before.data)?, before.data)));
     match after {
-        Ok((before, after)) => answer(Ok(after), |after, out| {
+        Ok((after, before)) => answer(Ok(after), |after, out| {
             let jobs = after.jobs.saturating_sub(before.jobs);
             let rows = after.rows.saturating_sub(before.rows);
             writeln!(out, "{jobs} jobs wrote {rows} rows\n")?;
@@ -77,6 +89,33 @@ pub(crate) fn roll_up(args: &RollupArgs) -> ExitCode {
         }),
         Err(error) => answer(Err(error), |_, _| Ok(())),
     }
+}
+
+/// Has them rolled up, and shows how far that is.
+fn watched_roll_up(args: &RollupArgs, before: &Tiers) -> Result<Envelope<Tiers>, CallError> {
+    let call = |path| client::call(&args.server, path, Vec::new());
+    let total = before.windows_left();
+    let progress = Progress::new(Some(total), "windows", "rows");
+    if progress.is_hidden() {
+        return call("admin/tiers/rollup");
+    }
+    std::thread::scope(|scope| {
+        let (done, ended) = channel::<()>();
+        let asked = scope.spawn(move || {
+            let _done = done;
+            client::call(&args.server, "admin/tiers/rollup", Vec::new())
+        });
+        // It ends when the other side is gone.
+        while ended.recv_timeout(LOOK_AGAIN) == Err(RecvTimeoutError::Timeout) {
+            // What cannot be shown is no failure.
+            let seen: Result<Envelope<Tiers>, _> = call("status/tiers");
+            if let Ok(now) = seen {
+                let done = total.saturating_sub(now.data.windows_left());
+                progress.show(done, now.data.rows.saturating_sub(before.rows));
+            }
+        }
+        asked.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 fn answer(
@@ -184,9 +223,9 @@ mod tests {
     #[test]
     fn a_tier_is_a_line() {
         let answer = r#"{"tiers":[
-            {"table":"rollup_5m","place":"local","policies":["default"],"isRead":true,"from":0,"to":86400,
+            {"table":"rollup_5m","resolutionSeconds":300,"place":"local","policies":["default"],"isRead":true,"from":0,"to":86400,
              "lagSeconds":61.5,"windowsDue":2,"series":3,"rows":864,"bytes":9000,"objects":2},
-            {"table":"rollup_1h","place":"s3://b","policies":["default","x"],"isRead":false,"from":null,"to":82800,
+            {"table":"rollup_1h","resolutionSeconds":3600,"place":"s3://b","policies":["default","x"],"isRead":false,"from":null,"to":82800,
              "lagSeconds":0,"windowsDue":0,"series":0,"rows":0,"bytes":0,"objects":0}],
             "jobs":1,"failures":4,"rows":864,"windowsTooLate":7,"deletionHeldBack":true,
             "raw":{"place":"s3://b","blocks":3,"bytes":700,"blocksLocal":1,"failures":0,"deletionHeldBack":false}}"#;
@@ -199,6 +238,8 @@ mod tests {
             text.contains("7 windows") && text.contains("4 attempts") && text.contains("confirm_deletion")
         );
         assert!(text.contains("3 raw blocks of 700 bytes in s3://b, 1 of them here as well"), "{text}");
+        let tiers: Tiers = serde_json::from_str(answer).unwrap();
+        assert_eq!(tiers.windows_left(), 2, "61.5 s are no window");
         assert!(printed(&Tiers::default()).starts_with("no tiers"));
     }
 }

@@ -415,13 +415,24 @@ pub(crate) const fn partition_of(width_ms: i64) -> Partition {
     if width_ms >= MONTHLY_FROM_MS { Partition::Month } else { Partition::Day }
 }
 
+/// Units of widths in the names of tables, milliseconds.
+const UNITS: [(i64, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+
 /// The name of the table of windows of this width: `rollup_5m`.
 #[must_use]
 pub(crate) fn table_name(width_ms: i64) -> String {
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.into_iter().find(|(unit, _)| width_ms % unit == 0);
+    let unit = UNITS.into_iter().find(|(unit, _)| width_ms % unit == 0);
     let (unit, name) = unit.unwrap_or((1, "ms"));
     format!("rollup_{}{name}", width_ms / unit)
+}
+
+/// The width of the windows of the table of this name, milliseconds.
+pub(crate) fn table_width(name: &str) -> Option<i64> {
+    let width = name.strip_prefix("rollup_")?;
+    let digits = width.find(|char: char| !char.is_ascii_digit())?;
+    let (number, name) = width.split_at(digits);
+    let (unit, _) = UNITS.into_iter().find(|(_, unit)| *unit == name)?;
+    number.parse::<i64>().ok()?.checked_mul(unit).filter(|width_ms| *width_ms > 0)
 }
 
 #[cfg(test)]
@@ -433,5 +444,18 @@ mod tests {
         let names = [5_000, 60_000, 300_000, 3_600_000, 86_400_000, 90_000, 1_500].map(table_name);
         let expected = ["5s", "1m", "5m", "1h", "1d", "90s", "1500ms"];
         assert!(names.iter().zip(expected).all(|(name, end)| name == &format!("rollup_{end}")), "{names:?}");
+        let widths: Vec<_> = names.iter().filter_map(|name| table_width(name)).collect();
+        assert_eq!(widths, [5_000, 60_000, 300_000, 3_600_000, 86_400_000, 90_000, 1_500]);
+        for foreign in [
+            "rollup_",
+            "rollup_5",
+            "rollup_m",
+            "rollup_0m",
+            "rollup_5w",
+            "other",
+            "rollup_99999999999999999d",
+        ] {
+            assert_eq!(table_width(foreign), None, "{foreign}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! * `block` - one block: checksums, every chunk decoded, sums against the manifest
 //! * `summaries` - the summaries of its chunks against their samples
 //! * `index` - its label index against the labels of its series
+//! * `tiers` - tables of rollups: their logs, and all rows
 //!
 //! It takes a share of the directory's lock, so that no server writes meanwhile, and several checks may.
 
@@ -11,6 +12,7 @@ mod block;
 mod index;
 mod report;
 mod summaries;
+mod tiers;
 
 use std::{io, ops::Range, path::Path, sync::Arc};
 
@@ -39,6 +41,7 @@ pub fn verify(fs: &Arc<dyn Fs>, dir: &Path) -> Result<VerifyReport, Error> {
     let version = check_manifest(&**fs, dir, &mut report)?;
     check_blocks(&**fs, &dir.join("blocks"), version.as_ref(), &mut report)?;
     check_log(&**fs, &dir.join("wal"), version.as_ref(), &mut report)?;
+    tiers::check(fs, dir, &mut report)?;
     Ok(report)
 }
 

@@ -35,6 +35,10 @@ pub enum FileKind {
     Checkpoint,
     /// A part of the write-ahead log.
     WalSegment,
+    /// The log of a table of rollups.
+    RollupLog,
+    /// A data file of such a table, with the file of series beside it.
+    Rollups,
 }
 
 impl FileKind {
@@ -46,6 +50,8 @@ impl FileKind {
             Self::Block => "block",
             Self::Checkpoint => "checkpoint",
             Self::WalSegment => "WAL segment",
+            Self::RollupLog => "rollup log",
+            Self::Rollups => "rollups",
         }
     }
 }
@@ -59,7 +65,7 @@ pub struct CheckedFile {
     pub path: PathBuf,
     /// Its length.
     pub bytes: u64,
-    /// Frames of a log or checkpoint, chunks of a block, blocks of a manifest.
+    /// Frames of a log or checkpoint, chunks of a block, blocks of a manifest, objects of a table's log, rows of rollups.
     pub entries: u64,
     /// Samples of a block.
     pub samples: u64,

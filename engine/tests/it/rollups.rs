@@ -626,6 +626,60 @@ fn a_tier_may_lie_in_a_place_of_its_own() {
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
 
+/// Two nodes of a bucket, one of which takes the time for half a day later: neither removes what the other one needs.
+#[test]
+fn nodes_whose_clocks_differ_by_hours_lose_nothing() {
+    let folder = Arc::new(FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket")).unwrap());
+    let node = |ahead: i64| {
+        let mut store = Store {
+            fs: Arc::new(MemFs::default()),
+            clock: Arc::new(SimClock::new(Millis(START + ahead))),
+            places: KnownPlaces::default().with("bucket", Arc::<FolderStore>::clone(&folder)),
+            config: EngineConfig { tiers: TiersConfig { place: "bucket".to_owned(), ..tiers() }, ..config() },
+            engine: None,
+        };
+        store.reopen();
+        store
+    };
+    let ahead = 11 * HOUR;
+    let nodes = [("a", node(0)), ("b", node(ahead))];
+    let hours = 50;
+    for hour in 0..hours {
+        let (from, to) = (START + hour * HOUR, START + (hour + 1) * HOUR);
+        for (name, node) in &nodes {
+            for ts in (from + MINUTE..=to).step_by(usize::try_from(MINUTE).unwrap()) {
+                node.append(&[("__name__", "m"), ("job", name)], ts, 1.0);
+            }
+        }
+        nodes[1].1.clock.set(Millis(to + ahead));
+        for (_, node) in &nodes {
+            node.engine().roll_up().unwrap();
+            node.engine().tend_tiers().unwrap();
+        }
+    }
+    for _ in 0..3 {
+        for (_, node) in &nodes {
+            node.clock.advance(Millis(25 * HOUR));
+            node.engine().roll_up().unwrap();
+            node.engine().tend_tiers().unwrap();
+        }
+    }
+    for (name, node) in &nodes {
+        for (width, expected) in [(5 * MINUTE, hours * 12), (HOUR, hours)] {
+            let rows = node.rows(width);
+            let counts: Vec<_> = rows.values().map(|rows| rows.len() as i64).collect();
+            assert_eq!(counts, [expected; 2], "{name} sees {:?}", rows.keys());
+        }
+    }
+    let objects = folder.list("", None).unwrap().into_iter();
+    let parquet = objects.filter(|it| it.key.ends_with(".parquet") && !it.key.contains("_delta_log"));
+    let tiers = nodes[0].1.engine().tiers();
+    let live = tiers.iter().flat_map(|tier| tier.state.files().map(|file| file.path.clone()));
+    let live: BTreeSet<_> = live.collect();
+    let left: Vec<_> = parquet.filter(|object| !live.iter().any(|path| object.key.ends_with(path))).collect();
+    assert!(left.is_empty(), "what is not needed is gone: {left:?} {live:?}");
+}
+
 /// A reset that is deleted with the histogram that began anew is found between those that are left.
 #[test]
 fn a_histogram_behind_a_deleted_one_is_compared_with_the_one_before() {

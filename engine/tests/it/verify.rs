@@ -1,9 +1,13 @@
 //! Checks of, and looks at, a store that nobody has open.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use kymo_engine::{
-    Engine, Env, Error, FileKind, Fs, MemFs, OpenMode, VerifyReport, block_path, inspect, verify,
+    Engine, EngineConfig, Env, Error, FileKind, Fs, MemFs, OpenMode, TiersConfig, VerifyReport, block_path,
+    inspect, verify,
 };
 
 use crate::support::{append, config, env, labels, open};
@@ -59,13 +63,18 @@ fn a_sound_store_is_clean_and_stays_as_it_is() {
     assert_eq!(report.files.iter().map(|file| file.samples).sum::<u64>(), 300);
 }
 
-fn listing(fs: &MemFs) -> Vec<(String, Vec<u8>)> {
+/// All files of the store but the lock, with what is in them.
+fn listing(fs: &MemFs) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
-    for dir in ["blocks", "wal", "manifest"] {
-        let dir = Path::new(DIR).join(dir);
-        for entry in fs.list(&dir).unwrap().into_iter().filter(|entry| !entry.is_dir) {
-            let content = fs.read(&dir.join(&entry.name)).unwrap();
-            all.push((entry.name, content));
+    let mut dirs = vec![PathBuf::from(DIR)];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs.list(&dir).unwrap() {
+            let path = dir.join(&entry.name);
+            if entry.is_dir {
+                dirs.push(path);
+            } else if entry.name != "LOCK" {
+                all.push((path.clone(), fs.read(&path).unwrap()));
+            }
         }
     }
     all
@@ -115,6 +124,44 @@ fn every_kind_of_file_is_checked() {
         change(&fs, &path, changed);
         assert!(check(&env).is_clean());
     }
+}
+
+/// Every byte of a table's files counts, and so does each file of its log.
+#[test]
+fn tables_of_rollups_are_checked() {
+    let (fs, env, _) = store();
+    let engine = open(&env, EngineConfig { tiers: TiersConfig::default(), ..config() });
+    engine.roll_up().unwrap();
+    let rows: u64 = engine.tiers().iter().map(|tier| tier.state.size().rows).sum();
+    drop(engine);
+    let before = listing(&fs);
+    let report = check(&env);
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(listing(&fs), before);
+    let of = |kind| report.files.iter().filter(move |file| file.kind == kind);
+    assert_eq!((of(FileKind::RollupLog).count(), of(FileKind::Rollups).count()), (2, 2));
+    assert_eq!(of(FileKind::Rollups).map(|file| file.entries).sum::<u64>(), rows);
+    let mut tried = 0;
+    for (path, bytes) in before.iter().filter(|(path, _)| path.starts_with("/data/rollups")) {
+        let is_log = path.components().any(|part| part.as_os_str() == "_delta_log");
+        // The first line of a commit tells who made it, and the checksum of the others.
+        let line = bytes.iter().position(|byte| *byte == b'\n').filter(|_| is_log);
+        let first = line.map_or(0, |end| end as u64 + 1);
+        for offset in (first..bytes.len() as u64).step_by(97) {
+            change(&fs, path, offset);
+            let report = check(&env);
+            let damaged: Vec<_> = report.files.iter().filter(|file| !file.damages.is_empty()).collect();
+            let [file] = &damaged[..] else { panic!("{path:?} at {offset}: {damaged:?}") };
+            assert_eq!(file.kind == FileKind::RollupLog, is_log, "{path:?} at {offset}");
+            change(&fs, path, offset);
+            tried += 1;
+        }
+    }
+    assert!(tried > 100, "{tried}");
+    assert!(check(&env).is_clean());
+    let file = of(FileKind::Rollups).next().unwrap();
+    fs.remove(&file.path).unwrap();
+    assert_eq!(only_damage(&check(&env)).1, file.path);
 }
 
 #[test]

@@ -35,10 +35,14 @@ pub(crate) enum Lie {
     ShortReads(&'static str, usize),
     /// Data goes so many milliseconds before its time.
     EarlyRetention(i64),
+    /// Rows of tiers go so many milliseconds before their time.
+    EarlyRows(i64),
+    /// Of every so many such objects in the bucket one is gone a while after it was made.
+    LostObjects(&'static str, u64),
 }
 
 /// Bugs of each kind that the simulation must find.
-pub(crate) const PLANTED: [(&str, Lie); 13] = [
+pub(crate) const PLANTED: [(&str, Lie); 18] = [
     ("the log is not synced", Lie::NoSync(".wal")),
     ("blocks are not synced", Lie::NoSync(".blk")),
     ("the manifest is not synced", Lie::NoSync(".log")),
@@ -52,6 +56,11 @@ pub(crate) const PLANTED: [(&str, Lie); 13] = [
     ("segments are removed when the next begins", Lie::EarlyRemoval(".wal")),
     ("checkpoints are read in part", Lie::ShortReads("checkpoint-", 6)),
     ("data goes an hour early", Lie::EarlyRetention(3_600_000)),
+    ("objects of tiers are not synced", Lie::NoSync(".unfinished")),
+    ("names of commits to tiers are not synced", Lie::NoDirSync("_delta_log")),
+    ("rows of tiers go three hours early", Lie::EarlyRows(3 * 3_600_000)),
+    ("objects of rows are lost", Lie::LostObjects(".parquet", 5)),
+    ("commits to tiers are lost", Lie::LostObjects("_delta_log/", 5)),
 ];
 
 /// A file system with at most one [`Lie`].

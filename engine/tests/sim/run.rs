@@ -90,7 +90,7 @@ pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> 
         seed,
         rng: Rng::new(seed),
         lie,
-        tiers: Tiers::new(seed, &clock),
+        tiers: Tiers::new(seed, &clock, lie),
         clock,
         latest: 1_000 * HOUR,
         fs: FaultFs::new(),
@@ -119,7 +119,7 @@ pub(crate) fn run(seed: u64, lie: Option<Lie>) -> Result<(Counts, u64), String> 
 
 fn config(seed: u64, lie: Option<Lie>) -> EngineConfig {
     let mut config = crate::support::config();
-    config.tiers = Tiers::config(seed);
+    config.tiers = Tiers::config(seed, lie);
     config.retention.age_ms = match lie {
         Some(Lie::EarlyRetention(ms)) => RETENTION - ms,
         _ => RETENTION,

@@ -17,6 +17,9 @@ use kymo_engine::{
     TierConfig, TiersConfig, Upload,
 };
 use kymo_formats::rollup::{roll_up_samples, window_end};
+use parking_lot::Mutex;
+
+use crate::lying::Lie;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -58,7 +61,7 @@ pub(crate) struct Checked {
 
 impl Tiers {
     /// Tiers of every eighth seed lie in a bucket, those of another eighth in the data directory.
-    pub(crate) fn new(seed: u64, clock: &Arc<SimClock>) -> Self {
+    pub(crate) fn new(seed: u64, clock: &Arc<SimClock>, lie: Option<Lie>) -> Self {
         let (slow, calm) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let bucket = (seed % 8 == 1).then(|| {
             let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket"));
@@ -70,18 +73,23 @@ impl Tiers {
                 calls: AtomicU64::new(seed),
                 slow: Arc::clone(&slow),
                 calm: Arc::clone(&calm),
+                lie,
+                made: AtomicU64::new(0),
+                doomed: Mutex::default(),
             };
             (bucket, Arc::new(slow) as Arc<dyn ObjectStore>)
         });
         Self { bucket, slow, calm, stormy: false, seen: BTreeMap::new(), open: Vec::new() }
     }
 
-    pub(crate) fn config(seed: u64) -> TiersConfig {
+    pub(crate) fn config(seed: u64, lie: Option<Lie>) -> TiersConfig {
         if seed % 8 > 1 {
             return TiersConfig::none();
         }
+        let early = if let Some(Lie::EarlyRows(ms)) = lie { ms } else { 0 };
+        let tier = |(width, retention)| TierConfig::new(width, retention - early);
         TiersConfig {
-            rollups: TIERS.into_iter().map(|(width, retention)| TierConfig::new(width, retention)).collect(),
+            rollups: TIERS.into_iter().map(tier).collect(),
             place: if seed % 8 == 1 { BUCKET } else { "local" }.to_owned(),
             confirm_deletion: !seed.is_multiple_of(3),
             ..TiersConfig::default()
@@ -338,7 +346,10 @@ fn sum(run: &FloatRun) -> f64 {
     run.sum.map_or(0.0, |sum| sum.total())
 }
 
-/// A bucket whose calls take their time now and then.
+/// An object that a lie loses goes so many calls after it was made: it was there when it was looked for.
+const DOOMED_CALLS: u64 = 20;
+
+/// A bucket whose calls take their time now and then, and that may lie.
 #[derive(Debug)]
 struct SlowObjects {
     store: Arc<dyn ObjectStore>,
@@ -346,12 +357,33 @@ struct SlowObjects {
     calls: AtomicU64,
     slow: Arc<AtomicU64>,
     calm: Arc<AtomicBool>,
+    lie: Option<Lie>,
+    /// Objects that the lie is about.
+    made: AtomicU64,
+    /// What is lost at which call.
+    doomed: Mutex<Vec<(u64, String)>>,
 }
 
 impl SlowObjects {
+    /// Lets the object be lost later, if that is the lie.
+    fn doom(&self, key: &str) {
+        if let Some(Lie::LostObjects(kind, every)) = self.lie
+            && key.contains(kind)
+            && self.made.fetch_add(1, Ordering::Relaxed) % every == every - 1
+        {
+            self.doomed.lock().push((self.calls.load(Ordering::Relaxed) + DOOMED_CALLS, key.to_owned()));
+        }
+    }
+
     /// A call takes place.
     fn pass(&self) -> &dyn ObjectStore {
-        let mut rng = Rng::new(self.calls.fetch_add(1, Ordering::Relaxed));
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        self.doomed.lock().retain(|(at, key)| {
+            let stays = call < *at;
+            // A call that fails is made again.
+            stays || self.store.delete(key).is_err()
+        });
+        let mut rng = Rng::new(call);
         if rng.below(SLOW_CALLS) == 0 && !self.calm.load(Ordering::Relaxed) {
             self.slow.fetch_add(1, Ordering::Relaxed);
             let minutes = if rng.below(VERY_SLOW_CALLS) == 0 { 13 * 60 } else { 3 };
@@ -379,10 +411,12 @@ impl ObjectStore for SlowObjects {
     }
 
     fn create(&self, key: &str, body: Bytes) -> Result<(), ObjectError> {
+        self.doom(key);
         self.pass().create(key, body)
     }
 
     fn upload(&self, key: &str) -> Result<Box<dyn Upload>, ObjectError> {
+        self.doom(key);
         self.pass().upload(key)
     }
 

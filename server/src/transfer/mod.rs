@@ -4,14 +4,12 @@
 //! * `import` - from files to a running server
 //! * `sender` - remote write as a client: batches, connections, retries
 //! * `files` - the only door to the operator's files
-//! * `progress` - how far it is, for who looks on
 //! * `counts` - what was moved
 
 mod counts;
 mod export;
 mod files;
 mod import;
-mod progress;
 mod sender;
 
 pub(crate) use {export::run as export, import::run as import};

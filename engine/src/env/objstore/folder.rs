@@ -54,6 +54,14 @@ impl FolderStore {
         if fs.exists(&unfinished).map_err(error("look for"))? {
             fs.remove_dir_all(&unfinished).map_err(error("clean up"))?;
         }
+        let store = Self::read_only(fs, root);
+        store.inner.make_dir(&unfinished).map_err(error("make the folder of"))?;
+        Ok(store)
+    }
+
+    /// The folder `root` as it is, for who does not write: it need not be there.
+    #[must_use]
+    pub fn read_only(fs: Arc<dyn Fs>, root: &Path) -> Self {
         let inner = Inner {
             fs,
             root: root.to_owned(),
@@ -61,8 +69,7 @@ impl FolderStore {
             known: Mutex::default(),
             leave_free_bytes: AtomicU64::new(0),
         };
-        inner.make_dir(&unfinished).map_err(error("make the folder of"))?;
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     fn path(&self, key: &str) -> PathBuf {

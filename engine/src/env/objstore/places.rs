@@ -110,7 +110,8 @@ fn open_bucket(place: &str, _options: &PlaceOptions) -> Result<Arc<dyn ObjectSto
 
 /// The error of a place that cannot be.
 pub(super) fn no_such(place: &str, problem: &str) -> ObjectError {
-    // Whoever wrote a password into a URL does not want to see it in the log.
+    // Whoever wrote a password into a URL, before its host or among its parameters, does not want to see it in the log.
+    let place = place.split(['?', '#']).next().unwrap_or_default();
     let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
     ObjectError::new(ObjectErrorKind::Unsupported, "open", "", format!("place {place:?}: {problem}"))
 }

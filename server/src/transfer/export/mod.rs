@@ -24,11 +24,12 @@ use self::{
     families::{Family, describe},
     source::{Range, Source, SourceError},
 };
-use super::{INCOMPLETE, counts::Counts, failed, files::FileError, progress::Progress, sender::SendError};
+use super::{INCOMPLETE, counts::Counts, failed, files::FileError, sender::SendError};
 use crate::{
     cli::{ExportArgs, ExportFormat},
     client::CallError,
     http::parse_time,
+    progress::Progress,
     promql::{self, Matchers},
     verify_command::finish,
 };
@@ -138,7 +139,7 @@ fn export(args: &ExportArgs) -> Result<(Counts, Ending), ExportError> {
     let metadata = source.metadata()?;
     let mut sink = sink(args)?;
     let families = sink.families(metrics, &metadata);
-    let progress = Progress::new(Some(families.len() as u64), "metrics");
+    let progress = Progress::new(Some(families.len() as u64), "metrics", "samples");
     let mut counts = Counts::default();
     for (done, family) in (0..).zip(&families) {
         let mut begun = false;

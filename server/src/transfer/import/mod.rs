@@ -26,12 +26,12 @@ use super::{
     counts::Counts,
     failed,
     files::FileError,
-    progress::Progress,
     sender::{OnRefusal, SendError, Senders, Sent, Target},
 };
 use crate::{
     cli::ImportArgs,
     client::{self, CallError, Caller},
+    progress::Progress,
     verify_command::finish,
 };
 
@@ -134,7 +134,7 @@ fn begin(args: &ImportArgs) -> Result<(Import, Vec<Kind>), ImportError> {
     };
     let senders =
         Senders::start(&Arc::new(target), usize::from(args.connections)).map_err(ImportError::Thread)?;
-    let progress = Progress::new(None, "read");
+    let progress = Progress::new(None, "read", "samples");
     Ok((Import { senders, counts: Counts::default(), progress, notes }, inputs))
 }
 
