@@ -2,7 +2,8 @@
 //!
 //! A month of ten thousand series and a year of a thousand are written to a store in a local folder, rolled up, and asked
 //! by range queries that the 1 h tier, the 5 m tier and the samples can each answer. `cargo bench` writes the table to
-//! `benches/results/tiers.md`; `cargo test` runs it over a small store and checks that the answers agree.
+//! `benches/results/tiers.md`; `cargo bench --bench tiers -- SERIES DAYS SECONDS STEP` prints that of one fleet, with a
+//! sample each so many seconds; `cargo test` runs it over a small store and checks that the answers agree.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -72,7 +73,11 @@ struct Answer {
 }
 
 fn main() {
-    let fleets = if measured() {
+    let asked = asked_fleet();
+    let saves = measured() && asked.is_none();
+    let fleets = if let Some(fleet) = asked {
+        vec![fleet]
+    } else if measured() {
         vec![
             // The rows of a tier are as many however often was scraped: seldom for the time, often for the bytes.
             Fleet::new("a month of 10,000 series", 10_000, 30, 5 * MINUTE_MS, HOUR_MS),
@@ -96,11 +101,19 @@ fn main() {
         compare(&answers);
         describe(&fleet, &written, &answers, &mut text);
         figures.push(to_json(&fleet, &written, &answers));
-        if measured() {
+        if saves {
             save(&text, &figures);
         }
     }
     println!("{text}");
+}
+
+/// The fleet that the arguments ask for: series, days, seconds between samples, seconds of a step.
+fn asked_fleet() -> Option<Fleet> {
+    let numbers: Vec<i64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let [series, days, interval_s, step_s] = numbers[..] else { return None };
+    let series = usize::try_from(series).ok()?;
+    Some(Fleet::new("a fleet as asked for", series, days, interval_s * 1_000, step_s * 1_000))
 }
 
 /// Writes what is known so far to the results.

@@ -187,7 +187,10 @@ impl Fs for MemFs {
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
         let state = self.state.lock();
         state.check_dir(dir)?;
-        let children = state.live.iter().filter(|(path, _)| !is_root(path) && parent(path) == dir);
+        // Paths are in the order of their components, so that what is below a directory follows it.
+        let first = if is_root(dir) { Path::new("") } else { dir };
+        let below = state.live.range(first.to_owned()..).take_while(|(path, _)| path.starts_with(first));
+        let children = below.filter(|(path, _)| !is_root(path) && parent(path) == dir);
         let entries = children.map(|(path, node)| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             match *node {

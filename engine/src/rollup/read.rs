@@ -97,10 +97,17 @@ impl RollupSeries {
     /// When a file cannot be read, or is damaged.
     pub fn read(&self, rollups: &mut Vec<Rollup>) -> Result<(), Arc<TierError>> {
         rollups.clear();
+        rollups.reserve(self.rows_max());
         for part in &self.parts {
             let columns = part.run.columns()?;
-            let rows = part.rows.clone().filter_map(|row| columns.rollup(row));
-            rollups.extend(rows.filter(|rollup| self.from < rollup.end && rollup.end <= self.to));
+            // Rows are large: of those that are not asked for none is made.
+            let is_asked =
+                |row: &usize| columns.end.get(*row).is_some_and(|end| self.from < *end && *end <= self.to);
+            for row in part.rows.clone().filter(is_asked) {
+                if let Some(rollup) = columns.rollup(row) {
+                    rollups.push(rollup);
+                }
+            }
         }
         if !rollups.is_sorted_by(|a, b| a.end < b.end) {
             // Stable: of equal ones that of the file that comes first stays.

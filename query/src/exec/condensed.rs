@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use kymo_engine::{ChunkSummary, Rollup, RollupFacts, SampleColumns};
+use kymo_engine::{ChunkSummary, FloatRun, Rollup, RollupFacts, SampleColumns};
 
 use super::condensed_histograms::CondensedHistograms;
 use crate::{Summaries, source::summary_of_run};
@@ -112,18 +112,19 @@ pub(crate) fn condense(columns: &mut SampleColumns, summaries: &Summaries, to: C
     }
 }
 
-/// What stands for floats: a summary, or those of a window that has native histograms, too.
+/// What stands for floats: a summary, or those of a window that has native histograms, too, which may matter or not.
 enum Piece<'a> {
-    Chunk(ChunkSummary),
+    Chunk(&'a ChunkSummary),
+    Run(&'a FloatRun),
     Window(&'a Rollup),
 }
 
 fn condense_floats(columns: &mut SampleColumns, summaries: &Summaries, to: Condense) -> Weights {
-    let chunks = summaries.chunks.iter().map(|chunk| (chunk.first_ts, Piece::Chunk(*chunk)));
+    let chunks = summaries.chunks.iter().map(|chunk| (chunk.first_ts, Piece::Chunk(chunk)));
     let windows = summaries.windows.iter().filter_map(|window| {
         let run = window.floats.as_ref()?;
         let is_alone = !matches!(to, Condense::Changes | Condense::Resets);
-        let piece = if is_alone { Piece::Chunk(summary_of_run(run)) } else { Piece::Window(window) };
+        let piece = if is_alone { Piece::Run(run) } else { Piece::Window(window) };
         Some((run.first_ts, piece))
     });
     let mut pieces: Vec<(i64, Piece<'_>)> = chunks.chain(windows).collect();
@@ -138,6 +139,7 @@ fn condense_floats(columns: &mut SampleColumns, summaries: &Summaries, to: Conde
         out.samples(&ts[from..until], &values[from..until]);
         match piece {
             Piece::Chunk(summary) => out.chunk(summary, to),
+            Piece::Run(run) => out.chunk(&summary_of_run(run), to),
             Piece::Window(window) => out.window(window, to),
         }
         from = until;

@@ -368,6 +368,9 @@ impl RollupPart {
             warnings.add(format!("{} keeps no native histograms", tier_name(self.width_ms)));
         }
         let mut is_exact = self.is_exact;
+        if out.request.is_some() {
+            out.summaries.chunks.reserve(rollups.len());
+        }
         for rollup in rollups {
             is_exact &= self.push(rollup, out);
         }

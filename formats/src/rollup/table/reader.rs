@@ -146,6 +146,7 @@ impl RollupColumns {
 
     /// Row `row`, if it exists, with what was asked for. What was not is zero.
     #[must_use]
+    #[inline]
     pub fn rollup(&self, row: usize) -> Option<Rollup> {
         let (end, count) = (*self.end.get(row)?, *self.count.get(row)?);
         let float = |column: &[f64]| column.get(row).copied().unwrap_or_default();
