@@ -412,6 +412,13 @@ impl Engine {
         self.inner.samples_reach_to()
     }
 
+    /// How many samples of a series a window of `width_ms` has on average, as far as blocks tell of `(from, to]`,
+    /// milliseconds. None where nothing is known, or some of these blocks lie in object storage.
+    #[must_use]
+    pub fn samples_per_window(&self, width_ms: i64, from: i64, to: i64) -> Option<f64> {
+        self.inner.samples_per_window(width_ms, from, to)
+    }
+
     /// The settings of the tiers.
     #[must_use]
     pub fn tiers_config(&self) -> &TiersConfig {

@@ -203,6 +203,22 @@ impl Rollups {
 }
 
 impl Inner {
+    /// See [`crate::Engine::samples_per_window`].
+    pub(crate) fn samples_per_window(&self, width_ms: i64, from: i64, to: i64) -> Option<f64> {
+        let version = self.manifest.current();
+        let (mut samples, mut windows) = (0.0, 0.0);
+        for block in version.blocks().iter().filter(|block| block.range.start <= to && from < block.range.end)
+        {
+            if !version.has_file(block.id) {
+                return None;
+            }
+            let length = block.range.end.saturating_sub(block.range.start);
+            samples += block.samples as f64;
+            windows += block.series as f64 * length as f64 / width_ms as f64;
+        }
+        (windows > 0.0).then(|| samples / windows)
+    }
+
     /// See [`crate::Engine::select_rollups`].
     pub(crate) fn select_rollups(&self, request: &RollupRequest<'_>) -> Result<RollupSelection, Error> {
         let Some(state) = self.rollups.state_of(request.width_ms) else {

@@ -60,10 +60,10 @@ pub(crate) struct Checked {
 }
 
 impl Tiers {
-    /// Tiers of every eighth seed lie in a bucket, those of another eighth in the data directory.
+    /// Tiers of every sixteenth seed lie in a bucket, those of another sixteenth in the data directory.
     pub(crate) fn new(seed: u64, clock: &Arc<SimClock>, lie: Option<Lie>) -> Self {
         let (slow, calm) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let bucket = (seed % 8 == 1).then(|| {
+        let bucket = (seed % 16 == 1).then(|| {
             let folder = FolderStore::open(Arc::new(MemFs::default()), Path::new("/bucket"));
             let folder = Arc::new(folder.expect("a folder in memory"));
             let bucket = Arc::new(FaultObjects::new(folder));
@@ -83,14 +83,14 @@ impl Tiers {
     }
 
     pub(crate) fn config(seed: u64, lie: Option<Lie>) -> TiersConfig {
-        if seed % 8 > 1 {
+        if seed % 16 > 1 {
             return TiersConfig::none();
         }
         let early = if let Some(Lie::EarlyRows(ms)) = lie { ms } else { 0 };
         let tier = |(width, retention)| TierConfig::new(width, retention - early);
         TiersConfig {
             rollups: TIERS.into_iter().map(tier).collect(),
-            place: if seed % 8 == 1 { BUCKET } else { "local" }.to_owned(),
+            place: if seed % 16 == 1 { BUCKET } else { "local" }.to_owned(),
             confirm_deletion: !seed.is_multiple_of(3),
             ..TiersConfig::default()
         }

@@ -19,6 +19,8 @@ pub(super) struct Tier {
     pub(super) exact_to: i64,
     /// Whether it has rows of all series, whatever their policy.
     pub(super) is_complete: bool,
+    /// Whether its rows are cheaper to read than the samples that they are made of, where those are there.
+    pub(super) is_cheaper: bool,
 }
 
 /// Where a part of an answer comes from.
@@ -92,6 +94,7 @@ fn exact_segment(need: &Need, at: i64, to: i64, begins: bool, tiers: &[Tier]) ->
     let may_overlap = begins && matches!(need, Need::Newest(_));
     let fits = |tier: &&Tier| {
         tier.is_complete
+            && tier.is_cheaper
             && tier.from <= at
             && is_aligned(need, tier.width_ms)
             && (may_overlap || at.rem_euclid(tier.width_ms) == 0)
@@ -133,7 +136,7 @@ mod tests {
     const HOUR: i64 = 60 * MINUTE;
 
     fn tier(width_ms: i64, from: i64, to: i64) -> Tier {
-        Tier { width_ms, from, to, exact_to: to, is_complete: true }
+        Tier { width_ms, from, to, exact_to: to, is_complete: true, is_cheaper: true }
     }
 
     fn windows(first_end: i64, interval: i64, steps: usize, range: i64) -> Need {
@@ -187,6 +190,7 @@ mod tests {
         let whole = tier(HOUR, 0, 99 * HOUR);
         for bad in [
             Tier { is_complete: false, ..whole.clone() },
+            Tier { is_cheaper: false, ..whole.clone() },
             Tier { from: 11 * HOUR, ..whole.clone() },
             Tier { exact_to: 11 * HOUR, ..whole.clone() },
         ] {
@@ -235,7 +239,7 @@ mod tests {
     fn any_tier(width_ms: i64) -> impl Strategy<Value = Tier> {
         (0_i64..60, 0_i64..60, -9_i64..9, any::<bool>()).prop_map(move |(from, len, late, is_complete)| {
             let (from, to) = (from * width_ms, (from + len) * width_ms);
-            Tier { width_ms, from, to, exact_to: to - late.max(0), is_complete }
+            Tier { width_ms, from, to, exact_to: to - late.max(0), is_complete, is_cheaper: late % 3 != 1 }
         })
     }
 
