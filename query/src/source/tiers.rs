@@ -19,10 +19,6 @@ use super::{
 };
 use crate::Error;
 
-/// A row takes as long to read as so many samples beside it: at 20 the bytes are half as many and the times the same, at 12
-/// samples are faster by a third (benches/micro/tiers.rs).
-const SAMPLES_PER_ROW_MIN: f64 = 16.0;
-
 /// Where the answer to a request comes from.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -58,9 +54,10 @@ pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
     let is_unread = |tier: &&TierStats| samples_are_lost && tier.rolled_to.is_some() && !tier.is_read;
     let unread = stats.iter().filter(is_unread).map(|tier| tier.width_ms).collect();
     let policies = engine.tiers_config().policies.len() + 1;
+    let least = f64::from(engine.tiers_config().samples_per_row_min);
     let cheaper = |tier: Tier| {
         let samples = engine.samples_per_window(tier.width_ms, from, to);
-        Tier { is_cheaper: samples.is_none_or(|samples| samples >= SAMPLES_PER_ROW_MIN), ..tier }
+        Tier { is_cheaper: samples.is_none_or(|samples| samples >= least), ..tier }
     };
     let tiers = stats.into_iter().filter_map(|stats| readable(&stats, policies)).map(cheaper);
     let tiers: Vec<Tier> = tiers.collect();

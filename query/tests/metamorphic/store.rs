@@ -78,7 +78,11 @@ impl Store {
         let tier = |minutes: i64| TierConfig::new(minutes * 60_000, 0);
         Self::with_tiers(
             seed,
-            TiersConfig { rollups: vec![tier(30), tier(6 * 60)], ..TiersConfig::default() },
+            TiersConfig {
+                rollups: vec![tier(30), tier(6 * 60)],
+                samples_per_row_min: 0,
+                ..TiersConfig::default()
+            },
         )
     }
 

@@ -75,6 +75,13 @@ fn a_query_tells_what_it_has_read_and_where() {
     assert_eq!((&aligned[0]["source"], &aligned[0]["exact"]), (&"1h".into(), &true.into()));
     assert_eq!((&aligned[0]["series"], &aligned[0]["rows"]), (&2.into(), &6.into()));
     assert!(aligned[0]["bytes"].as_u64().unwrap() > 0);
+    // Beside samples, a row of an hour is cheaper than its 60 of them, and one of five minutes is not.
+    assert_eq!(server.post("/-/flush", &[], b"").status, 200);
+    for (expr, source) in
+        [("increase(requests_total[1h])", "1h"), ("increase(requests_total[5m])", "samples")]
+    {
+        assert_eq!(parts(expr)[0]["source"], source, "{expr}");
+    }
     let unaligned = parts("increase(requests_total[61m])");
     assert!(unaligned.iter().all(|part| part["source"] == "samples"), "the samples are there: {unaligned:?}");
     assert_eq!(server.form("/api/v1/explain", &[("query", "sum(")]).error().1, "bad_data");
