@@ -53,14 +53,7 @@ pub(super) fn sources(engine: &Engine, request: &SelectRequest<'_>) -> Sources {
     }
     let is_unread = |tier: &&TierStats| samples_are_lost && tier.rolled_to.is_some() && !tier.is_read;
     let unread = stats.iter().filter(is_unread).map(|tier| tier.width_ms).collect();
-    let policies = engine.tiers_config().policies.len() + 1;
-    let least = f64::from(engine.tiers_config().samples_per_row_min);
-    let cheaper = |tier: Tier| {
-        let samples = engine.samples_per_window(tier.width_ms, from, to);
-        Tier { is_cheaper: samples.is_none_or(|samples| samples >= least), ..tier }
-    };
-    let tiers = stats.into_iter().filter_map(|stats| readable(&stats, policies)).map(cheaper);
-    let tiers: Vec<Tier> = tiers.collect();
+    let tiers: Vec<Tier> = stats.iter().filter_map(|tier| readable(engine, tier, from, to)).collect();
     Sources { segments: plan(&request.need, from, to, lost_to, &tiers), unread }
 }
 
@@ -75,16 +68,18 @@ fn windows_may_be_enough(engine: &Engine, need: &Need) -> bool {
     })
 }
 
-/// A tier as the plan needs to know it; none if it has no rows.
-fn readable(tier: &TierStats, policies: usize) -> Option<Tier> {
+/// A tier as the plan of a request about `(from, to]` needs to know it; none if it has no rows.
+fn readable(engine: &Engine, tier: &TierStats, from: i64, to: i64) -> Option<Tier> {
     let rolled_to = tier.rolled_to?;
+    let config = engine.tiers_config();
+    let samples_per_row = engine.samples_per_window(tier.width_ms, from, to);
     Some(Tier {
         width_ms: tier.width_ms,
         from: tier.state.first_end()?.saturating_sub(tier.width_ms),
         to: rolled_to,
         exact_to: tier.due.bounds().map_or(rolled_to, |(from, _)| from.min(rolled_to)),
-        is_complete: tier.policies.len() == policies,
-        is_cheaper: true,
+        is_complete: tier.policies.len() == config.policies.len() + 1,
+        is_cheaper: samples_per_row.is_none_or(|samples| samples >= f64::from(config.samples_per_row_min)),
     })
 }
 

@@ -3,7 +3,10 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::{
+    reader::{ChunkReader, Length},
+    writer::SerializedFileWriter,
+};
 use proptest::{collection::vec, prelude::*};
 
 use super::{
@@ -331,6 +334,27 @@ fn a_file_that_has_no_room_for_histograms_says_so() {
         writer.push(&SeriesRows { labels: &[], series_id: 1, rollups: &many }).unwrap();
         assert_eq!((writer.takes(&late), writer.takes(&many)), (histograms, true));
     }
+}
+
+/// A few bytes can claim billions of series: that is noticed before anything is read.
+#[test]
+fn a_group_of_more_series_than_are_written_is_refused() {
+    let group = |count: usize| {
+        let rollups = [Rollup::empty(WIDTH)];
+        let series = SeriesRows { labels: &[(b"a", b"b")], series_id: 7, rollups: &rollups };
+        let mut all = writer::SeriesGroup::default();
+        (0..count).for_each(|_| all.push(&series, 0, (WIDTH, WIDTH)));
+        let schema = schema::series_schema().unwrap();
+        let mut file = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+        all.write(&mut file).unwrap();
+        SeriesFile::open(Bytes::from(file.into_inner().unwrap()))
+            .unwrap()
+            .read_group(0)
+            .map(|group| group.len())
+    };
+    assert_eq!(group(8_192).unwrap(), 8_192);
+    let error = group(8_193).unwrap_err().to_string();
+    assert!(error.contains("the number of series of a group"), "{error}");
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn cells(labels: &[(&[u8], &[u8])], columns: &LabelColumns) -> LabelCells {
 
 /// Series that are not written yet.
 #[derive(Default)]
-struct SeriesGroup {
+pub(super) struct SeriesGroup {
     metrics: Vec<Option<ByteArray>>,
     labels: Vec<Vec<(ByteArray, ByteArray)>>,
     ids: Vec<i64>,
@@ -243,7 +243,7 @@ impl SeriesGroup {
         self.ids.len()
     }
 
-    fn push(&mut self, series: &SeriesRows<'_>, first_row: u64, (first, last): (i64, i64)) {
+    pub(super) fn push(&mut self, series: &SeriesRows<'_>, first_row: u64, (first, last): (i64, i64)) {
         let cells = cells(series.labels, &LabelColumns::default());
         self.metrics.push(cells.metric);
         self.labels.push(cells.rest);
@@ -254,7 +254,10 @@ impl SeriesGroup {
         self.max_ts.push(last.saturating_mul(1_000));
     }
 
-    fn write<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<(), ParquetError> {
+    pub(super) fn write<W: Write + Send>(
+        self,
+        file: &mut SerializedFileWriter<W>,
+    ) -> Result<(), ParquetError> {
         if self.len() == 0 {
             return Ok(());
         }
